@@ -1,0 +1,154 @@
+# weir: see README.md. `make help` lists the targets.
+#
+# Every object is compiled once, position independent with hidden visibility, and goes into the library, the program and the tests.
+# A variant lives in its own directory: make BUILD=build/asan SANITIZE=address,undefined
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build
+SANITIZE ?=
+COVERAGE ?=
+WERROR  ?=
+
+bindir  = $(PREFIX)/bin
+libdir  = $(PREFIX)/lib/weir
+mandir  = $(PREFIX)/share/man
+docdir  = $(PREFIX)/share/doc/weir
+confdir ?= /etc/weir
+
+VERSION := $(shell cat VERSION)
+PKG_CONFIG ?= pkg-config
+PACKAGES = libconfig libmicrohttpd libcurl jansson
+
+CFLAGS   ?= -O2 -g
+WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 $(if $(WERROR),-Werror)
+HARDEN    = -fstack-protector-strong -fstack-clash-protection -fcf-protection
+ifeq ($(SANITIZE)$(COVERAGE),)
+HARDEN   += -D_FORTIFY_SOURCE=2
+endif
+SANFLAGS  = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) $(if $(COVERAGE),--coverage)
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -I. -DWEIR_VERSION='"$(VERSION)"' -DWEIR_BINDIR='"$(bindir)"' -DWEIR_LIBDIR='"$(libdir)"' -DWEIR_CONFDIR='"$(confdir)"'
+ALL_CFLAGS = -std=c11 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -pthread $(WARNINGS) $(HARDEN) $(SANFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
+LIBS     := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
+LIBS_INC := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+
+src = $(sort $(wildcard $(1)/*.c))
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+CORE_SRC    := $(call src,src/limit) $(call src,src/segment) $(call src,src/gate) $(call src,src/http) $(call src,src/log) $(call src,src/runtime) $(call src,src/units)
+PRELOAD_SRC := $(call src,src/preload)
+PROGRAM_SRC := $(call src,src/policy) $(call src,src/stats) $(call src,src/agent) $(call src,src/cli)
+SERVER_SRC  := $(call src,tests/server)
+HARNESS_SRC := $(call src,tests/harness)
+SIM_SRC     := $(call src,tests/sim)
+UNIT        := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+INTEGRATION := $(patsubst tests/integration/%.c,%,$(sort $(wildcard tests/integration/test_*.c)))
+BENCH       := $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/bench_*.c)))
+UNIT_BIN        = $(UNIT:%=$(BUILD)/tests/unit/%)
+INTEGRATION_BIN = $(INTEGRATION:%=$(BUILD)/tests/integration/%)
+BENCH_BIN       = $(BENCH:%=$(BUILD)/bench/%)
+
+.PHONY: all help check tests unit integration bench sim install uninstall clean format tidy
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/libweir.so $(BUILD)/weir
+
+help:
+	@echo 'make              build/libweir.so and build/weir'
+	@echo 'make check        build and run all tests'
+	@echo 'make unit         unit tests alone;  make integration: integration tests alone'
+	@echo 'make bench        measure start-up, decision and request costs'
+	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
+	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR);  make uninstall'
+	@echo 'make format tidy  clang-format in place; clang-tidy'
+	@echo 'variants          BUILD=build/asan SANITIZE=address,undefined; CC=clang; WERROR=1; COVERAGE=1'
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(LIBS_INC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Rebuild everything when compiler or flags change.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' > $@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/libcore.a: $(call obj,$(CORE_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libpolicy.a: $(call obj,$(filter src/policy/% src/stats/% src/agent/%,$(PROGRAM_SRC)))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libharness.a: $(call obj,$(HARNESS_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# The hooks are the only exports, the C library the only dependency: tests/integration/test_object.c holds both.
+$(BUILD)/libweir.so: $(call obj,$(PRELOAD_SRC)) $(BUILD)/libcore.a src/preload/exports.map
+	$(CC) -shared -o $@ $(call obj,$(PRELOAD_SRC)) $(BUILD)/libcore.a -Wl,--version-script=src/preload/exports.map -Wl,-soname,libweir.so $(if $(SANITIZE),,-Wl,-z,defs) $(ALL_LDFLAGS)
+
+$(BUILD)/weir: $(call obj,$(PROGRAM_SRC)) $(BUILD)/libcore.a
+	$(CC) -pie -o $@ $(call obj,$(PROGRAM_SRC)) $(BUILD)/libcore.a $(ALL_LDFLAGS) $(LIBS) -pthread
+
+$(BUILD)/quotad: $(call obj,$(SERVER_SRC))
+	$(CC) -pie -o $@ $^ $(ALL_LDFLAGS) -lmicrohttpd -lgnutls -ljansson -lpthread -lm
+
+$(BUILD)/simulate: $(call obj,$(SIM_SRC)) $(BUILD)/libcore.a
+	$(CC) -pie -o $@ $(call obj,$(SIM_SRC)) $(BUILD)/libcore.a $(ALL_LDFLAGS) -lm -pthread
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libpolicy.a $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(CC) -pie -o $@ $< $(BUILD)/libpolicy.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
+
+$(BUILD)/tests/integration/%: $(BUILD)/obj/tests/integration/%.o $(BUILD)/libharness.a $(BUILD)/libpolicy.a $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(CC) -pie -o $@ $< $(BUILD)/libharness.a $(BUILD)/libpolicy.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
+
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libharness.a $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(CC) -pie -o $@ $< $(BUILD)/libharness.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
+
+tests: all $(BUILD)/quotad $(UNIT_BIN) $(INTEGRATION_BIN)
+
+check: tests
+	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(UNIT_BIN) $(INTEGRATION_BIN)
+
+unit: $(UNIT_BIN)
+	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(UNIT_BIN)
+
+integration: all $(BUILD)/quotad $(INTEGRATION_BIN)
+	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(INTEGRATION_BIN)
+
+bench: all $(BUILD)/quotad $(BENCH_BIN)
+	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/bench $(BENCH_BIN)
+
+sim: $(BUILD)/simulate
+	./$(BUILD)/simulate --report docs/evaluation.md
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(docdir)
+	install -m 755 $(BUILD)/weir $(DESTDIR)$(bindir)/weir
+	install -m 755 $(BUILD)/libweir.so $(DESTDIR)$(libdir)/libweir.so
+	install -m 644 README.md CHANGELOG.md LICENSE conf/weir.conf $(DESTDIR)$(docdir)/
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/weir $(DESTDIR)$(libdir)/libweir.so
+	rm -f $(addprefix $(DESTDIR)$(docdir)/,README.md CHANGELOG.md LICENSE weir.conf)
+	-rmdir $(DESTDIR)$(libdir) $(DESTDIR)$(docdir)
+
+clean:
+	rm -rf $(BUILD)
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+format:
+	clang-format -i $(SOURCES)
+
+tidy:
+	clang-tidy --quiet $(filter src/%.c,$(SOURCES)) -- $(CPPFLAGS) $(LIBS_INC) -std=c11
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

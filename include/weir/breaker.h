@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A circuit breaker whose whole state is one word.
+ *
+ *   closed --(N consecutive failures, or failure rate, or slow-call rate over the window)--> open
+ *   open --(open_time over)--> half-open, with one leased probe at a time
+ *   half-open --(success_threshold probes succeeded)--> closed, with a ramp; --(a probe failed)--> open, for longer
+ *
+ * word = state:2 | trips:6 | generation:16 | time_ms:40. `time` is, by state: closed: when it closed (start of the ramp; 0 = no
+ * ramp); open: when the next probe may go; half-open: when the lease of the probe in flight ends, 0 when none is in flight and
+ * the next may go. Every transition is one CAS and raises the generation; a result carries the generation in which its request
+ * was admitted and is dropped when that has passed, so late results never flip a newer state. A probe whose owner dies loses its
+ * lease (by reaping or by time) and the next request probes. The failures that lead to opening are counted beside the word,
+ * tagged with the generation.
+ *
+ * Throttled answers are not failures, weir's own refusals are never reported here. Sources of the ideas: resilience4j's sliding
+ * windows and slow-call rate, gobreaker's generations, Envoy's exponential ejection time.
+ */
+#ifndef WEIR_BREAKER_H
+#define WEIR_BREAKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/window.h"
+
+enum weir_breaker_state {
+	WEIR_BREAKER_CLOSED = 0,
+	WEIR_BREAKER_OPEN = 1,
+	WEIR_BREAKER_HALF_OPEN = 2,
+	WEIR_BREAKER_FORCED_OPEN = 3, /* by an operator, until closed or set to auto */
+};
+
+/* Part of a compiled rule (ABI). A zero threshold switches that cause off; all zero: the breaker is off. */
+struct weir_breaker_params {
+	uint32_t failures;                  /* consecutive failures that open it */
+	uint32_t failure_rate_permille;     /* of the calls in the window */
+	uint32_t slow_rate_permille;        /* of the calls in the window */
+	uint32_t min_calls;                 /* the rates say nothing below this number */
+	uint32_t success_threshold;         /* probes that must succeed; 0 reads as 1 */
+	uint32_t open_time_factor_permille; /* growth of the open time from trip to trip; below 1000 reads as 1000 */
+	uint32_t jitter_permille;           /* the open time is spread by +- this share */
+	uint32_t pad;
+	uint64_t slow_call_ns; /* a call that takes longer is slow */
+	uint64_t window_ns;    /* length of the rolling window */
+	uint64_t open_time_ns; /* the first open time */
+	uint64_t open_time_max_ns;
+	uint64_t probe_lease_ns; /* how long one probe may take before the next may go */
+	uint64_t ramp_ns;        /* length of the ramp after closing; 0 = none */
+};
+_Static_assert(sizeof(struct weir_breaker_params) == 80, "ABI");
+
+struct weir_breaker {
+	_Atomic uint64_t word;
+	_Atomic uint64_t streak; /* generation:32 | consecutive failures (closed) or probe successes (half-open):32 */
+	_Atomic uint64_t opened_total;
+	uint64_t pad;
+};
+_Static_assert(sizeof(struct weir_breaker) == 32, "ABI");
+
+/* What a request carries from admission to result. */
+struct weir_breaker_ticket {
+	uint32_t generation;
+	uint32_t probe; /* 1 when this request is the probe */
+};
+
+enum weir_breaker_answer { WEIR_BREAKER_PASS, WEIR_BREAKER_PROBE, WEIR_BREAKER_REFUSE };
+
+/* What a result did to the state, for the event ring. */
+enum weir_breaker_change { WEIR_BREAKER_SAME, WEIR_BREAKER_OPENED, WEIR_BREAKER_REOPENED, WEIR_BREAKER_RECLOSED };
+
+struct weir_breaker_view {
+	enum weir_breaker_state state;
+	uint32_t generation;
+	uint32_t trips;    /* openings without a recovery in between */
+	uint32_t streak;   /* consecutive failures (closed) or probe successes (half-open) */
+	uint64_t until_ns; /* open: next probe; half-open: end of the probe's lease (0 = none in flight); closed: end of the ramp
+			    */
+};
+
+/* Asks to send. PASS and PROBE fill the ticket. REFUSE sets *until_ns to when the next probe may go (WEIR_NEVER when forced
+ * open). May change open to half-open. Lock-free. */
+enum weir_breaker_answer weir_breaker_try(struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns,
+					  struct weir_breaker_ticket *ticket, uint64_t *until_ns);
+
+/* Like weir_breaker_try, but changes nothing: what would a request be told now? */
+enum weir_breaker_answer weir_breaker_peek(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns,
+					   uint64_t *until_ns);
+
+/* Whether a request that was let pass while it waited elsewhere (for its unit) still may: true when the ticket's generation is in
+ * force. */
+bool weir_breaker_valid(const struct weir_breaker *b, struct weir_breaker_ticket ticket);
+
+/* Reports a result. `window` already contains it (weir_window_add). Drops it when the ticket's generation has passed. */
+enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struct weir_breaker_params *p,
+					     const struct weir_window *window, struct weir_breaker_ticket ticket, bool failed,
+					     uint64_t now_ns);
+
+/* The ticket's request was cancelled, ignored or its owner died: if it was the probe, the next request may probe at once. */
+void weir_breaker_forgo(struct weir_breaker *b, struct weir_breaker_ticket ticket);
+
+/* How many requests may be in flight now because of the ramp: doubles eight times over ramp_ns; UINT32_MAX outside a ramp. */
+uint32_t weir_breaker_ramp(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns);
+
+/* An operator's word: open (until told otherwise), close (now, without a ramp), auto (a forced-open breaker becomes closed). */
+void weir_breaker_force(struct weir_breaker *b, enum weir_breaker_state state, uint64_t now_ns);
+
+struct weir_breaker_view weir_breaker_view(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A token bucket in virtual time.
+ *
+ * Virtual time V advances by `rate` units per second. Each admission takes the next unit of V, first come first served, and may
+ * go once V(now) >= unit - burst. That is GCRA (ITU-T I.371) with tau = T * (burst - 1), written over units instead of seconds: a
+ * change of the rate changes when V reaches a unit, not which unit a waiter has, so everyone who already waits is re-timed at
+ * once and in order.
+ *
+ * Units are fixed point: WEIR_UNIT = 1 admission = 2^20. Rates are integers, in nano-admissions per second (1e9 = 1/s), so that
+ * 1 per 6 h keeps five digits. The pace (V0, t0, rate, burst) is a published block: V(t) = V0 + rate * (t - t0), and V0 before
+ * t0, which is how a hold freezes a bucket. Zeroed memory is a bucket without a limit.
+ */
+#ifndef WEIR_BUCKET_H
+#define WEIR_BUCKET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/published.h"
+
+#define WEIR_UNIT_SHIFT 20
+#define WEIR_UNIT       (UINT64_C(1) << WEIR_UNIT_SHIFT)
+#define WEIR_RATE_ONE   UINT64_C(1000000000)                  /* 1/s in nano-admissions per second */
+#define WEIR_RATE_MAX   (UINT64_C(100000000) * WEIR_RATE_ONE) /* 1e8/s: beyond it the fixed point would overflow */
+#define WEIR_BURST_MAX  1000000U
+#define WEIR_NEVER      UINT64_MAX /* a time that does not come */
+
+#define WEIR_BUCKET_WORDS 4 /* V0, t0_ns, rate (nano/s), burst (admissions) */
+
+struct weir_bucket {
+	_Atomic uint64_t tail;       /* the last unit given out; one CAS takes the next */
+	_Atomic uint64_t generation; /* of the pace */
+	_Atomic uint64_t pace[2 * WEIR_PUBLISHED_HALF(WEIR_BUCKET_WORDS)];
+	uint64_t pad[4];
+};
+_Static_assert(sizeof(struct weir_bucket) == 128, "two cache lines");
+
+/* The pace in force. rate = 0: no limit. */
+struct weir_pace {
+	uint64_t v0;
+	uint64_t t0_ns;
+	uint64_t rate; /* nano-admissions per second */
+	uint64_t burst;
+};
+
+/* Takes the next unit. Returns it, or 0 when the bucket has no limit (such a request may go at once). Lock-free. */
+uint64_t weir_bucket_take(struct weir_bucket *b, uint64_t now_ns);
+
+/* The time from which `unit` may go at the rate in force: <= now_ns when it may go now. unit 0 may always go. */
+uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64_t now_ns);
+
+/* The time from which a request that arrived now could go. Takes nothing. */
+uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns);
+
+/* Gives a unit back that will not be used. Returns false when others have already taken later units: then it is spent. */
+bool weir_bucket_give_back(struct weir_bucket *b, uint64_t unit);
+
+/* Takes a unit for something that has already happened (a redirect hop); nobody waits for it, those who come later do. */
+void weir_bucket_charge(struct weir_bucket *b, uint64_t now_ns);
+
+/* Reads the pace in force. */
+struct weir_pace weir_bucket_pace(const struct weir_bucket *b);
+
+/* Sets rate and burst from now on (rate 0: no limit) without moving V. For the holder of the entry's trylock. */
+void weir_bucket_set(struct weir_bucket *b, uint64_t rate, uint64_t burst, uint64_t now_ns);
+
+/* Stops V until until_ns and spends the burst, so that waiters resume one by one at the rate and not as a herd.
+ * For the holder of the entry's trylock. No effect on a bucket without a limit. */
+void weir_bucket_freeze(struct weir_bucket *b, uint64_t until_ns, uint64_t now_ns);
+
+/* Undoes a freeze: V runs again from now on. For the holder of the entry's trylock. */
+void weir_bucket_thaw(struct weir_bucket *b, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gate: may this request go, when, and what did we learn from it.
+ *
+ * A request passes the entries (scopes) that apply to it: its host's or group's, its run's, everybody's total. The gate takes a
+ * unit in each bucket, waits for the latest of their times, looks at hold and breaker, takes a permit in each scope, and lets go.
+ * Afterwards the result is settled: counters, breaker, controllers, leases.
+ *
+ * weir_gate_begin / look / settle / cancel take the time and never block: tests and the simulator drive them with a virtual
+ * clock. weir_gate_admit is begin and look in a loop with real sleeping, and is what the hooks call.
+ */
+#ifndef WEIR_GATE_H
+#define WEIR_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/segment.h"
+
+/* The run that this process belongs to (`weir run -r -c`): a limit per host on top of the host's. id empty = none. */
+struct weir_run {
+	char id[40];
+	uint64_t rate; /* nano/s, 0 = none */
+	uint32_t burst;
+	uint32_t concurrency; /* 0 = none */
+};
+
+/* A process's gate. Everything is the caller's; the gate keeps pointers only. */
+struct weir_gate {
+	const struct weir_segment *segment;
+	struct weir_owner owner;
+	struct weir_run run;
+	bool dry_run;         /* decide and count, never delay or refuse */
+	uint64_t wait_max_ns; /* bound on every wait beside the rule's, 0 = the rule's alone */
+};
+
+enum weir_phase {
+	WEIR_PHASE_IDLE = 0,
+	WEIR_PHASE_WAITING,
+	WEIR_PHASE_ADMITTED,
+	WEIR_PHASE_REFUSED,
+	WEIR_PHASE_EXEMPT,
+	WEIR_PHASE_OVER
+};
+
+struct weir_scope {
+	uint32_t slot;             /* entry, WEIR_NONE = not in use */
+	uint64_t unit[WEIR_RATES]; /* taken units, 0 = none */
+};
+
+/* A request on its way. Caller-owned, a few hundred bytes, no pointers into the heap; zeroed = idle. Not to be shared between
+ * threads at the same time. */
+struct weir_request {
+	enum weir_phase phase;
+	enum weir_cause cause; /* why it waits or was refused */
+	uint64_t until_ns;     /* when that ends, 0 = unknown, WEIR_NEVER = not by itself */
+	uint64_t begun_ns, admitted_ns;
+	uint64_t latest_ns; /* it must go by then */
+	uint32_t lease, lease_tag;
+	uint32_t owner_pid;
+	uint32_t held;                  /* scopes whose permit it holds */
+	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
+	bool would_delay, would_refuse; /* dry run */
+	struct weir_breaker_ticket ticket;
+	struct weir_scope scope[WEIR_SCOPES];
+};
+
+enum weir_verdict { WEIR_GO, WEIR_WAIT, WEIR_REFUSE };
+
+/* What a caller wants of one request. */
+struct weir_wish {
+	const char *host_port; /* lower case "host:port" */
+	uint64_t patience_ns;  /* the program's own time-out, 0 = none: a longer wait is refused */
+	uint64_t lease_ns;     /* how long the request may stay in flight before its lease is void, 0 = an hour */
+	uint32_t thread;       /* tid that performs it, 0 = may be ended by any thread */
+	uint32_t lease_hint;   /* the thread's last lease number */
+};
+
+enum weir_outcome { WEIR_SUCCEEDED, WEIR_THROTTLED, WEIR_FAILED, WEIR_IGNORED };
+
+/* What came back. */
+struct weir_result {
+	enum weir_outcome outcome;
+	uint64_t latency_ns;        /* 0 = from admission to now */
+	uint64_t retry_after_ns;    /* hold asked for, from now; 0 = none */
+	enum weir_cause hold_cause; /* with retry_after_ns */
+	struct weir_quota quota[WEIR_QUOTAS];
+	uint32_t quotas;
+	uint32_t connections; /* connections that it opened */
+	bool timed_out;       /* with WEIR_FAILED: a time-out */
+};
+
+/* Begins a request: finds its entries and rules, takes units and a lease, and looks once. The verdict and what it rests on are in
+ * *r; with WEIR_WAIT, *wake_ns is when to look again. Never blocks. A host that a rule exempts, or a gate without a segment, goes
+ * at once (phase EXEMPT) and needs no settling (but may be settled). */
+enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
+				  uint64_t now_ns, uint64_t *wake_ns);
+
+/* Looks again. */
+enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns);
+
+/* Ends an admitted request. Does nothing on a request that is refused or exempt. */
+void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_result *result, uint64_t now_ns);
+
+/* Ends a request that will not be made: gives back units and permits where it can. */
+void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns);
+
+/* Accounts for an exchange that has already happened on another hop (a redirect): takes its unit, counts it as admitted, and
+ * settles it. */
+void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struct weir_result *result, uint64_t now_ns);
+
+/* Begins and waits, sleeping in this thread, until the request goes or is refused. Blocks for at most the rule's wait.max.
+ * Returns WEIR_GO or WEIR_REFUSE. Uses CLOCK_MONOTONIC and futex; signals handled meanwhile do not end the wait. errno may
+ * change. */
+enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish);
+
+/* CLOCK_MONOTONIC in nanoseconds: the one clock. */
+uint64_t weir_now_ns(void);
+
+/* What a status means under the rule of this request: throttled, failed (5xx), else succeeded. A 503 with has_retry_after is
+ * throttled. */
+enum weir_outcome weir_gate_classify(const struct weir_gate *g, const struct weir_request *r, int http_status,
+				     bool has_retry_after);
+
+/* What would happen to a request for host_port now, without making it. */
+struct weir_forecast {
+	enum weir_verdict verdict;
+	enum weir_cause cause;
+	uint64_t until_ns; /* when it could go */
+	bool timed_out;
+	uint32_t slot;          /* entry of the host, WEIR_NONE when the host is unknown yet */
+	uint32_t rule;          /* index in the policy in force, WEIR_NONE = built-in defaults */
+	char key[WEIR_KEY_MAX]; /* of the entry */
+};
+void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct weir_forecast *out);
+
+/* The operator's hand. Each returns false when the host is not known (and `make` is false). rate in nano/s, 0 = remove; for_ns 0
+ * = until reset. */
+bool weir_gate_set(const struct weir_segment *s, const char *host_port, uint64_t rate, uint32_t burst, uint32_t concurrency,
+		   uint64_t for_ns, bool make, uint64_t now_ns);
+bool weir_gate_reset(const struct weir_segment *s, const char *host_port, uint64_t now_ns);
+bool weir_gate_breaker(const struct weir_segment *s, const char *host_port, enum weir_breaker_state state, bool make,
+		       uint64_t now_ns);
+
+/* The text that a program is given for a refusal, e.g. "weir: api.example.org:443: the breaker is open after 5 failures in a row;
+ * next try in 12.3 s". Returns its length. */
+size_t weir_gate_describe(const struct weir_gate *g, const struct weir_request *r, const char *host_port, uint64_t now_ns,
+			  char *out, size_t size);
+
+/* The key of the entry that host_port has under the policy in force: its rule's group, else itself. Sets *rule (WEIR_NONE =
+ * none). */
+void weir_gate_key(const struct weir_segment *s, const char *host_port, char key[WEIR_KEY_MAX], uint32_t *rule);
+
+#endif

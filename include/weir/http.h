@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What weir understands of HTTP: where a URL points, and what a server says about its limits. Pure: text and times in, numbers
+ * out. Every parser takes untrusted text of bounded length, allocates nothing and never reads past the NUL.
+ */
+#ifndef WEIR_HTTP_H
+#define WEIR_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/cause.h"
+#include "weir/rate.h"
+
+#define WEIR_HOST_PORT_MAX 264
+
+/* The "host:port" of a URL: lower case, brackets of IPv6 literals stripped, port from the scheme when not given (http 80, https
+ * 443, ftp 21, ftps 990, ws 80, wss 443, else 0; no scheme: http, as curl guesses). User, password, path and query are skipped
+ * and go nowhere. False when there is no host or it does not fit. */
+bool weir_url_host_port(const char *url, char out[WEIR_HOST_PORT_MAX]);
+
+/* The same for a Location that may be relative: `base` is the host_port that answered and base_scheme_https whether over TLS. */
+bool weir_location_host_port(const char *location, const char *base_host_port, char out[WEIR_HOST_PORT_MAX]);
+
+/* Whether the URL's scheme is one that weir holds to HTTP's meaning (http, https or none). */
+bool weir_url_is_http(const char *url);
+
+/* Joins a name or address and a port into the form above. */
+bool weir_host_port(const char *host, uint16_t port, char out[WEIR_HOST_PORT_MAX]);
+
+/* Retry-After: seconds (integer or decimal) or an HTTP-date, which is compared with `date` (the Date header of the same answer;
+ * NULL: with wall_ns), so that the server's clock skew cancels. True and *ns (0 when in the past) when understood. */
+bool weir_retry_after(const char *value, const char *date, uint64_t wall_ns, uint64_t *ns);
+
+/* HTTP-date in the three forms of RFC 9110 5.6.7, in seconds since 1970. */
+bool weir_http_date(const char *text, int64_t *seconds);
+
+/* The headers that weir reads. The caller hands in those it could get, NULL for the others. */
+struct weir_headers {
+	const char *date;
+	const char *retry_after;
+	const char *ratelimit; /* RateLimit (draft-ietf-httpapi-ratelimit-headers, -03 list form and -08 structured form) */
+	const char *ratelimit_policy;
+	const char *ratelimit_limit; /* RateLimit-Limit, Docker's "100;w=21600" */
+	const char *ratelimit_remaining;
+	const char *ratelimit_reset;
+	const char *x_ratelimit_limit; /* X-RateLimit-* or X-Rate-Limit-* */
+	const char *x_ratelimit_remaining;
+	const char *x_ratelimit_reset;    /* epoch seconds, epoch milliseconds or delta: told apart by plausibility */
+	const char *x_ratelimit_interval; /* Crossref: X-Rate-Limit-Interval "1s" */
+};
+
+/* Reads the quotas that an answer describes into quota[WEIR_QUOTAS]; returns how many. Malformed and absurd values are left out.
+ */
+uint32_t weir_quota_read(const struct weir_headers *h, uint64_t wall_ns, struct weir_quota quota[WEIR_QUOTAS]);
+
+/* The hold that a throttled answer asks for: Retry-After, else the reset of a quota with nothing remaining. 0 = none; *cause says
+ * which. */
+uint64_t weir_hold_asked(const struct weir_headers *h, const struct weir_quota *quota, uint32_t quotas, uint64_t wall_ns,
+			 enum weir_cause *cause);
+
+#endif

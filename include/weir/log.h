@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The one log. Off unless asked for (WEIR_LOG=LEVEL[:FILE]); one write(2) per line, no stdio, no descriptor kept, errno
+ * preserved. Never logs more of a URL than host and port. */
+#ifndef WEIR_LOG_H
+#define WEIR_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum weir_log_level { WEIR_LOG_OFF = 0, WEIR_LOG_ERROR, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG_DEBUG };
+
+/* Sets level and destination from "LEVEL[:FILE]" (error, warn, info, debug, off; no FILE: stderr). The text must stay valid or be
+ * copied: it is copied. Returns NULL or what is wrong. */
+const char *weir_log_setup(const char *spec);
+
+bool weir_log_on(enum weir_log_level level);
+
+/* Writes "weir[PID]: level: text\n". printf formats %s %d %u %ld %lu %llu %zu %x %c only (a formatter of our own: no locale, no
+ * allocation). */
+void weir_log(enum weir_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The formatter of weir_log on its own. Always terminates out; returns the length written. */
+size_t weir_format(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration: libconfig files in, compiled rules out. For agent and CLI; may allocate, does file I/O. */
+#ifndef WEIR_POLICY_H
+#define WEIR_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/rule.h"
+#include "weir/runtime.h"
+#include "weir/segment.h"
+
+/* What was found wrong, one line per finding: "FILE:LINE: hosts[2].rate.max: expected a rate such as \"5/s\", got \"fast\"". */
+struct weir_findings {
+	char **line;
+	size_t count;
+};
+
+/* Where a value of the effective configuration comes from. */
+struct weir_origin {
+	char *key;    /* "defaults.breaker.failures", "hosts[api.github.com].rate.max" */
+	char *value;  /* as config syntax: 5, "5000/h", [ 403, 429 ] */
+	char *source; /* "FILE:LINE", or "built in" */
+};
+
+struct weir_policy {
+	struct weir_rule *rules; /* the last is the defaults */
+	uint32_t rule_count;
+	struct weir_rule total;
+	bool total_in_use;
+	struct weir_source sources[WEIR_SOURCES]; /* every file and directory that was looked at, absent ones too */
+	uint32_t source_count;
+	struct weir_origin *origins;
+	size_t origin_count;
+	uint64_t idle_exit_ns; /* agent = { idle_exit = "60s"; } */
+	uint32_t entries;      /* segment = { hosts = 1024; } */
+};
+
+/* Reads the files of `chain` (a directory stands for its *.conf in byte order; absent ones are skipped unless must_exist) and
+ * compiles them. Returns true and *out, or false and *findings (all that were found, not the first alone). Free with
+ * weir_policy_free / weir_findings_free. */
+bool weir_policy_compile(char chain[][WEIR_PATH_MAX], size_t count, bool must_exist, struct weir_policy *out,
+			 struct weir_findings *findings);
+
+void weir_policy_free(struct weir_policy *p);
+void weir_findings_free(struct weir_findings *f);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where things are: the runtime directory and the files in it, the chain of configuration files, the agent's program. Takes what
+ * the faces read from the environment; reads none itself. Works without malloc and stdio, so that the library can use it.
+ */
+#ifndef WEIR_RUNTIME_H
+#define WEIR_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define WEIR_PATH_MAX  512
+#define WEIR_CHAIN_MAX 16
+
+/* What the faces read with secure_getenv. NULL or "" = unset. */
+struct weir_environment {
+	const char *runtime_dir;     /* WEIR_RUNTIME_DIR */
+	const char *xdg_runtime_dir; /* XDG_RUNTIME_DIR */
+	const char *config;          /* WEIR_CONFIG */
+	const char *xdg_config_home; /* XDG_CONFIG_HOME */
+	const char *home;            /* HOME */
+	uid_t uid;                   /* effective */
+};
+
+/* The world that an environment points to. */
+struct weir_world {
+	char dir[WEIR_PATH_MAX];     /* $RUNTIME */
+	char segment[WEIR_PATH_MAX]; /* $RUNTIME/state.1, with WEIR_CONFIG state.1.HASH */
+	char socket[WEIR_PATH_MAX];  /* $RUNTIME/weir.sock, with WEIR_CONFIG weir.sock.HASH */
+	char lock[WEIR_PATH_MAX];    /* $RUNTIME/agent.lock[.HASH] */
+	char pid[WEIR_PATH_MAX];     /* $RUNTIME/agent.pid[.HASH] */
+	char config[WEIR_PATH_MAX];  /* absolute WEIR_CONFIG, or empty: the chain */
+};
+
+/* Computes it. Returns NULL or what is wrong (static text: a path too long). Touches no file (but resolves a relative WEIR_CONFIG
+ * against the working directory). */
+const char *weir_world_of(const struct weir_environment *e, struct weir_world *w);
+
+/* Makes sure that dir exists, is a directory, ours and 0700: creates it (its parent must exist), never repairs one that is wrong.
+ * Returns NULL or what is wrong; *err = errno or 0. */
+const char *weir_runtime_prepare(const char *dir, uid_t uid, int *err);
+
+/* The files that make the configuration, in order of reading; later wins. Directories (conf.d) stand in it as themselves. Returns
+ * how many. */
+size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX]);
+
+/* Finds the `weir` program that belongs to the object file at `self` (the library or the CLI): beside it, ../bin, ../../bin, then
+ * the configured bin directory. */
+bool weir_program_find(const char *self, char out[WEIR_PATH_MAX]);
+
+/* Starts `program agent` detached: a double fork through clone without SIGCHLD, own session, descriptors closed, stdin/out/err on
+ * /dev/null, environment `envp` without LD_PRELOAD and WEIR_RUN. The caller's wait() never sees it, no zombie stays. Returns 0 or
+ * errno. Async-signal-safe; blocks for the time of a fork. */
+int weir_agent_spawn(const char *program, char *const envp[]);
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The segment: the memory that all weir processes of one user share, $RUNTIME/state.1.
+ *
+ * This header is the layout (an ABI, described byte by byte in docs/segment.md) and the operations on it. Rules that hold
+ * throughout:
+ *
+ *  - The file is filled completely before it gets its name; whoever finds the name finds a whole segment.
+ *  - Geometry (counts and offsets) is read from the header once, checked against the file's size and kept in the process's own
+ * handle. Nothing read later from the segment is used as an index or a length without a bounds check. A hostile segment can cause
+ * wrong limits, never a crash.
+ *  - There is no lock on the way of a request. Every change is one compare-and-swap, or is published by one store.
+ *  - Zeroed memory is a valid empty state of everything but the header.
+ */
+#ifndef WEIR_SEGMENT_H
+#define WEIR_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/breaker.h"
+#include "weir/bucket.h"
+#include "weir/cause.h"
+#include "weir/concurrency.h"
+#include "weir/histogram.h"
+#include "weir/hold.h"
+#include "weir/rate.h"
+#include "weir/rule.h"
+#include "weir/window.h"
+
+#define WEIR_SEGMENT_MAGIC   UINT64_C(0x0031474553524557) /* "WERSEG1\0", little endian */
+#define WEIR_SEGMENT_VERSION 1U                           /* major: the .1 of the file's name */
+
+#define WEIR_ENTRIES_DEFAULT 1024U
+#define WEIR_ENTRIES_MIN     16U
+#define WEIR_ENTRIES_MAX     65536U
+#define WEIR_LEASES_DEFAULT  4096U
+#define WEIR_EVENTS_DEFAULT  1024U
+#define WEIR_RULES_DEFAULT   256U
+#define WEIR_SOURCES         16
+#define WEIR_SOURCE_PATH_MAX 240
+#define WEIR_KEY_MAX         264        /* of an entry, NUL included */
+#define WEIR_NONE            UINT32_MAX /* no entry, no lease */
+
+/* ---- layout
+ * ------------------------------------------------------------------------------------------------------------------------ */
+
+struct weir_segment_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_bytes; /* offset of the policy area */
+	uint64_t total_bytes;  /* size of the file */
+	uint32_t entries;      /* slots of the host table, a power of two; slot `entries` itself is `_other` */
+	uint32_t leases;
+	uint32_t events; /* a power of two */
+	uint32_t rules;  /* rules in one half of the policy area, the defaults included */
+	uint64_t policy_offset, index_offset, lease_offset, event_offset, entry_offset;
+	uint8_t boot_id[16];      /* CLOCK_MONOTONIC starts anew at boot, and so must the segment; zero: unknown */
+	uint64_t created_wall_ns; /* CLOCK_REALTIME */
+	uint64_t pad0[3];
+	/* written while in use */
+	_Atomic uint64_t policy_generation; /* 0: nothing compiled yet; bit 0 selects the half in force */
+	_Atomic uint32_t policy_changes;    /* futex word: moves with every publication */
+	_Atomic uint32_t compile_requests;  /* futex word: a process asks the agent to look at the files now */
+	_Atomic uint64_t agent_pid;         /* pid of the live agent, 0 = none */
+	_Atomic uint64_t agent_seen_ns;     /* CLOCK_MONOTONIC heartbeat of the agent, at least every second */
+	_Atomic uint64_t agent_spawn_ns;    /* when a process last tried to start one */
+	_Atomic uint64_t event_head;        /* events ever begun */
+	_Atomic uint64_t leases_lost;       /* requests that went on without a lease because none was free */
+	_Atomic uint64_t leases_reaped;     /* leases taken from dead owners */
+	uint64_t pad1[8];
+};
+_Static_assert(sizeof(struct weir_segment_header) == 256, "ABI");
+_Static_assert(offsetof(struct weir_segment_header, policy_generation) == 128, "ABI");
+
+/* A file that a policy was compiled from, as it was then. */
+struct weir_source {
+	char path[WEIR_SOURCE_PATH_MAX]; /* empty: not in use. A directory stands for the list of files in it. */
+	uint64_t size_bytes;
+	uint64_t mtime_ns; /* CLOCK_REALTIME */
+	uint64_t inode;    /* 0: the file was absent */
+};
+_Static_assert(sizeof(struct weir_source) == 264, "ABI");
+
+/* One half of the policy area; `rules` of the header follow it. */
+struct weir_policy_half {
+	uint32_t rule_count; /* 1..rules; the last is the defaults ("*") */
+	uint32_t source_count;
+	uint64_t compiled_wall_ns;
+	uint32_t rejected; /* 1: the files as they are now were refused and the rules of the generation before stay in force */
+	uint32_t total_in_use; /* 1: `total` limits all hosts together */
+	uint64_t pad;
+	struct weir_source source[WEIR_SOURCES];
+	struct weir_rule total; /* rate, fixed, concurrency and wait_max_ns are used */
+	struct weir_rule rule[];
+};
+
+/* Index word of an entry: state:2 | since_s:30 | hash:32. since_s = seconds of CLOCK_MONOTONIC when the state was entered. */
+enum weir_slot_state { WEIR_SLOT_FREE = 0, WEIR_SLOT_CLAIMED = 1, WEIR_SLOT_READY = 2, WEIR_SLOT_CLEARING = 3 };
+
+/* Counters of one entry. Exactly one of succeeded, throttled, failed, ignored is counted for each admitted request once it is
+ * over. */
+struct weir_counters {
+	_Atomic uint64_t admitted;
+	_Atomic uint64_t delayed; /* admitted or refused after a wait */
+	_Atomic uint64_t refused; /* by weir */
+	_Atomic uint64_t succeeded;
+	_Atomic uint64_t throttled;
+	_Atomic uint64_t failed;
+	_Atomic uint64_t ignored; /* ended by the client, or its result was never known */
+	_Atomic uint64_t connections;
+	_Atomic uint64_t cancelled;         /* left while waiting: its process died or gave up */
+	_Atomic uint64_t would_delay;       /* dry run */
+	_Atomic uint64_t would_refuse;      /* dry run */
+	_Atomic uint64_t interrupted_holds; /* requests admitted inside a hold: in flight when it was set */
+	uint64_t pad[4];
+};
+_Static_assert(sizeof(struct weir_counters) == 128, "ABI");
+
+/* A host:port, a rule's group, a run's share of one of these ("@PID.START/KEY"), all hosts together ("_total") or the overflow
+ * ("_other"). */
+struct weir_entry {
+	/* line 0: read on every decision */
+	_Atomic uint64_t used_ns; /* last use, CLOCK_MONOTONIC */
+	_Atomic uint64_t rule;    /* policy generation:32 (low bits) | rule index + 1:32; 0: look it up */
+	struct weir_hold hold;
+	struct weir_breaker breaker; /* 32 bytes */
+	_Atomic uint32_t changes;    /* futex word: moves when waiters should look again */
+	_Atomic uint32_t waiting;    /* hint: somebody may be waiting; the leases tell who */
+	/* line 1: override by `weir set` or by the run's flags, and the update lock */
+	_Atomic uint64_t set_rate;        /* nano/s, 0 = not set */
+	_Atomic uint64_t set_until_ns;    /* CLOCK_MONOTONIC end of the override; 0 = until reset */
+	_Atomic uint32_t set_concurrency; /* 0 = not set */
+	_Atomic uint32_t set_burst;       /* with set_rate; 0 reads as 1 */
+	_Atomic uint64_t update_lock;     /* weir_trylock over rate, concurrency and the paces of the buckets */
+	_Atomic uint64_t applied;         /* what the paces were last set from: generation:32 | hash of the override:32 */
+	_Atomic uint64_t hold_cause;      /* enum weir_cause of the hold */
+	uint64_t pad1[2];
+	struct weir_bucket bucket[WEIR_RATES]; /* 512 bytes: [0] is the rate controller's, the rest fixed */
+	struct weir_concurrency concurrency;   /* 512 bytes */
+	struct weir_rate rate;                 /* 768 bytes */
+	struct weir_window window;             /* 160 bytes */
+	char key[WEIR_KEY_MAX];
+	uint64_t pad2[3];
+	struct weir_counters counters;
+	struct weir_histogram wait;    /* of delayed requests */
+	struct weir_histogram latency; /* of admitted requests, from admission to result */
+	uint64_t reserved[64];
+};
+_Static_assert(offsetof(struct weir_entry, set_rate) == 64, "ABI");
+_Static_assert(offsetof(struct weir_entry, bucket) == 128, "ABI");
+_Static_assert(offsetof(struct weir_entry, concurrency) == 640, "ABI");
+_Static_assert(offsetof(struct weir_entry, rate) == 1152, "ABI");
+_Static_assert(offsetof(struct weir_entry, window) == 1920, "ABI");
+_Static_assert(offsetof(struct weir_entry, counters) == 2368, "ABI");
+_Static_assert(sizeof(struct weir_entry) % 64 == 0, "whole cache lines");
+
+/* State of a lease: FREE; WAITING for its turn; MOVING: permits are changing hands; IN_FLIGHT; SETTLING: about to be freed by its
+ * owner or a reaper. */
+enum weir_lease_state {
+	WEIR_LEASE_FREE = 0,
+	WEIR_LEASE_WAITING = 1,
+	WEIR_LEASE_MOVING = 2,
+	WEIR_LEASE_IN_FLIGHT = 3,
+	WEIR_LEASE_SETTLING = 4,
+};
+#define WEIR_SCOPES 3 /* host or group, run, total */
+
+/* word = pid:32 | tag:20 | held:4 (one bit per scope whose permit it holds) | state:8 (high to low). */
+struct weir_lease {
+	_Atomic uint64_t word;
+	_Atomic uint64_t start;              /* start time of the owner, clock ticks since boot; 0 = unknown */
+	_Atomic uint64_t deadline_ns;        /* a lease past it is reaped, whoever owns it */
+	_Atomic uint32_t thread;             /* tid whose death frees it, 0 = any thread may end it */
+	_Atomic uint32_t pid_namespace;      /* inode of the owner's pid namespace; where it differs only the deadline counts */
+	_Atomic uint32_t entry[WEIR_SCOPES]; /* WEIR_NONE = scope not in use */
+	_Atomic uint32_t breaker_generation; /* the breaker ticket, so that a reaper can forgo it */
+	_Atomic uint32_t breaker_probe;
+	uint32_t pad;
+	_Atomic uint64_t begun_ns;
+};
+_Static_assert(sizeof(struct weir_lease) == 64, "one cache line");
+
+enum weir_event_kind {
+	WEIR_EVENT_NONE = 0,
+	WEIR_EVENT_BREAKER_OPENED,
+	WEIR_EVENT_BREAKER_HALF_OPEN,
+	WEIR_EVENT_BREAKER_CLOSED,
+	WEIR_EVENT_HOLD_SET,
+	WEIR_EVENT_HOLD_CLEARED,
+	WEIR_EVENT_RATE_CHANGED,        /* before, after: nano/s */
+	WEIR_EVENT_CONCURRENCY_CHANGED, /* before, after: permits */
+	WEIR_EVENT_OVERRIDE_SET,
+	WEIR_EVENT_RESET,
+	WEIR_EVENT_POLICY_PUBLISHED, /* after: generation */
+	WEIR_EVENT_POLICY_REJECTED,
+	WEIR_EVENT_LEASE_REAPED, /* before: pid */
+	WEIR_EVENT_AGENT_STARTED,
+	WEIR_EVENT_AGENT_STOPPED,
+	WEIR_EVENT_COUNT
+};
+
+/* sequence = number of the event + 1 once it is whole; readers skip a slot whose sequence is not the one they look for. */
+struct weir_event {
+	_Atomic uint64_t sequence;
+	uint64_t at_ns;    /* CLOCK_MONOTONIC */
+	uint64_t until_ns; /* when what began ends, 0 = unknown */
+	uint64_t before, after;
+	uint32_t kind;  /* enum weir_event_kind */
+	uint32_t cause; /* enum weir_cause */
+	uint32_t pid;
+	char key[76]; /* of the entry, cut if longer */
+};
+_Static_assert(sizeof(struct weir_event) == 128, "ABI");
+
+/* ---- a process's view of the segment
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Handle: the mapping and the checked geometry, in the process's own memory. Zeroed = not mapped. */
+struct weir_segment {
+	void *base;
+	size_t bytes;
+	uint32_t entries, leases, events, rules;
+	struct weir_segment_header *header;
+	struct weir_policy_half *policy[2];
+	_Atomic uint64_t *index; /* entries words */
+	struct weir_lease *lease;
+	struct weir_event *event;
+	struct weir_entry *entry; /* entries + 1 of them: the last is `_other` */
+};
+
+struct weir_geometry {
+	uint32_t entries, leases, events, rules; /* 0 = default */
+};
+
+/* Bytes that a segment of this geometry takes; 0 when the geometry is out of range. */
+size_t weir_segment_bytes(const struct weir_geometry *g);
+
+/* Formats zeroed memory of at least weir_segment_bytes() as an empty segment and fills the handle (tests, simulator). Returns
+ * false when it does not fit. boot_id may be NULL. */
+bool weir_segment_format(struct weir_segment *s, void *memory, size_t bytes, const struct weir_geometry *g,
+			 const uint8_t boot_id[16], uint64_t wall_ns);
+
+/* Checks memory as a segment and fills the handle. Returns NULL, or what is wrong with it (a static text). */
+const char *weir_segment_attach(struct weir_segment *s, void *memory, size_t bytes);
+
+enum weir_segment_result {
+	WEIR_SEGMENT_OK = 0,
+	WEIR_SEGMENT_ABSENT,  /* no such file, and creating was not asked for */
+	WEIR_SEGMENT_DENIED,  /* directory or file: missing, not ours, wrong mode, not a regular file */
+	WEIR_SEGMENT_FULL,    /* no space to create it */
+	WEIR_SEGMENT_INVALID, /* not a segment of this version, or damaged */
+	WEIR_SEGMENT_STALE,   /* from before the last boot */
+	WEIR_SEGMENT_FAILED,  /* another system error */
+};
+
+/* Maps the segment at `path`; with `create`, makes it (whole, put in place atomically; the loser of a race maps the winner's). A
+ * stale one is replaced when `create`. No descriptor stays open. *why is set to a static text on failure, *err to errno or 0.
+ * Blocks for file operations only. */
+enum weir_segment_result weir_segment_open(struct weir_segment *s, const char *path, bool create, const struct weir_geometry *g,
+					   const char **why, int *err);
+
+/* Puts a new empty segment in place of whatever regular file of ours is at `path`. For the agent, when weir_segment_open said
+ * INVALID. */
+enum weir_segment_result weir_segment_replace(struct weir_segment *s, const char *path, const struct weir_geometry *g,
+					      const char **why, int *err);
+
+void weir_segment_close(struct weir_segment *s);
+
+/* ---- entries
+ * ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Finds the entry of `key` (NUL-terminated, < WEIR_KEY_MAX). Returns its slot or WEIR_NONE. Lock-free. */
+uint32_t weir_entry_find(const struct weir_segment *s, const char *key);
+
+/* Finds or makes it; evicts an idle one where the table is full; the overflow slot s->entries (`_other`) when nothing can be.
+ * Never fails. May spin for at most a millisecond on another process that is making the same entry. */
+uint32_t weir_entry_acquire(const struct weir_segment *s, const char *key, uint64_t now_ns);
+
+/* Whether `slot` still belongs to `key` (it may have been evicted since). Cheap: compares hashes, then keys. */
+bool weir_entry_is(const struct weir_segment *s, uint32_t slot, const char *key);
+
+/* Whether `slot` is in use, and its key copied into key[WEIR_KEY_MAX], NUL-terminated whatever the segment holds. For listings.
+ */
+bool weir_entry_key(const struct weir_segment *s, uint32_t slot, char key[WEIR_KEY_MAX]);
+
+/* Frees entries that nobody has used for idle_ns and that have nothing to remember (no hold, breaker closed). Run entries whose
+ * run is over go first. Returns how many. For the agent. */
+uint32_t weir_entry_sweep(const struct weir_segment *s, uint64_t idle_ns, uint64_t now_ns);
+
+/* Tells those who wait at this entry to look again (futex wake, only when somebody may be waiting). */
+void weir_entry_wake(const struct weir_segment *s, uint32_t slot);
+
+/* ---- leases
+ * ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Who takes leases: one per process, renewed by its owner after fork. */
+struct weir_owner {
+	uint32_t pid;
+	uint32_t pid_namespace;
+	uint64_t start;
+};
+
+/* Fills *o for the calling process: reads /proc where it can, leaves 0 where it cannot. Opens and closes files. */
+void weir_owner_self(struct weir_owner *o);
+
+/* Claims a free lease in state WAITING. `hint`: where to look first (a thread's last lease). Returns its number and sets *tag;
+ * WEIR_NONE when all are taken. Lock-free. */
+uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner *o, uint32_t thread, uint32_t hint,
+			  const uint32_t entry[WEIR_SCOPES], uint64_t deadline_ns, uint64_t now_ns, uint32_t *tag);
+
+/* Changes state and held mask of a lease that is still the caller's; false when it has been reaped. */
+bool weir_lease_set(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, enum weir_lease_state state,
+		    unsigned held);
+
+/* Frees it. False when it had been reaped already. The permits must have been given back (state SETTLING meanwhile). */
+bool weir_lease_free(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid);
+
+/* Looks at every lease and frees those whose owner is dead (or exec'ed away from the thread, or is a zombie when `thorough`), or
+ * whose deadline is over; returns their permits, forgoes their probes, counts them as cancelled or ignored, then audits the
+ * permits of the entries concerned. thorough: read /proc as well (agent); else kill(pid, 0) only. Returns how many were freed.
+ * Bounded by the size of the table; may be called by anyone at any time. */
+uint32_t weir_lease_reap(const struct weir_segment *s, const struct weir_owner *self, bool thorough, uint64_t now_ns);
+
+/* Frees what a former image of this very process (before exec) left. For the library when it maps the segment. */
+uint32_t weir_lease_reap_own(const struct weir_segment *s, const struct weir_owner *self, uint64_t now_ns);
+
+/* Re-derives the permit count of an entry from the leases. Returns whether it was corrected. */
+bool weir_lease_audit(const struct weir_segment *s, uint32_t slot);
+
+struct weir_occupancy {
+	uint32_t in_flight, waiting;
+};
+
+/* Counts, from the leases, who is in flight and who waits at each entry: out[s->entries + 1]. Returns the number of distinct
+ * processes. For exports. */
+uint32_t weir_lease_occupancy(const struct weir_segment *s, struct weir_occupancy *out);
+
+/* ---- events
+ * ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Writes an event. Lock-free, never fails. key may be NULL. */
+void weir_event_write(const struct weir_segment *s, enum weir_event_kind kind, enum weir_cause cause, const char *key,
+		      uint64_t before, uint64_t after, uint64_t until_ns, uint64_t now_ns);
+
+/* Copies the events with numbers >= *next, oldest first, at most `max`; sets *next behind the last one looked at. Skips what is
+ * unfinished or overwritten. Texts are NUL-terminated and kinds and causes in range whatever the segment holds. */
+size_t weir_event_read(const struct weir_segment *s, uint64_t *next, struct weir_event *out, size_t max);
+
+const char *weir_event_name(uint32_t kind);
+
+/* ---- policy
+ * ------------------------------------------------------------------------------------------------------------------------- */
+
+/* The rules in force, as one generation: rule_count is checked against the geometry. rules = NULL when nothing is compiled yet.
+ */
+struct weir_policy_view {
+	uint64_t generation;
+	const struct weir_policy_half *half;
+	const struct weir_rule *rules;
+	uint32_t rule_count;
+	const struct weir_rule *total; /* NULL when not in use */
+};
+struct weir_policy_view weir_policy_in_force(const struct weir_segment *s);
+
+/* First exact match, then first glob in order, then the defaults: index into view->rules, WEIR_NONE when there are none.
+ * host_port is lower case "host:port". Bounded work. */
+uint32_t weir_policy_match(const struct weir_policy_view *view, const char *host_port);
+
+/* Publishes a policy: fills the half that is not in force and switches. For the agent (single writer). rule_count <= s->rules. */
+void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *rules, uint32_t rule_count,
+			 const struct weir_rule *total, const struct weir_source *sources, uint32_t source_count, bool rejected,
+			 uint64_t wall_ns);
+
+/* Whether the files that the policy in force was compiled from are still as they were (stat only, at most WEIR_SOURCES calls). */
+bool weir_policy_fresh(const struct weir_policy_view *view);
+
+/* Fills *out by stat of `path` (absent: inode 0). False when the path is too long. */
+bool weir_source_stat(struct weir_source *out, const char *path);
+
+/* The built-in defaults: what a rule says when nothing is configured. The one place where default values stand. */
+void weir_rule_defaults(struct weir_rule *r);
+
+#endif
