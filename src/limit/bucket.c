@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "weir/bucket.h"
+
+/*
+ * Arithmetic. A rate is r nano-admissions per second, so dt nanoseconds bring r * dt * 1e-18 admissions, or r * dt * 2^20 / 1e18
+ * units of V. With x = r * dt >> 30 that is x * 2^50 / 1e18 = x * SCALE >> 54, SCALE = 2^104 / 1e18 rounded down. Bounds: r <=
+ * 1e17 < 2^57 and dt <= 2^53 (104 days), so r * dt < 2^110, x < 2^80, x * SCALE < 2^125. Every rounding is downwards: V is never
+ * ahead of its time.
+ */
+#define SCALE        UINT64_C(20282409603651)
+#define DT_MAX       (UINT64_C(1) << 53)
+#define UNIT_PER_SEC ((unsigned __int128)1000000000 * 1000000000) /* 1e18 */
+#define V_MAX        (UINT64_C(1) << 62)
+
+/* No queue is this long; a tail that is further ahead of V is damage. */
+#define QUEUE_MAX (UINT64_C(16) << 20)
+
+/* A CAS that loses has let somebody else through; this many in a row mean that the word is being hammered by something hostile.
+ */
+#define CAS_TRIES 10000
+
+typedef unsigned __int128 u128;
+
+enum { WORD_V0, WORD_T0, WORD_RATE, WORD_BURST };
+
+struct weir_pace weir_bucket_pace(const struct weir_bucket *b)
+{
+	uint64_t w[WEIR_BUCKET_WORDS];
+	struct weir_pace p;
+
+	weir_published_read(&b->generation, b->pace, WEIR_BUCKET_WORDS, w);
+	p.v0 = w[WORD_V0] < V_MAX ? w[WORD_V0] : V_MAX;
+	p.t0_ns = w[WORD_T0];
+	p.rate = w[WORD_RATE] < WEIR_RATE_MAX ? w[WORD_RATE] : WEIR_RATE_MAX;
+	p.burst = w[WORD_BURST] < 1 ? 1 : w[WORD_BURST] < WEIR_BURST_MAX ? w[WORD_BURST] : WEIR_BURST_MAX;
+	return p;
+}
+
+static uint64_t virtual_time(const struct weir_pace *p, uint64_t now_ns)
+{
+	uint64_t dt;
+
+	if (now_ns <= p->t0_ns)
+		return p->v0;
+	dt = now_ns - p->t0_ns;
+	if (dt > DT_MAX)
+		dt = DT_MAX;
+	return p->v0 + (uint64_t)(((((u128)p->rate * dt) >> 30) * SCALE) >> 54);
+}
+
+/* The first time at which V >= v. */
+static uint64_t time_of(const struct weir_pace *p, uint64_t v)
+{
+	u128 dt;
+
+	if (v <= p->v0)
+		return p->t0_ns;
+	dt = ((u128)(v - p->v0) * UNIT_PER_SEC >> WEIR_UNIT_SHIFT) / p->rate;
+	/* V is rounded down by less than two units of its last place; so much later it has surely arrived. */
+	dt += (u128)2 * (UNIT_PER_SEC >> WEIR_UNIT_SHIFT) / p->rate + 2;
+	if (dt > DT_MAX)
+		return WEIR_NEVER;
+	return p->t0_ns + (uint64_t)dt;
+}
+
+static uint64_t sane_tail(uint64_t tail, uint64_t v)
+{
+	return tail > v + (QUEUE_MAX << WEIR_UNIT_SHIFT) ? v : tail;
+}
+
+static uint64_t take(struct weir_bucket *b, uint64_t v)
+{
+	uint64_t tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
+	uint64_t unit = 0;
+
+	for (int i = 0; i < CAS_TRIES; i++) {
+		uint64_t from = sane_tail(tail, v);
+
+		unit = (from > v ? from : v) + WEIR_UNIT;
+		if (atomic_compare_exchange_weak_explicit(&b->tail, &tail, unit, memory_order_relaxed, memory_order_relaxed))
+			break;
+	}
+	return unit;
+}
+
+uint64_t weir_bucket_take(struct weir_bucket *b, uint64_t now_ns)
+{
+	struct weir_pace p;
+
+	if (atomic_load_explicit(&b->generation, memory_order_relaxed) == 0)
+		return 0;
+	p = weir_bucket_pace(b);
+	if (p.rate == 0)
+		return 0;
+	return take(b, virtual_time(&p, now_ns));
+}
+
+/* When a unit may go: V(t) >= unit - burst. */
+static uint64_t ready_ns(const struct weir_pace *p, uint64_t unit, uint64_t now_ns)
+{
+	uint64_t ahead = p->burst << WEIR_UNIT_SHIFT;
+	uint64_t due = unit > ahead ? unit - ahead : 0;
+
+	if (virtual_time(p, now_ns) >= due)
+		return now_ns;
+	return time_of(p, due);
+}
+
+uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64_t now_ns)
+{
+	struct weir_pace p;
+
+	if (unit == 0)
+		return now_ns;
+	p = weir_bucket_pace(b);
+	if (p.rate == 0)
+		return now_ns;
+	return ready_ns(&p, unit, now_ns);
+}
+
+uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns)
+{
+	struct weir_pace p = weir_bucket_pace(b);
+	uint64_t v, tail;
+
+	if (p.rate == 0)
+		return now_ns;
+	v = virtual_time(&p, now_ns);
+	tail = sane_tail(atomic_load_explicit(&b->tail, memory_order_relaxed), v);
+	return ready_ns(&p, (tail > v ? tail : v) + WEIR_UNIT, now_ns);
+}
+
+bool weir_bucket_give_back(struct weir_bucket *b, uint64_t unit)
+{
+	if (unit < WEIR_UNIT)
+		return false;
+	return atomic_compare_exchange_strong_explicit(&b->tail, &unit, unit - WEIR_UNIT, memory_order_relaxed,
+						       memory_order_relaxed);
+}
+
+void weir_bucket_charge(struct weir_bucket *b, uint64_t now_ns)
+{
+	(void)weir_bucket_take(b, now_ns);
+}
+
+static void publish(struct weir_bucket *b, const struct weir_pace *p)
+{
+	uint64_t w[WEIR_BUCKET_WORDS];
+
+	w[WORD_V0] = p->v0;
+	w[WORD_T0] = p->t0_ns;
+	w[WORD_RATE] = p->rate;
+	w[WORD_BURST] = p->burst;
+	weir_published_write(&b->generation, b->pace, WEIR_BUCKET_WORDS, w);
+}
+
+void weir_bucket_set(struct weir_bucket *b, uint64_t rate, uint64_t burst, uint64_t now_ns)
+{
+	struct weir_pace old = weir_bucket_pace(b);
+	struct weir_pace p = {.v0 = virtual_time(&old, now_ns), .rate = rate, .burst = burst};
+
+	p.t0_ns = old.t0_ns > now_ns ? old.t0_ns : now_ns; /* a freeze outlives a change of rate */
+	if (old.rate == 0) {
+		/* V stood still while there was no limit: what was owed or saved before is forgotten. */
+		uint64_t tail = sane_tail(atomic_load_explicit(&b->tail, memory_order_relaxed), p.v0);
+
+		if (p.v0 < tail)
+			p.v0 = tail;
+		p.t0_ns = now_ns;
+	}
+	if (p.rate > WEIR_RATE_MAX)
+		p.rate = WEIR_RATE_MAX;
+	if (p.burst < 1)
+		p.burst = 1;
+	if (p.burst > WEIR_BURST_MAX)
+		p.burst = WEIR_BURST_MAX;
+	publish(b, &p);
+}
+
+void weir_bucket_freeze(struct weir_bucket *b, uint64_t until_ns, uint64_t now_ns)
+{
+	struct weir_pace p = weir_bucket_pace(b);
+	uint64_t tail, spent;
+
+	if (p.rate == 0)
+		return;
+	p.v0 = virtual_time(&p, now_ns);
+	if (p.t0_ns < now_ns)
+		p.t0_ns = now_ns;
+	if (p.t0_ns < until_ns)
+		p.t0_ns = until_ns;
+	publish(b, &p);
+
+	spent = p.v0 + ((p.burst - 1) << WEIR_UNIT_SHIFT);
+	tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
+	for (int i = 0; i < CAS_TRIES && tail < spent; i++)
+		if (atomic_compare_exchange_weak_explicit(&b->tail, &tail, spent, memory_order_relaxed, memory_order_relaxed))
+			break;
+}
+
+void weir_bucket_thaw(struct weir_bucket *b, uint64_t now_ns)
+{
+	struct weir_pace p = weir_bucket_pace(b);
+
+	if (p.rate == 0 || p.t0_ns <= now_ns)
+		return;
+	p.t0_ns = now_ns;
+	publish(b, &p);
+}
