@@ -95,13 +95,13 @@ uint64_t weir_bucket_take(struct weir_bucket *b, uint64_t now_ns)
 	return take(b, virtual_time(&p, now_ns));
 }
 
-/* When a unit may go: V(t) >= unit - burst. */
+/* When a unit may go: V(t) >= unit - burst, and not while V is frozen. */
 static uint64_t ready_ns(const struct weir_pace *p, uint64_t unit, uint64_t now_ns)
 {
 	uint64_t ahead = p->burst << WEIR_UNIT_SHIFT;
 	uint64_t due = unit > ahead ? unit - ahead : 0;
 
-	if (virtual_time(p, now_ns) >= due)
+	if (now_ns >= p->t0_ns && virtual_time(p, now_ns) >= due)
 		return now_ns;
 	return time_of(p, due);
 }
