@@ -10,8 +10,9 @@
  * ramp); open: when the next probe may go; half-open: when the lease of the probe in flight ends, 0 when none is in flight and
  * the next may go. Every transition is one CAS and raises the generation; a result carries the generation in which its request
  * was admitted and is dropped when that has passed, so late results never flip a newer state. A probe whose owner dies loses its
- * lease (by reaping or by time) and the next request probes. The failures that lead to opening are counted beside the word,
- * tagged with the generation.
+ * lease (by reaping or by time) and the next request probes; that stays within the generation, so that a server whose answers
+ * take longer than a lease still closes the breaker: the late success of a probe counts, its late failure does not. The failures
+ * that lead to opening are counted beside the word, tagged with the generation.
  *
  * Throttled answers are not failures, weir's own refusals are never reported here. Sources of the ideas: resilience4j's sliding
  * windows and slow-call rate, gobreaker's generations, Envoy's exponential ejection time.
@@ -34,7 +35,7 @@ enum weir_breaker_state {
 
 /* Part of a compiled rule (ABI). A zero threshold switches that cause off; all zero: the breaker is off. */
 struct weir_breaker_params {
-	uint32_t failures;                  /* consecutive failures that open it */
+	uint32_t failures;                  /* consecutive failures that open it; more where calls often failed before them */
 	uint32_t failure_rate_permille;     /* of the calls in the window */
 	uint32_t slow_rate_permille;        /* of the calls in the window */
 	uint32_t min_calls;                 /* the rates say nothing below this number */
@@ -59,9 +60,9 @@ struct weir_breaker {
 };
 _Static_assert(sizeof(struct weir_breaker) == 32, "ABI");
 
-/* What a request carries from admission to result. */
+/* What a request carries from admission to result. To be carried whole and compared by weir_breaker_valid alone. */
 struct weir_breaker_ticket {
-	uint32_t generation;
+	uint32_t generation; /* low half: of the breaker; high half, of a probe: which of the probes of this half-open state */
 	uint32_t probe; /* 1 when this request is the probe */
 };
 
@@ -73,7 +74,7 @@ enum weir_breaker_change { WEIR_BREAKER_SAME, WEIR_BREAKER_OPENED, WEIR_BREAKER_
 struct weir_breaker_view {
 	enum weir_breaker_state state;
 	uint32_t generation;
-	uint32_t trips;    /* openings without a recovery in between */
+	uint32_t trips;    /* openings, and probes lost to time, without a recovery in between */
 	uint32_t streak;   /* consecutive failures (closed) or probe successes (half-open) */
 	uint64_t until_ns; /* open: next probe; half-open: end of the probe's lease (0 = none in flight); closed: end of the ramp
 			    */
@@ -92,10 +93,11 @@ enum weir_breaker_answer weir_breaker_peek(const struct weir_breaker *b, const s
  * force. */
 bool weir_breaker_valid(const struct weir_breaker *b, struct weir_breaker_ticket ticket);
 
-/* Reports a result. `window` already contains it (weir_window_add). Drops it when the ticket's generation has passed. */
+/* Reports a result; `slow`: it took longer than slow_call_ns. `window` already contains it (weir_window_add). Drops it when the
+ * ticket's generation has passed. Looks into the window only for a failed or slow call. */
 enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struct weir_breaker_params *p,
 					     const struct weir_window *window, struct weir_breaker_ticket ticket, bool failed,
-					     uint64_t now_ns);
+					     bool slow, uint64_t now_ns);
 
 /* The ticket's request was cancelled, ignored or its owner died: if it was the probe, the next request may probe at once. */
 void weir_breaker_forgo(struct weir_breaker *b, struct weir_breaker_ticket ticket);
@@ -103,7 +105,8 @@ void weir_breaker_forgo(struct weir_breaker *b, struct weir_breaker_ticket ticke
 /* How many requests may be in flight now because of the ramp: doubles eight times over ramp_ns; UINT32_MAX outside a ramp. */
 uint32_t weir_breaker_ramp(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns);
 
-/* An operator's word: open (until told otherwise), close (now, without a ramp), auto (a forced-open breaker becomes closed). */
+/* An operator's word. FORCED_OPEN or OPEN: open until told otherwise. CLOSED: close now, without a ramp, and forget the trips.
+ * HALF_OPEN stands for auto: a forced-open breaker becomes closed, any other stays as it is. */
 void weir_breaker_force(struct weir_breaker *b, enum weir_breaker_state state, uint64_t now_ns);
 
 struct weir_breaker_view weir_breaker_view(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns);

@@ -43,6 +43,9 @@ void weir_window_add(struct weir_window *w, uint64_t window_ns, uint64_t now_ns,
 /* Sums the slots that are still inside the window. */
 struct weir_window_sum weir_window_sum(const struct weir_window *w, uint64_t window_ns, uint64_t now_ns);
 
+/* The same, but only of the slots that began at since_ns or later: what has happened since then. */
+struct weir_window_sum weir_window_since(const struct weir_window *w, uint64_t window_ns, uint64_t since_ns, uint64_t now_ns);
+
 /* Empties the window. */
 void weir_window_clear(struct weir_window *w);
 
