@@ -57,10 +57,10 @@ struct weir_rate {
 	_Atomic uint64_t accepted; /* answers since the beginning, by kind; the controller keeps the values it last saw */
 	_Atomic uint64_t throttled;
 	_Atomic uint64_t failed;
-	_Atomic uint64_t due_ns;     /* the next periodic update; 0 = none needed */
+	_Atomic uint64_t due_ns;     /* the next update by time; 0 = none needed */
 	_Atomic uint64_t generation; /* of the published state */
 	_Atomic uint64_t state[2 * WEIR_PUBLISHED_HALF(WEIR_RATE_WORDS)];
-	uint64_t pad[1];
+	_Atomic uint64_t due_accepted; /* the next update by `accepted`; 0 = none needed */
 };
 _Static_assert(sizeof(struct weir_rate) == 768, "ABI: 12 cache lines");
 

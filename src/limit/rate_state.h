@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the rate controllers remember between two updates: the contents of struct weir_rate's published block, and the arithmetic
+ * they share. Everything is an integer: rates in nano-admissions per second, times in CLOCK_MONOTONIC nanoseconds, so there is no
+ * NaN to be afraid of and no floating point state of the host program that matters.
+ */
+#ifndef WEIR_LIMIT_RATE_STATE_H
+#define WEIR_LIMIT_RATE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/rate.h"
+
+#define RATE_SECOND UINT64_C(1000000000)
+#define RATE_MS     UINT64_C(1000000)
+
+/* Below this nothing is ever paced: one in a million seconds (the floor that rate.h names for min = 0). */
+#define RATE_FLOOR UINT64_C(1000)
+
+/* Adaptive: what it is doing. Values are stored; 0 is the zeroed beginning. */
+enum rate_phase {
+	RATE_FREE = 0, /* no limit: the host has given no reason */
+	RATE_CLIMB,    /* looking for the limit from below */
+	RATE_PLATEAU,  /* staying a little below what was found */
+	RATE_PHASES
+};
+
+/* Word by word the published block. */
+struct rate_state {
+	uint64_t tag;   /* STATE_TAG: strategy that wrote it + 1; another one's state is not read */
+	uint64_t phase; /* enum rate_phase */
+	uint64_t rate;  /* nano/s in force, 0 = no limit */
+	/* the counters of struct weir_rate as they were at the last update */
+	uint64_t seen_accepted, seen_throttled, seen_failed;
+	/* conservative, aggressive */
+	uint64_t interval_ns; /* when the interval began */
+	uint64_t interval_accepted, interval_throttled, interval_failed;
+	uint64_t streak; /* good answers in a row */
+	/* the last cut: results of requests admitted before it say nothing new */
+	uint64_t cut_ns;
+	uint64_t cut_accepted; /* accepted when it was made: no other cut until it has grown */
+	/* adaptive */
+	uint64_t empty_ns;       /* the host last refused: its bucket was empty then */
+	uint64_t empty_accepted; /* accepted at that time */
+	uint64_t pause_ns;       /* of the last freeze made after a refusal */
+	uint64_t goal_accepted;  /* the step or plateau ends when accepted reaches it */
+	uint64_t step_ns;        /* when the step began */
+	uint64_t step_accepted;
+	uint64_t growth_ppm; /* of the next step */
+	uint64_t plateau;    /* accepts on the next plateau */
+	uint64_t spare[23];
+};
+_Static_assert(sizeof(struct rate_state) == WEIR_RATE_WORDS * sizeof(uint64_t), "fills the published block");
+
+/* What a strategy is given and what it asks for. */
+struct rate_step {
+	struct rate_state *s;
+	const struct weir_rate_params *p; /* sanitized */
+	const struct weir_rate_answer *answer;
+	uint64_t now_ns;
+	uint64_t accepted, throttled, failed; /* the counters now */
+	uint64_t burst;                       /* out: of the bucket */
+	uint64_t freeze_until_ns;             /* out: nothing goes before this, 0 = no such wish */
+	uint64_t due_ns;                      /* out: the next update, 0 = none by time */
+	uint64_t due_accepted;                /* out: the next update by accepts, 0 = none */
+};
+
+/* a * b / c, saturating; c = 0 reads as 1. */
+static inline uint64_t rate_mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+	unsigned __int128 q = (unsigned __int128)a * b / (c ? c : 1);
+
+	return q > UINT64_MAX ? UINT64_MAX : (uint64_t)q;
+}
+
+/* n admissions in `ns`, as a rate: n * 1e18 / ns. */
+static inline uint64_t rate_of(uint64_t n, uint64_t ns)
+{
+	unsigned __int128 q = (unsigned __int128)n * (RATE_SECOND * RATE_SECOND) / (ns ? ns : 1);
+
+	return q > WEIR_RATE_MAX ? WEIR_RATE_MAX : (uint64_t)q;
+}
+
+/* How long n admissions take at a rate. */
+static inline uint64_t rate_time_ns(uint64_t n, uint64_t rate)
+{
+	unsigned __int128 q = (unsigned __int128)n * (RATE_SECOND * RATE_SECOND) / (rate ? rate : 1);
+
+	return q > UINT64_MAX / 4 ? UINT64_MAX / 4 : (uint64_t)q;
+}
+
+static inline uint64_t rate_clamp(uint64_t rate, const struct weir_rate_params *p)
+{
+	if (rate > p->max)
+		rate = p->max;
+	return rate < p->min ? p->min : rate;
+}
+
+/* The strategies. Each reads and replaces *step->s and the wishes of *step; none touches shared memory. */
+void rate_stepped(struct rate_step *step);
+void rate_adaptive(struct rate_step *step);
+
+/* Brings an adaptive state into range, whatever the words hold. */
+void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns);
+
+#endif
