@@ -70,7 +70,10 @@ struct weir_segment_header {
 	_Atomic uint64_t event_head;        /* events ever begun */
 	_Atomic uint64_t leases_lost;       /* requests that went on without a lease because none was free */
 	_Atomic uint64_t leases_reaped;     /* leases taken from dead owners */
-	uint64_t pad1[8];
+	_Atomic uint64_t lease_top;         /* leases with this number and above were never claimed: scans stop here */
+	_Atomic uint64_t audits_asked;      /* moves when an entry's audit_due does */
+	_Atomic uint64_t audits_done;       /* the value of audits_asked up to which all due audits were made */
+	uint64_t pad1[5];
 };
 _Static_assert(sizeof(struct weir_segment_header) == 256, "ABI");
 _Static_assert(offsetof(struct weir_segment_header, policy_generation) == 128, "ABI");
@@ -135,9 +138,10 @@ struct weir_entry {
 	_Atomic uint32_t set_concurrency; /* 0 = not set */
 	_Atomic uint32_t set_burst;       /* with set_rate; 0 reads as 1 */
 	_Atomic uint64_t update_lock;     /* weir_trylock over rate, concurrency and the paces of the buckets */
-	_Atomic uint64_t applied;         /* what the paces were last set from: generation:32 | hash of the override:32 */
+	_Atomic uint64_t applied;         /* what the paces were last set from: a hash of policy generation and override */
 	_Atomic uint64_t hold_cause;      /* enum weir_cause of the hold */
-	uint64_t pad1[2];
+	_Atomic uint64_t audit_due;       /* not 0: a holder died and the permit count must be re-derived from the leases */
+	uint64_t pad1[1];
 	struct weir_bucket bucket[WEIR_RATES]; /* 512 bytes: [0] is the rate controller's, the rest fixed */
 	struct weir_concurrency concurrency;   /* 512 bytes */
 	struct weir_rate rate;                 /* 768 bytes */
@@ -158,13 +162,17 @@ _Static_assert(offsetof(struct weir_entry, counters) == 2368, "ABI");
 _Static_assert(sizeof(struct weir_entry) % 64 == 0, "whole cache lines");
 
 /* State of a lease: FREE; WAITING for its turn; MOVING: permits are changing hands; IN_FLIGHT; SETTLING: about to be freed by its
- * owner or a reaper. */
+ * owner; CLAIMED: its fields are being filled in; REAPING: about to be freed by a reaper, whose pid the word carries. The last two
+ * last for microseconds, and nothing beside the word is believed to decide on them: the word's `held` bits are then the second
+ * (CLOCK_MONOTONIC, modulo 16) in which the state was entered, and two seconds later anyone may take the lease over. */
 enum weir_lease_state {
 	WEIR_LEASE_FREE = 0,
 	WEIR_LEASE_WAITING = 1,
 	WEIR_LEASE_MOVING = 2,
 	WEIR_LEASE_IN_FLIGHT = 3,
 	WEIR_LEASE_SETTLING = 4,
+	WEIR_LEASE_CLAIMED = 5,
+	WEIR_LEASE_REAPING = 6,
 };
 #define WEIR_SCOPES 3 /* host or group, run, total */
 
@@ -172,7 +180,7 @@ enum weir_lease_state {
 struct weir_lease {
 	_Atomic uint64_t word;
 	_Atomic uint64_t start;              /* start time of the owner, clock ticks since boot; 0 = unknown */
-	_Atomic uint64_t deadline_ns;        /* a lease past it is reaped, whoever owns it */
+	_Atomic uint64_t deadline_ns;        /* a lease past it is reaped, whoever owns it; 0 = none */
 	_Atomic uint32_t thread;             /* tid whose death frees it, 0 = any thread may end it */
 	_Atomic uint32_t pid_namespace;      /* inode of the owner's pid namespace; where it differs only the deadline counts */
 	_Atomic uint32_t entry[WEIR_SCOPES]; /* WEIR_NONE = scope not in use */
@@ -279,7 +287,8 @@ uint32_t weir_entry_find(const struct weir_segment *s, const char *key);
  * Never fails. May spin for at most a millisecond on another process that is making the same entry. */
 uint32_t weir_entry_acquire(const struct weir_segment *s, const char *key, uint64_t now_ns);
 
-/* Whether `slot` still belongs to `key` (it may have been evicted since). Cheap: compares hashes, then keys. */
+/* Whether `slot` still belongs to `key` (it may have been evicted since). Cheap: compares hashes, then keys. The overflow slot is
+ * never evicted and belongs to every key. */
 bool weir_entry_is(const struct weir_segment *s, uint32_t slot, const char *key);
 
 /* Whether `slot` is in use, and its key copied into key[WEIR_KEY_MAX], NUL-terminated whatever the segment holds. For listings.
@@ -307,7 +316,7 @@ struct weir_owner {
 void weir_owner_self(struct weir_owner *o);
 
 /* Claims a free lease in state WAITING. `hint`: where to look first (a thread's last lease). Returns its number and sets *tag;
- * WEIR_NONE when all are taken. Lock-free. */
+ * WEIR_NONE when all are taken (counted in leases_lost). Lock-free. */
 uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner *o, uint32_t thread, uint32_t hint,
 			  const uint32_t entry[WEIR_SCOPES], uint64_t deadline_ns, uint64_t now_ns, uint32_t *tag);
 
@@ -315,7 +324,8 @@ uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner 
 bool weir_lease_set(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, enum weir_lease_state state,
 		    unsigned held);
 
-/* Frees it. False when it had been reaped already. The permits must have been given back (state SETTLING meanwhile). */
+/* Frees it. False when it had been reaped already. The permits must have been given back (state SETTLING meanwhile): permits are
+ * taken and given only while the lease is MOVING or SETTLING, which is what the auditor relies on. */
 bool weir_lease_free(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid);
 
 /* Looks at every lease and frees those whose owner is dead (or exec'ed away from the thread, or is a zombie when `thorough`), or
@@ -381,6 +391,7 @@ bool weir_policy_fresh(const struct weir_policy_view *view);
 bool weir_source_stat(struct weir_source *out, const char *path);
 
 /* The built-in defaults: what a rule says when nothing is configured. The one place where default values stand. */
+extern const struct weir_rule weir_rule_builtin;
 void weir_rule_defaults(struct weir_rule *r);
 
 #endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The waiting itself: a futex on the entry that binds, until the time that the gate names. */
+#include "look.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time, so a signal handler that runs meanwhile does not stretch the wait. */
+static void sleep_until(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
+{
+	struct timespec t = {.tv_sec = (time_t)(until_ns / 1000000000U), .tv_nsec = (long)(until_ns % 1000000000U)};
+
+	syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish)
+{
+	uint64_t wake = 0;
+	enum weir_verdict verdict = weir_gate_begin(g, r, wish, weir_now_ns(), &wake);
+
+	while (verdict == WEIR_WAIT) {
+		uint32_t slot = r->wait_slot <= g->segment->entries ? r->wait_slot : g->segment->entries;
+		struct weir_entry *e = &g->segment->entry[slot];
+		uint32_t seen = atomic_load_explicit(&e->changes, memory_order_acquire);
+
+		/* Announced before the look, so that whoever changes something after it wakes us. */
+		atomic_fetch_add_explicit(&e->waiting, 1, memory_order_seq_cst);
+		verdict = weir_gate_look(g, r, weir_now_ns(), &wake);
+		if (verdict == WEIR_WAIT && r->wait_slot == slot)
+			sleep_until(&e->changes, seen, wake);
+		atomic_fetch_sub_explicit(&e->waiting, 1, memory_order_relaxed);
+	}
+	return verdict;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "weir/gate.h"
+
+#include <string.h>
+
+#include "look.h"
+
+/* A request without a time-out of its own may be in flight this long before its lease is void. */
+#define LEASE_DEFAULT_NS (UINT64_C(3600) * 1000000000)
+
+static uint64_t sum_capped(uint64_t a, uint64_t b)
+{
+	return b < UINT64_MAX - a ? a + b : UINT64_MAX;
+}
+
+static uint64_t latest(const struct weir_gate *g, const struct weir_rule *rule, uint64_t patience_ns, uint64_t now_ns)
+{
+	uint64_t wait = rule->wait_max_ns;
+
+	if (g->wait_max_ns != 0 && g->wait_max_ns < wait)
+		wait = g->wait_max_ns;
+	if (patience_ns != 0 && patience_ns < wait)
+		wait = patience_ns;
+	return sum_capped(now_ns, wait);
+}
+
+static void claim_lease(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish, uint64_t now_ns)
+{
+	const struct weir_segment *s = g->segment;
+	uint64_t lease_ns = wish->lease_ns != 0 ? wish->lease_ns : LEASE_DEFAULT_NS;
+	uint32_t entry[WEIR_SCOPES];
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		entry[i] = r->scope[i].slot;
+	r->lease = weir_lease_claim(s, &g->owner, wish->thread, wish->lease_hint, entry, sum_capped(r->latest_ns, lease_ns),
+				    now_ns, &r->lease_tag);
+	r->owner_pid = g->owner.pid;
+	if (r->lease == WEIR_NONE)
+		atomic_fetch_add_explicit(&s->header->leases_lost, 1, memory_order_relaxed);
+}
+
+enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
+				  uint64_t now_ns, uint64_t *wake_ns)
+{
+	uint32_t slot[WEIR_SCOPES];
+	struct scope s;
+
+	memset(r, 0, sizeof *r);
+	r->lease = WEIR_NONE;
+	r->begun_ns = r->admitted_ns = now_ns;
+	*wake_ns = now_ns;
+	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, now_ns, slot)) {
+		r->phase = WEIR_PHASE_EXEMPT;
+		return WEIR_GO;
+	}
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		r->scope[i].slot = slot[i];
+		if (slot[i] != WEIR_NONE && scope_of(g, i, slot[i], &s)) {
+			atomic_store_explicit(&s.entry->used_ns, now_ns, memory_order_relaxed);
+			if (i == SCOPE_HOST)
+				r->latest_ns = latest(g, s.rule, wish->patience_ns, now_ns);
+		}
+	}
+	claim_lease(g, r, wish, now_ns);
+	r->phase = WEIR_PHASE_WAITING;
+	return weir_gate_look(g, r, now_ns, wake_ns);
+}
+
+void request_give_permits(const struct weir_gate *g, struct weir_request *r)
+{
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		uint32_t slot = r->scope[i].slot;
+
+		if ((r->held & (1U << i)) == 0 || slot > g->segment->entries)
+			continue;
+		weir_concurrency_give(&g->segment->entry[slot].concurrency);
+		weir_entry_wake(g->segment, slot);
+	}
+	r->held = 0;
+}
+
+void request_give_units(const struct weir_gate *g, struct weir_request *r)
+{
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES; j++) {
+			if (r->scope[i].slot <= g->segment->entries && r->scope[i].unit[j] != 0)
+				weir_bucket_give_back(&g->segment->entry[r->scope[i].slot].bucket[j], r->scope[i].unit[j]);
+			r->scope[i].unit[j] = 0;
+		}
+}
+
+void request_free_lease(const struct weir_gate *g, struct weir_request *r)
+{
+	if (r->lease != WEIR_NONE)
+		weir_lease_free(g->segment, r->lease, r->lease_tag, r->owner_pid);
+	r->lease = WEIR_NONE;
+}
+
+void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)
+{
+	struct scope s;
+	bool was_admitted = r->phase == WEIR_PHASE_ADMITTED;
+
+	if (was_admitted) {
+		struct weir_result ignored = {.outcome = WEIR_IGNORED};
+
+		weir_gate_settle(g, r, &ignored, now_ns);
+		return;
+	}
+	if (r->phase != WEIR_PHASE_WAITING) {
+		r->phase = WEIR_PHASE_OVER;
+		return;
+	}
+	if (scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &s))
+		atomic_fetch_add_explicit(&s.entry->counters.cancelled, 1, memory_order_relaxed);
+	request_give_units(g, r);
+	request_free_lease(g, r);
+	r->phase = WEIR_PHASE_OVER;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* What would happen now, without doing it: the same questions as look.c in the same order. */
+#include "scope.h"
+
+#include <string.h>
+
+static void scope_forecast(const struct scope *s, uint64_t now_ns, struct weir_forecast *out)
+{
+	for (unsigned j = 0; j < WEIR_RATES; j++) {
+		uint64_t at = weir_bucket_preview_ns(&s->entry->bucket[j], now_ns);
+
+		if (at > now_ns && at > out->until_ns) {
+			out->verdict = WEIR_WAIT;
+			out->cause = WEIR_CAUSE_RATE;
+			out->until_ns = at;
+		}
+	}
+}
+
+static void permit_forecast(const struct scope *s, unsigned which, uint64_t now_ns, struct weir_forecast *out)
+{
+	bool ramp = false;
+
+	if (out->verdict != WEIR_GO || weir_concurrency_count(&s->entry->concurrency) < scope_permits(s, which, now_ns, &ramp))
+		return;
+	out->verdict = WEIR_WAIT;
+	out->cause = ramp ? WEIR_CAUSE_RAMP : WEIR_CAUSE_CONCURRENCY;
+}
+
+/* The slots that a request would use; makes none. */
+static void find_slots(const struct weir_gate *g, const char *key, uint32_t slot[WEIR_SCOPES])
+{
+	char run_key[WEIR_KEY_MAX];
+
+	slot[SCOPE_HOST] = weir_entry_find(g->segment, key);
+	slot[SCOPE_RUN] = slot[SCOPE_TOTAL] = WEIR_NONE;
+	if (g->run.id[0] != '\0') {
+		scope_run_key(&g->run, key, run_key);
+		slot[SCOPE_RUN] = weir_entry_find(g->segment, run_key);
+	}
+	if (weir_policy_in_force(g->segment).total != NULL)
+		slot[SCOPE_TOTAL] = weir_entry_find(g->segment, TOTAL_KEY);
+}
+
+static bool breaker_forecast(const struct scope *host, uint64_t now_ns, struct weir_forecast *out)
+{
+	uint64_t until = 0;
+	struct weir_breaker_view v;
+
+	if (weir_breaker_peek(&host->entry->breaker, &host->rule->breaker, now_ns, &until) != WEIR_BREAKER_REFUSE)
+		return false;
+	v = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns);
+	out->verdict = WEIR_REFUSE;
+	out->until_ns = until;
+	out->cause = v.state == WEIR_BREAKER_FORCED_OPEN ? WEIR_CAUSE_FORCED
+		     : v.state == WEIR_BREAKER_HALF_OPEN ? WEIR_CAUSE_PROBE
+							 : WEIR_CAUSE_BREAKER;
+	return true;
+}
+
+void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct weir_forecast *out)
+{
+	uint32_t slot[WEIR_SCOPES];
+	uint64_t hold, wait_max = weir_rule_builtin.wait_max_ns;
+	struct scope s;
+
+	memset(out, 0, sizeof *out);
+	out->slot = out->rule = WEIR_NONE;
+	if (g->segment == NULL || g->segment->base == NULL)
+		return;
+	weir_gate_key(g->segment, host_port, out->key, &out->rule);
+	find_slots(g, out->key, slot);
+	out->slot = slot[SCOPE_HOST];
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		if (slot[i] == WEIR_NONE || !scope_of(g, i, slot[i], &s))
+			continue;
+		if (i == SCOPE_HOST) {
+			if ((s.rule->flags & WEIR_RULE_EXEMPT) != 0 || breaker_forecast(&s, now_ns, out))
+				return;
+			wait_max = s.rule->wait_max_ns;
+			hold = weir_hold_until_ns(&s.entry->hold, s.rule->hold_max_ns, now_ns);
+			scope_forecast(&s, now_ns, out);
+			if (hold > now_ns) {
+				out->verdict = WEIR_WAIT;
+				out->cause = WEIR_CAUSE_HOLD;
+				out->until_ns = hold > out->until_ns ? hold : out->until_ns;
+			}
+		} else {
+			scope_forecast(&s, now_ns, out);
+		}
+		permit_forecast(&s, i, now_ns, out);
+	}
+	if (out->verdict == WEIR_WAIT && out->until_ns > now_ns && out->until_ns - now_ns > wait_max) {
+		out->verdict = WEIR_REFUSE;
+		out->timed_out = true;
+	}
+}

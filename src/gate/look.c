@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One look at a waiting request: may it go now, when else, or never.
+ *
+ * The order is: breaker (refuses at once), units and hold (a time that is known), then the permits (a time that is not). A unit
+ * is taken once and kept; the breaker's ticket and the permits are taken only at the moment of going.
+ */
+#include "look.h"
+
+#include <signal.h>
+
+/* A waiter at a full limit looks for dead permit holders this often. */
+#define REAP_EVERY_NS UINT64_C(200000000)
+
+/* The time from which every unit may go; takes units in buckets that have none yet. Sets the scope that binds. */
+static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)
+{
+	uint64_t ready = now_ns;
+	struct scope s;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		if (r->scope[i].slot == WEIR_NONE || !scope_of(g, i, r->scope[i].slot, &s))
+			continue;
+		scope_apply(g, &s, now_ns);
+		for (unsigned j = 0; j < WEIR_RATES; j++) {
+			uint64_t *unit = &r->scope[i].unit[j], at;
+
+			/* A bucket may have got its limit while the request was waiting for something else. */
+			if (*unit == 0)
+				*unit = weir_bucket_take(&s.entry->bucket[j], now_ns);
+			at = weir_bucket_ready_ns(&s.entry->bucket[j], *unit, now_ns);
+			if (at > ready) {
+				ready = at;
+				r->wait_slot = r->scope[i].slot;
+			}
+		}
+	}
+	return ready;
+}
+
+static enum weir_cause breaker_cause(const struct scope *host, uint64_t now_ns)
+{
+	struct weir_breaker_view v = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns);
+
+	if (v.state == WEIR_BREAKER_FORCED_OPEN)
+		return WEIR_CAUSE_FORCED;
+	return v.state == WEIR_BREAKER_HALF_OPEN ? WEIR_CAUSE_PROBE : WEIR_CAUSE_BREAKER;
+}
+
+static enum weir_verdict refuse(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
+				enum weir_cause cause, uint64_t until_ns, bool timed_out, uint64_t now_ns)
+{
+	struct weir_counters *c = &host->entry->counters;
+
+	r->cause = cause;
+	r->until_ns = until_ns;
+	r->timed_out = timed_out;
+	r->phase = WEIR_PHASE_REFUSED;
+	atomic_fetch_add_explicit(&c->refused, 1, memory_order_relaxed);
+	if (r->delayed) {
+		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
+		weir_histogram_add(&host->entry->wait, now_ns - r->begun_ns);
+	}
+	request_give_units(g, r);
+	request_free_lease(g, r);
+	return WEIR_REFUSE;
+}
+
+/* Waits until `at` for a time that is known: refused now rather than later when that is too late. */
+static enum weir_verdict wait_until(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
+				    enum weir_cause cause, uint64_t at, uint64_t now_ns, uint64_t *wake_ns)
+{
+	if (at > r->latest_ns)
+		return refuse(g, r, host, cause, at, true, now_ns);
+	r->cause = cause;
+	r->until_ns = at;
+	r->delayed = true;
+	*wake_ns = at - now_ns < SLEEP_MAX_NS ? at : now_ns + SLEEP_MAX_NS;
+	return WEIR_WAIT;
+}
+
+/* Waits for a permit, which nobody can put a time on. */
+static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_request *r, const struct scope *host, bool ramp,
+					 uint64_t now_ns, uint64_t *wake_ns)
+{
+	enum weir_cause cause = ramp ? WEIR_CAUSE_RAMP : WEIR_CAUSE_CONCURRENCY;
+
+	if (now_ns >= r->latest_ns)
+		return refuse(g, r, host, cause, 0, true, now_ns);
+	if (now_ns - r->reaped_ns >= REAP_EVERY_NS) {
+		r->reaped_ns = now_ns;
+		if (r->delayed) /* not on the first look: most permits come back by themselves */
+			weir_lease_reap(g->segment, &g->owner, false, now_ns);
+	}
+	r->cause = cause;
+	r->until_ns = 0;
+	r->delayed = true;
+	*wake_ns = now_ns + PERMIT_POLL_NS;
+	if (*wake_ns > r->latest_ns)
+		*wake_ns = r->latest_ns;
+	return WEIR_WAIT;
+}
+
+/* Takes a permit in every scope, or none. Without a lease nobody could give them back after a death, so such a request takes
+ * none. */
+static bool take_permits(const struct weir_gate *g, struct weir_request *r, bool unlimited, uint64_t now_ns, bool *ramp)
+{
+	const struct weir_segment *s = g->segment;
+	struct scope scope;
+
+	if (r->lease == WEIR_NONE)
+		return true;
+	if (!weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_MOVING, 0)) {
+		r->lease = WEIR_NONE; /* reaped under our hands: past its deadline */
+		return true;
+	}
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		if (r->scope[i].slot == WEIR_NONE || !scope_of(g, i, r->scope[i].slot, &scope))
+			continue;
+		if (!weir_concurrency_take(&scope.entry->concurrency,
+					   unlimited ? UINT32_MAX : scope_permits(&scope, i, now_ns, ramp))) {
+			r->wait_slot = r->scope[i].slot;
+			request_give_permits(g, r);
+			weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
+			return false;
+		}
+		r->held |= 1U << i;
+	}
+	return true;
+}
+
+static void admit(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
+{
+	struct weir_counters *c = &host->entry->counters;
+	const struct weir_segment *s = g->segment;
+
+	r->phase = WEIR_PHASE_ADMITTED;
+	r->admitted_ns = now_ns;
+	if (r->lease != WEIR_NONE) {
+		struct weir_lease *l = &s->lease[r->lease];
+
+		if (r->ticket.probe) { /* before IN_FLIGHT: a reaper that sees the state sees the ticket */
+			atomic_store_explicit(&l->breaker_generation, r->ticket.generation, memory_order_relaxed);
+			atomic_store_explicit(&l->breaker_probe, r->ticket.probe, memory_order_relaxed);
+		}
+		weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT, r->held);
+	}
+	atomic_fetch_add_explicit(&c->admitted, 1, memory_order_relaxed);
+	if (r->delayed) {
+		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
+		weir_histogram_add(&host->entry->wait, now_ns - r->begun_ns);
+		atomic_store_explicit(&host->entry->used_ns, now_ns, memory_order_relaxed);
+	}
+	if (r->would_delay)
+		atomic_fetch_add_explicit(&c->would_delay, 1, memory_order_relaxed);
+	if (r->would_refuse)
+		atomic_fetch_add_explicit(&c->would_refuse, 1, memory_order_relaxed);
+}
+
+/* Dry run: notes what would have happened, and lets go. */
+static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
+{
+	uint64_t until = 0, at = units_ready(g, r, now_ns),
+		 hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
+	bool ramp = false;
+
+	at = hold > at ? hold : at;
+	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
+		r->would_refuse = true;
+		r->ticket.generation = UINT32_MAX; /* of no generation: its result says nothing to the breaker */
+		r->ticket.probe = 0;
+	} else if (at > r->latest_ns) {
+		r->would_refuse = true;
+	} else if (at > now_ns) {
+		r->would_delay = true;
+	}
+	if (weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
+		r->would_delay = true;
+	(void)take_permits(g, r, true, now_ns, &ramp);
+	admit(g, r, host, now_ns);
+	return WEIR_GO;
+}
+
+/* A request that had to wait for its permit longer than its units were fresh takes new ones, or a burst of late requests would
+ * exceed the rate. */
+static uint64_t renew_units(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
+{
+	uint64_t rate = weir_bucket_pace(&host->entry->bucket[0]).rate;
+
+	if (r->ready_ns == 0)
+		r->ready_ns = now_ns;
+	/* longer than the time of one admission: rate * waited >= 1e18 nano-admissions x ns */
+	if (rate == 0 || (unsigned __int128)rate * (now_ns - r->ready_ns) < (unsigned __int128)1000000000 * 1000000000)
+		return now_ns;
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES; j++)
+			r->scope[i].unit[j] = 0;
+	r->ready_ns = 0;
+	return units_ready(g, r, now_ns);
+}
+
+enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns)
+{
+	uint64_t ready, hold, until = 0;
+	bool ramp = false;
+	struct scope host;
+
+	*wake_ns = now_ns;
+	if (r->phase != WEIR_PHASE_WAITING)
+		return r->phase == WEIR_PHASE_REFUSED ? WEIR_REFUSE : WEIR_GO;
+	if (!scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host)) {
+		r->phase = WEIR_PHASE_EXEMPT;
+		return WEIR_GO;
+	}
+	r->wait_slot = r->scope[SCOPE_HOST].slot;
+	if (g->dry_run)
+		return go_anyway(g, r, &host, now_ns);
+	if (weir_breaker_peek(&host.entry->breaker, &host.rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
+		return refuse(g, r, &host, breaker_cause(&host, now_ns), until, false, now_ns);
+	ready = units_ready(g, r, now_ns);
+	hold = weir_hold_until_ns(&host.entry->hold, host.rule->hold_max_ns, now_ns);
+	if (hold > now_ns)
+		return wait_until(g, r, &host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);
+	if (ready > now_ns)
+		return wait_until(g, r, &host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
+	if (r->ready_ns != 0 && (ready = renew_units(g, r, &host, now_ns)) > now_ns)
+		return wait_until(g, r, &host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
+	if (!take_permits(g, r, false, now_ns, &ramp)) {
+		if (r->ready_ns == 0)
+			r->ready_ns = now_ns;
+		return wait_for_permit(g, r, &host, ramp, now_ns, wake_ns);
+	}
+	/* The ticket last: a probe is promised to nobody who then has to wait. */
+	if (weir_breaker_try(&host.entry->breaker, &host.rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
+		if (r->lease != WEIR_NONE)
+			weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, 0);
+		request_give_permits(g, r);
+		return refuse(g, r, &host, breaker_cause(&host, now_ns), until, false, now_ns);
+	}
+	admit(g, r, &host, now_ns);
+	return WEIR_GO;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps of a request that begin, look, cancel and settle share. */
+#ifndef WEIR_GATE_LOOK_H
+#define WEIR_GATE_LOOK_H
+
+#include "scope.h"
+
+/* How long a wait for a permit lasts before the request looks again by itself: a release wakes it, unless its owner died. */
+#define PERMIT_POLL_NS UINT64_C(20000000)
+
+/* Bounds every sleep, so that a wake-up lost with a dying process costs no more than this. */
+#define SLEEP_MAX_NS UINT64_C(1000000000)
+
+/* Gives back the permits that the request holds, and wakes those who want them. */
+void request_give_permits(const struct weir_gate *g, struct weir_request *r);
+
+/* Gives back what can be given back of its units. */
+void request_give_units(const struct weir_gate *g, struct weir_request *r);
+
+/* Frees its lease, if it has one. */
+void request_free_lease(const struct weir_gate *g, struct weir_request *r);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* Keeps an entry's paces in line with what the policy and the operator say. */
+#include "scope.h"
+
+#include "weir/trylock.h"
+
+/* Multiplier of Knuth's MMIX generator; any odd constant with mixed bits serves. */
+#define MIX UINT64_C(6364136223846793005)
+
+/* Never 0, so that a fresh entry is always applied once. */
+static uint64_t wanted(const struct scope *s, uint64_t now_ns)
+{
+	const struct weir_entry *e = s->entry;
+	uint64_t h = (s->generation + 1) * MIX;
+
+	if (scope_overridden(e, now_ns)) {
+		h = (h ^ atomic_load_explicit(&e->set_rate, memory_order_relaxed)) * MIX;
+		h = (h ^ atomic_load_explicit(&e->set_burst, memory_order_relaxed)) * MIX;
+	}
+	return h | 1;
+}
+
+static bool same_pace(const struct weir_bucket *b, uint64_t rate, uint64_t burst)
+{
+	struct weir_pace p;
+
+	if (rate == 0 && atomic_load_explicit(&b->generation, memory_order_relaxed) == 0)
+		return true;
+	p = weir_bucket_pace(b);
+	return p.rate == rate && (rate == 0 || p.burst == (burst < 1 ? 1 : burst));
+}
+
+void scope_freeze(const struct scope *s, uint64_t now_ns)
+{
+	uint64_t until = weir_hold_until_ns(&s->entry->hold, s->rule->hold_max_ns, now_ns);
+
+	if (until > now_ns && weir_bucket_pace(&s->entry->bucket[0]).t0_ns < until)
+		weir_bucket_freeze(&s->entry->bucket[0], until, now_ns);
+}
+
+void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_ns)
+{
+	struct weir_entry *e = s->entry;
+	uint64_t want = wanted(s, now_ns), token;
+	struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK};
+	struct weir_rate_params params;
+
+	if (atomic_load_explicit(&e->applied, memory_order_relaxed) == want)
+		return;
+	token = weir_trylock_take(&e->update_lock, now_ns);
+	if (token == 0)
+		return; /* whoever has it, or the next request, applies it */
+	params = scope_rate_params(s, now_ns);
+	(void)weir_rate_update(&e->rate, &e->bucket[0], &params, &tick, now_ns);
+	for (unsigned i = 1; i < WEIR_RATES; i++) {
+		const struct weir_fixed_rate *f = &s->rule->fixed[i - 1];
+
+		if (!same_pace(&e->bucket[i], f->rate, f->burst))
+			weir_bucket_set(&e->bucket[i], f->rate, f->burst, now_ns);
+	}
+	scope_freeze(s, now_ns);
+	/* Last: an updater that dies before this leaves the work to the next request. */
+	atomic_store_explicit(&e->applied, want, memory_order_relaxed);
+	weir_trylock_release(&e->update_lock, token);
+	weir_entry_wake(g->segment, s->slot);
+}

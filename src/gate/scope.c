@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "scope.h"
+
+#include <string.h>
+
+/* A run's entry has no rule of its own: what `weir run` was given stands in the entry's override, and nothing else limits. */
+static const struct weir_rule run_rule = {
+	.match = "@run",
+	.flags = WEIR_RULE_LIMITS_RATE,
+	.rate = {.strategy = WEIR_FIXED},
+	.wait_max_ns = UINT64_MAX,
+};
+
+static uint64_t rule_word(uint64_t generation, uint32_t index)
+{
+	return (generation & UINT32_MAX) << 32 | (index + 1);
+}
+
+/* The rule of an entry whose policy generation has passed: its key is a host:port or the name of a group. */
+static uint32_t match_entry(const struct weir_policy_view *view, const struct weir_segment *s, uint32_t slot)
+{
+	char key[WEIR_KEY_MAX];
+
+	if (!weir_entry_key(s, slot, key))
+		return view->rule_count - 1;
+	if (strchr(key, ':') == NULL)
+		for (uint32_t i = 0; i < view->rule_count; i++)
+			if (view->rules[i].group[0] != '\0' && strncmp(view->rules[i].group, key, WEIR_GROUP_MAX) == 0)
+				return i;
+	return weir_policy_match(view, key);
+}
+
+static const struct weir_rule *entry_rule(const struct weir_segment *s, const struct weir_policy_view *view, uint32_t slot,
+					  struct weir_entry *e)
+{
+	uint64_t word = atomic_load_explicit(&e->rule, memory_order_relaxed);
+	uint32_t index = (uint32_t)word;
+
+	if (view->rules == NULL || view->rule_count == 0)
+		return &weir_rule_builtin;
+	if (word >> 32 == (view->generation & UINT32_MAX) && index >= 1 && index <= view->rule_count)
+		return &view->rules[index - 1];
+	index = match_entry(view, s, slot);
+	if (index >= view->rule_count)
+		return &weir_rule_builtin;
+	atomic_store_explicit(&e->rule, rule_word(view->generation, index), memory_order_relaxed);
+	return &view->rules[index];
+}
+
+bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct scope *out)
+{
+	const struct weir_segment *s = g->segment;
+	struct weir_policy_view view;
+
+	if (slot > s->entries)
+		return false;
+	out->slot = slot;
+	out->entry = &s->entry[slot];
+	out->generation = 0;
+	if (which == SCOPE_RUN) {
+		out->rule = &run_rule;
+		return true;
+	}
+	view = weir_policy_in_force(s);
+	out->generation = view.generation;
+	if (which == SCOPE_TOTAL)
+		out->rule = view.total != NULL ? view.total : &run_rule;
+	else
+		out->rule = entry_rule(s, &view, slot, out->entry);
+	return true;
+}
+
+void scope_run_key(const struct weir_run *run, const char *key, char out[WEIR_KEY_MAX])
+{
+	size_t n = 0;
+
+	out[n++] = '@';
+	for (const char *p = run->id; *p != '\0' && n < sizeof run->id + 1; p++)
+		out[n++] = *p;
+	out[n++] = '/';
+	for (const char *p = key; *p != '\0' && n < WEIR_KEY_MAX - 1; p++)
+		out[n++] = *p;
+	out[n] = '\0';
+}
+
+void weir_gate_key(const struct weir_segment *s, const char *host_port, char key[WEIR_KEY_MAX], uint32_t *rule)
+{
+	struct weir_policy_view view = weir_policy_in_force(s);
+	const char *from = host_port;
+	size_t max = WEIR_KEY_MAX - 1, n = 0;
+
+	*rule = WEIR_NONE;
+	if (view.rules != NULL && view.rule_count > 0) {
+		*rule = weir_policy_match(&view, host_port);
+		if (*rule < view.rule_count && view.rules[*rule].group[0] != '\0') {
+			from = view.rules[*rule].group;
+			max = WEIR_GROUP_MAX - 1;
+		}
+	}
+	while (n < max && from[n] != '\0') {
+		key[n] = from[n];
+		n++;
+	}
+	key[n] = '\0';
+}
+
+/* The entry of host_port when it is an entry of its own and its rule is known for this generation: the usual case, one lookup. */
+static uint32_t known_slot(const struct weir_segment *s, const struct weir_policy_view *view, const char *host_port,
+			   const struct weir_rule **rule)
+{
+	uint32_t slot = weir_entry_find(s, host_port), index;
+	uint64_t word;
+
+	if (slot == WEIR_NONE || slot > s->entries)
+		return WEIR_NONE;
+	if (view->rules == NULL || view->rule_count == 0) {
+		*rule = &weir_rule_builtin;
+		return slot;
+	}
+	word = atomic_load_explicit(&s->entry[slot].rule, memory_order_relaxed);
+	index = (uint32_t)word;
+	if (word >> 32 != (view->generation & UINT32_MAX) || index < 1 || index > view->rule_count)
+		return WEIR_NONE;
+	*rule = &view->rules[index - 1];
+	return (*rule)->group[0] == '\0' ? slot : WEIR_NONE;
+}
+
+static uint32_t run_slot(const struct weir_gate *g, const char *key, uint64_t now_ns)
+{
+	const struct weir_segment *s = g->segment;
+	char run_key[WEIR_KEY_MAX];
+	uint32_t slot;
+
+	scope_run_key(&g->run, key, run_key);
+	slot = weir_entry_acquire(s, run_key, now_ns);
+	if (slot >= s->entries) /* no room: the run's limit cannot be held, the host's still is */
+		return WEIR_NONE;
+	atomic_store_explicit(&s->entry[slot].set_burst, g->run.burst, memory_order_relaxed);
+	atomic_store_explicit(&s->entry[slot].set_concurrency, g->run.concurrency, memory_order_relaxed);
+	atomic_store_explicit(&s->entry[slot].set_rate, g->run.rate, memory_order_relaxed);
+	return slot;
+}
+
+bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, uint32_t slot[WEIR_SCOPES])
+{
+	const struct weir_segment *s = g->segment;
+	struct weir_policy_view view = weir_policy_in_force(s);
+	const struct weir_rule *rule = NULL;
+	uint32_t index = WEIR_NONE;
+	char key[WEIR_KEY_MAX];
+
+	slot[SCOPE_RUN] = slot[SCOPE_TOTAL] = WEIR_NONE;
+	slot[SCOPE_HOST] = known_slot(s, &view, host_port, &rule);
+	if (slot[SCOPE_HOST] == WEIR_NONE) {
+		weir_gate_key(s, host_port, key, &index);
+		rule = index < view.rule_count && view.rules != NULL ? &view.rules[index] : &weir_rule_builtin;
+		if ((rule->flags & WEIR_RULE_EXEMPT) != 0)
+			return false;
+		slot[SCOPE_HOST] = weir_entry_acquire(s, key, now_ns);
+		if (slot[SCOPE_HOST] < s->entries && rule != &weir_rule_builtin)
+			atomic_store_explicit(&s->entry[slot[SCOPE_HOST]].rule, rule_word(view.generation, index),
+					      memory_order_relaxed);
+	}
+	if ((rule->flags & WEIR_RULE_EXEMPT) != 0)
+		return false;
+	if (g->run.id[0] != '\0' && (g->run.rate != 0 || g->run.concurrency != 0)) {
+		weir_gate_key(s, host_port, key, &index);
+		slot[SCOPE_RUN] = run_slot(g, key, now_ns);
+	}
+	if (view.total != NULL) {
+		slot[SCOPE_TOTAL] = weir_entry_acquire(s, TOTAL_KEY, now_ns);
+		if (slot[SCOPE_TOTAL] >= s->entries)
+			slot[SCOPE_TOTAL] = WEIR_NONE;
+	}
+	return true;
+}
+
+bool scope_overridden(const struct weir_entry *e, uint64_t now_ns)
+{
+	uint64_t until;
+
+	if (atomic_load_explicit(&e->set_rate, memory_order_relaxed) == 0)
+		return false;
+	until = atomic_load_explicit(&e->set_until_ns, memory_order_relaxed);
+	return until == 0 || now_ns < until;
+}
+
+static uint32_t overridden_permits(const struct weir_entry *e, uint64_t now_ns)
+{
+	uint32_t permits = atomic_load_explicit(&e->set_concurrency, memory_order_relaxed);
+	uint64_t until;
+
+	if (permits == 0)
+		return 0;
+	until = atomic_load_explicit(&e->set_until_ns, memory_order_relaxed);
+	return until == 0 || now_ns < until ? permits : 0;
+}
+
+struct weir_rate_params scope_rate_params(const struct scope *s, uint64_t now_ns)
+{
+	struct weir_rate_params p = s->rule->rate;
+
+	if (scope_overridden(s->entry, now_ns)) {
+		p.strategy = WEIR_FIXED;
+		p.max = atomic_load_explicit(&s->entry->set_rate, memory_order_relaxed);
+		p.burst = atomic_load_explicit(&s->entry->set_burst, memory_order_relaxed);
+		p.min = 0;
+	} else if ((s->rule->flags & WEIR_RULE_LIMITS_RATE) == 0) {
+		p.strategy = WEIR_FIXED;
+		p.max = 0;
+	}
+	return p;
+}
+
+uint32_t scope_permits(const struct scope *s, unsigned which, uint64_t now_ns, bool *ramp)
+{
+	uint32_t limit = overridden_permits(s->entry, now_ns), ramped = UINT32_MAX;
+
+	*ramp = false;
+	if (limit == 0)
+		limit = weir_concurrency_limit(&s->entry->concurrency, &s->rule->concurrency);
+	if (which == SCOPE_HOST)
+		ramped = weir_breaker_ramp(&s->entry->breaker, &s->rule->breaker, now_ns);
+	if (ramped < limit) {
+		*ramp = true;
+		limit = ramped;
+	}
+	return limit < 1 ? 1 : limit;
+}
+
+void scope_event(const struct weir_gate *g, const struct scope *s, enum weir_event_kind kind, enum weir_cause cause,
+		 uint64_t before, uint64_t after, uint64_t until_ns, uint64_t now_ns)
+{
+	char key[WEIR_KEY_MAX];
+
+	weir_event_write(g->segment, kind, cause, weir_entry_key(g->segment, s->slot, key) ? key : NULL, before, after, until_ns,
+			 now_ns);
+}

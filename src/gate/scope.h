@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The entries that a request passes, and the rules in force for them. */
+#ifndef WEIR_GATE_SCOPE_H
+#define WEIR_GATE_SCOPE_H
+
+#include "weir/gate.h"
+
+enum { SCOPE_HOST = 0, SCOPE_RUN = 1, SCOPE_TOTAL = 2 };
+
+#define TOTAL_KEY "_total"
+
+/* An entry with the rule that holds for it now. Pointers go into the segment: for use within one call. */
+struct scope {
+	uint32_t slot;
+	struct weir_entry *entry;
+	const struct weir_rule *rule;
+	uint64_t generation; /* of the policy that the rule belongs to */
+};
+
+/* The slot's entry with its rule; `which` says what kind of scope it is. False when the slot is out of range. */
+bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct scope *out);
+
+/* Finds or makes the entries of a request for host_port: slot[WEIR_SCOPES], WEIR_NONE where a scope does not apply. False when
+ * the host is exempt. */
+bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, uint32_t slot[WEIR_SCOPES]);
+
+/* What holds for the bucket that the controller paces: the override, else the rule's. */
+struct weir_rate_params scope_rate_params(const struct scope *s, uint64_t now_ns);
+
+/* Whether an override of the rate is in force. */
+bool scope_overridden(const struct weir_entry *e, uint64_t now_ns);
+
+/* Permits that may be out, the ramp after a closing breaker included (*ramp tells whether it is what binds). UINT32_MAX = no
+ * limit. */
+uint32_t scope_permits(const struct scope *s, unsigned which, uint64_t now_ns, bool *ramp);
+
+/* The key of a run's share of an entry. */
+void scope_run_key(const struct weir_run *run, const char *key, char out[WEIR_KEY_MAX]);
+
+/* Brings the buckets' paces in line with policy and override when either has changed. Cheap when not. */
+void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_ns);
+
+/* Freezes the controlled bucket until the hold ends, for the holder of the update lock. */
+void scope_freeze(const struct scope *s, uint64_t now_ns);
+
+/* Writes an event about the entry. */
+void scope_event(const struct weir_gate *g, const struct scope *s, enum weir_event_kind kind, enum weir_cause cause,
+		 uint64_t before, uint64_t after, uint64_t until_ns, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* What a result teaches: counters, window, breaker, hold, controllers; then the permits and the lease go back. */
+#include "look.h"
+
+#include <string.h>
+
+#include "weir/trylock.h"
+
+/* Changes of a rate or a limit by less than a sixteenth are not worth an event. */
+static bool worth_telling(uint64_t from, uint64_t to)
+{
+	uint64_t low = from < to ? from : to, high = from < to ? to : from;
+
+	return low == 0 || high - low > low / 16;
+}
+
+static void count(struct weir_counters *c, const struct weir_result *result)
+{
+	_Atomic uint64_t *counter[] = {[WEIR_SUCCEEDED] = &c->succeeded,
+				       [WEIR_THROTTLED] = &c->throttled,
+				       [WEIR_FAILED] = &c->failed,
+				       [WEIR_IGNORED] = &c->ignored};
+
+	atomic_fetch_add_explicit(counter[result->outcome], 1, memory_order_relaxed);
+	if (result->connections != 0)
+		atomic_fetch_add_explicit(&c->connections, result->connections, memory_order_relaxed);
+}
+
+/* Why a closed breaker opens with this result: the cause that is met, the plainest first. */
+static enum weir_cause opening_cause(const struct scope *host, const struct weir_breaker_view *before,
+				     const struct weir_window_sum *sum)
+{
+	const struct weir_breaker_params *p = &host->rule->breaker;
+
+	if (p->failures != 0 && before->streak + 1 >= p->failures)
+		return WEIR_CAUSE_FAILURES;
+	if (p->failure_rate_permille != 0 && sum->calls != 0 &&
+	    (uint64_t)sum->failures * 1000 >= (uint64_t)p->failure_rate_permille * sum->calls)
+		return WEIR_CAUSE_FAILURE_RATE;
+	return WEIR_CAUSE_SLOW_RATE;
+}
+
+static void settle_breaker(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
+			   const struct weir_result *result, uint64_t latency_ns, uint64_t now_ns)
+{
+	const struct weir_breaker_params *p = &host->rule->breaker;
+	struct weir_breaker *b = &host->entry->breaker;
+	bool failed = result->outcome == WEIR_FAILED, slow = p->slow_call_ns != 0 && latency_ns >= p->slow_call_ns;
+	struct weir_breaker_view before = {0};
+	enum weir_breaker_change change;
+	enum weir_cause cause;
+
+	if (result->outcome == WEIR_IGNORED) {
+		weir_breaker_forgo(b, r->ticket);
+		return;
+	}
+	weir_window_add(&host->entry->window, p->window_ns, now_ns, failed, slow, latency_ns);
+	if (failed || slow)
+		before = weir_breaker_view(b, p, now_ns);
+	change = weir_breaker_settle(b, p, &host->entry->window, r->ticket, failed, slow, now_ns);
+	if (change == WEIR_BREAKER_SAME)
+		return;
+	if (change == WEIR_BREAKER_RECLOSED) {
+		scope_event(g, host, WEIR_EVENT_BREAKER_CLOSED, WEIR_CAUSE_PROBE_SUCCEEDED, 0, 0, 0, now_ns);
+	} else {
+		struct weir_window_sum sum = weir_window_sum(&host->entry->window, p->window_ns, now_ns);
+
+		cause = change == WEIR_BREAKER_REOPENED ? WEIR_CAUSE_PROBE_FAILED : opening_cause(host, &before, &sum);
+		scope_event(g, host, WEIR_EVENT_BREAKER_OPENED, cause, before.streak, 0, weir_breaker_view(b, p, now_ns).until_ns,
+			    now_ns);
+	}
+	weir_entry_wake(g->segment, host->slot);
+}
+
+/* Returns when the hold that this result set ends; 0 when it set none. */
+static uint64_t settle_hold(const struct weir_gate *g, const struct scope *host, const struct weir_result *result,
+			    uint64_t now_ns)
+{
+	uint64_t until;
+
+	if (result->retry_after_ns == 0)
+		return 0;
+	until = result->retry_after_ns < UINT64_MAX - now_ns ? now_ns + result->retry_after_ns : UINT64_MAX;
+	if (!weir_hold_raise(&host->entry->hold, until, host->rule->hold_max_ns, now_ns))
+		return 0;
+	until = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
+	atomic_store_explicit(&host->entry->hold_cause, result->hold_cause, memory_order_relaxed);
+	scope_event(g, host, WEIR_EVENT_HOLD_SET, result->hold_cause, 0, 0, until, now_ns);
+	return until;
+}
+
+static enum weir_rate_signal signal_of(enum weir_outcome outcome)
+{
+	return outcome == WEIR_SUCCEEDED   ? WEIR_RATE_ACCEPTED
+	       : outcome == WEIR_THROTTLED ? WEIR_RATE_THROTTLED
+					   : WEIR_RATE_FAILED;
+}
+
+static void update_rate(const struct weir_gate *g, const struct scope *host, const struct weir_rate_params *params,
+			const struct weir_rate_answer *answer, uint64_t now_ns)
+{
+	struct weir_entry *e = host->entry;
+	uint64_t token = weir_trylock_take(&e->update_lock, now_ns);
+	struct weir_rate_change change;
+
+	if (token == 0) {
+		/* Whoever updates now sees the counters; the freeze is made up for by the next request (scope_apply). */
+		if (answer->hold_until_ns != 0)
+			atomic_store_explicit(&e->applied, 0, memory_order_relaxed);
+		return;
+	}
+	change = weir_rate_update(&e->rate, &e->bucket[0], params, answer, now_ns);
+	scope_freeze(host, now_ns);
+	weir_trylock_release(&e->update_lock, token);
+	if (!change.changed)
+		return;
+	if (worth_telling(change.from, change.to))
+		scope_event(g, host, WEIR_EVENT_RATE_CHANGED,
+			    answer->quotas != 0                     ? WEIR_CAUSE_QUOTA_HEADER
+			    : answer->signal == WEIR_RATE_THROTTLED ? WEIR_CAUSE_THROTTLED
+								    : WEIR_CAUSE_RECOVERY,
+			    change.from, change.to, 0, now_ns);
+	weir_entry_wake(g->segment, host->slot);
+}
+
+static void settle_rate(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
+			const struct weir_result *result, uint64_t hold_until_ns, uint64_t now_ns)
+{
+	struct weir_rate_params params = scope_rate_params(host, now_ns);
+	struct weir_rate_answer answer = {
+		.signal = signal_of(result->outcome),
+		.admitted_ns = r->admitted_ns,
+		.hold_until_ns = hold_until_ns,
+		.in_flight = weir_concurrency_count(&host->entry->concurrency),
+		.quota = result->quotas != 0 ? result->quota : NULL,
+		.quotas = result->quotas < WEIR_QUOTAS ? result->quotas : WEIR_QUOTAS,
+	};
+	bool due = weir_rate_note(&host->entry->rate, &params, answer.signal, now_ns);
+
+	if (due || answer.quotas != 0 || hold_until_ns != 0)
+		update_rate(g, host, &params, &answer, now_ns);
+}
+
+static void settle_concurrency(const struct weir_gate *g, const struct scope *host, const struct weir_result *result,
+			       uint64_t latency_ns, uint64_t now_ns)
+{
+	struct weir_entry *e = host->entry;
+	const struct weir_concurrency_params *p = &host->rule->concurrency;
+	struct weir_concurrency_change change;
+	uint64_t token;
+
+	if (p->mode != WEIR_CONCURRENCY_ADAPTIVE)
+		return;
+	if (!weir_concurrency_note(&e->concurrency, p, latency_ns, weir_concurrency_count(&e->concurrency),
+				   result->outcome == WEIR_SUCCEEDED, result->outcome == WEIR_FAILED && result->timed_out,
+				   now_ns))
+		return;
+	token = weir_trylock_take(&e->update_lock, now_ns);
+	if (token == 0)
+		return;
+	change = weir_concurrency_update(&e->concurrency, p, now_ns);
+	weir_trylock_release(&e->update_lock, token);
+	if (!change.changed)
+		return;
+	if (worth_telling(change.from, change.to))
+		scope_event(g, host, WEIR_EVENT_CONCURRENCY_CHANGED, WEIR_CAUSE_NONE, change.from, change.to, 0, now_ns);
+	weir_entry_wake(g->segment, host->slot);
+}
+
+void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_result *result, uint64_t now_ns)
+{
+	struct scope host;
+	uint64_t latency, hold;
+
+	if (r->phase != WEIR_PHASE_ADMITTED) {
+		r->phase = WEIR_PHASE_OVER;
+		return;
+	}
+	r->phase = WEIR_PHASE_OVER;
+	if (!scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host))
+		return;
+	/* A lease that a reaper took (past its deadline) was counted and its permits given back by the reaper. */
+	if (r->lease != WEIR_NONE &&
+	    !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, r->held)) {
+		r->lease = WEIR_NONE;
+		return;
+	}
+	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;
+	count(&host.entry->counters, result);
+	if (result->outcome != WEIR_IGNORED)
+		weir_histogram_add(&host.entry->latency, latency);
+	settle_breaker(g, r, &host, result, latency, now_ns);
+	hold = settle_hold(g, &host, result, now_ns);
+	if (result->outcome != WEIR_IGNORED) {
+		settle_rate(g, r, &host, result, hold, now_ns);
+		settle_concurrency(g, &host, result, latency, now_ns);
+	}
+	request_give_permits(g, r);
+	request_free_lease(g, r);
+}
+
+void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struct weir_result *result, uint64_t now_ns)
+{
+	struct weir_request r = {.phase = WEIR_PHASE_ADMITTED, .lease = WEIR_NONE};
+	uint32_t slot[WEIR_SCOPES];
+	struct scope s;
+
+	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, host_port, now_ns, slot))
+		return;
+	r.begun_ns = r.admitted_ns = now_ns - (result->latency_ns < now_ns ? result->latency_ns : now_ns);
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		r.scope[i].slot = slot[i];
+		if (slot[i] == WEIR_NONE || !scope_of(g, i, slot[i], &s))
+			continue;
+		atomic_store_explicit(&s.entry->used_ns, now_ns, memory_order_relaxed);
+		scope_apply(g, &s, now_ns);
+		for (unsigned j = 0; j < WEIR_RATES; j++)
+			weir_bucket_charge(&s.entry->bucket[j], now_ns);
+	}
+	if (!scope_of(g, SCOPE_HOST, slot[SCOPE_HOST], &s))
+		return;
+	r.ticket.generation = weir_breaker_view(&s.entry->breaker, &s.rule->breaker, now_ns).generation;
+	atomic_fetch_add_explicit(&s.entry->counters.admitted, 1, memory_order_relaxed);
+	weir_gate_settle(g, &r, result, now_ns);
+}
