@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* The world: where the runtime directory is and what the files in it are called. */
+#include "weir/runtime.h"
+
+#include <string.h>
+
+#include "weir/log.h"
+
+#include "src/runtime/path.h"
+
+#define SUFFIX_MAX 20 /* ".0123456789abcdef" */
+
+/* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
+static unsigned long long fnv1a(const char *text)
+{
+	unsigned long long hash = 0xcbf29ce484222325ULL;
+
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL;
+	return hash;
+}
+
+/* Another configuration is another world: its files carry the hash of the configuration's path. */
+static const char *suffix_of(const struct weir_environment *e, struct weir_world *w, char suffix[SUFFIX_MAX])
+{
+	if (!weir_path_given(e->config))
+		return NULL;
+	if (!weir_path_absolute(w->config, e->config))
+		return "WEIR_CONFIG: the path is too long, or the working directory is gone";
+	weir_format(suffix, SUFFIX_MAX, ".%016llx", fnv1a(w->config));
+	return NULL;
+}
+
+static const char *directory_of(const struct weir_environment *e, char dir[WEIR_PATH_MAX])
+{
+	char uid[16];
+
+	if (weir_path_given(e->runtime_dir)) {
+		/* Taken from each process's working directory it would be many worlds, and limits would silently not be shared.
+		 */
+		if (e->runtime_dir[0] != '/')
+			return "WEIR_RUNTIME_DIR: not an absolute path";
+		return weir_path_absolute(dir, e->runtime_dir) ? NULL : "WEIR_RUNTIME_DIR: the path is too long";
+	}
+	/* A relative XDG_RUNTIME_DIR is to be ignored: XDG Base Directory Specification, "Basics". */
+	if (weir_path_given(e->xdg_runtime_dir) && e->xdg_runtime_dir[0] == '/') {
+		if (!weir_path_absolute(dir, e->xdg_runtime_dir) || strlen(dir) + sizeof "/weir" > WEIR_PATH_MAX)
+			return "XDG_RUNTIME_DIR: the path is too long";
+		memcpy(dir + strlen(dir), "/weir", sizeof "/weir");
+		return NULL;
+	}
+	if (e->uid == 0)
+		return weir_path_join(dir, "/run/weir", "", "") ? NULL : "cannot happen";
+	weir_format(uid, sizeof uid, "%u", (unsigned)e->uid);
+	return weir_path_join(dir, "/tmp/weir-", uid, "") ? NULL : "cannot happen";
+}
+
+const char *weir_world_of(const struct weir_environment *e, struct weir_world *w)
+{
+	static const char *const too_long = "the runtime directory's path is too long";
+	char suffix[SUFFIX_MAX] = "";
+	const char *wrong;
+
+	memset(w, 0, sizeof *w);
+	wrong = suffix_of(e, w, suffix);
+	if (!wrong)
+		wrong = directory_of(e, w->dir);
+	if (wrong)
+		return wrong;
+	if (!weir_path_join(w->segment, w->dir, "/state.1", suffix) || !weir_path_join(w->socket, w->dir, "/weir.sock", suffix) ||
+	    !weir_path_join(w->lock, w->dir, "/agent.lock", suffix) || !weir_path_join(w->pid, w->dir, "/agent.pid", suffix))
+		return too_long;
+	return NULL;
+}
