@@ -1,0 +1,33 @@
+#include "tests/harness/scene.h"
+
+#include <stdlib.h>
+
+#include "tests/harness/agent.h"
+#include "tests/harness/command.h"
+#include "tests/harness/quotad.h"
+#include "tests/harness/temp_dir.h"
+
+int scene_setup(void **state)
+{
+	struct scene *scene = calloc(1, sizeof *scene);
+
+	if (scene == NULL)
+		return -1;
+	scene->dir = temp_dir_create();
+	scene->runtime = make_dir(scene->dir, RUNTIME_DIR);
+	*state = scene;
+	return 0;
+}
+
+int scene_teardown(void **state)
+{
+	struct scene *scene = *state;
+
+	command_kill_all();
+	quotad_stop_all();
+	stop_agent(scene->runtime);
+	free(scene->runtime);
+	temp_dir_remove(scene->dir);
+	free(scene);
+	return 0;
+}
