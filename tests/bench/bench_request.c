@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "samples.h"
+#include "tests/harness/environment.h"
 #include "tests/harness/harness.h"
 
 #define BATCHES 400
