@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* Where things are. The starting of the agent has its own file, test_runtime_spawn.c. */
+#include "weir/runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char directory[64];
+
+static int make_directory(void **state)
+{
+	(void)state;
+	strcpy(directory, "/tmp/weir-test-runtime-XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	return 0;
+}
+
+static int remove_directory(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof command, "rm -rf '%s'", directory);
+	return system(command);
+}
+
+/* directory + "/" + name, in one of a few static buffers. */
+static const char *inside(const char *name)
+{
+	static char paths[4][256];
+	static unsigned next;
+	char *path = paths[next++ % 4];
+
+	snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+	return path;
+}
+
+static void make_program(const char *path, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void the_runtime_directory_is_the_first_that_is_given(void **state)
+{
+	struct weir_environment e = {.runtime_dir = "/a", .xdg_runtime_dir = "/run/user/7", .uid = 7};
+	struct weir_world w;
+
+	(void)state;
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, "/a");
+	e.runtime_dir = "";
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, "/run/user/7/weir");
+	e.xdg_runtime_dir = NULL;
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, "/tmp/weir-7");
+	e.uid = 0;
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, "/run/weir");
+	e.uid = 4294967294U;
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, "/tmp/weir-4294967294");
+}
+
+static void the_files_stand_in_the_runtime_directory(void **state)
+{
+	const struct weir_environment e = {.runtime_dir = "/a//b/./c/", .uid = 7};
+	struct weir_world w;
+
+	(void)state;
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, "/a/b/c");
+	assert_string_equal(w.segment, "/a/b/c/state.1");
+	assert_string_equal(w.socket, "/a/b/c/weir.sock");
+	assert_string_equal(w.lock, "/a/b/c/agent.lock");
+	assert_string_equal(w.pid, "/a/b/c/agent.pid");
+	assert_string_equal(w.config, "");
+}
+
+static void another_configuration_is_another_world(void **state)
+{
+	const struct weir_environment e = {.runtime_dir = "/a", .config = "/a", .uid = 7};
+	struct weir_world w;
+
+	(void)state;
+	assert_null(weir_world_of(&e, &w));
+	/* FNV-1a 64 of "/a", by an independent implementation. */
+	assert_string_equal(w.segment, "/a/state.1.07d66707b49cd92d");
+	assert_string_equal(w.socket, "/a/weir.sock.07d66707b49cd92d");
+	assert_string_equal(w.lock, "/a/agent.lock.07d66707b49cd92d");
+	assert_string_equal(w.pid, "/a/agent.pid.07d66707b49cd92d");
+	assert_string_equal(w.config, "/a");
+}
+
+static void a_configuration_has_one_world_however_its_path_is_written(void **state)
+{
+	struct weir_environment e = {.runtime_dir = "/a", .uid = 7};
+	struct weir_world absolute, relative;
+	int here = open(".", O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	assert_int_equal(chdir(directory), 0);
+	e.config = inside("my.conf");
+	assert_null(weir_world_of(&e, &absolute));
+	e.config = ".//my.conf";
+	assert_null(weir_world_of(&e, &relative));
+	assert_int_equal(fchdir(here), 0);
+	close(here);
+	assert_string_equal(relative.config, inside("my.conf"));
+	assert_string_equal(relative.segment, absolute.segment);
+}
+
+static void a_relative_runtime_directory_is_refused_and_a_relative_xdg_one_ignored(void **state)
+{
+	struct weir_environment e = {.runtime_dir = "run", .uid = 7};
+	struct weir_world w;
+
+	(void)state;
+	assert_non_null(weir_world_of(&e, &w));
+	e.runtime_dir = NULL;
+	e.xdg_runtime_dir = "run";
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, "/tmp/weir-7");
+}
+
+static void a_path_that_does_not_fit_is_named_and_never_cut(void **state)
+{
+	char path[2 * WEIR_PATH_MAX];
+	struct weir_world w;
+
+	(void)state;
+	memset(path, 'x', sizeof path);
+	path[0] = '/';
+	for (size_t length = WEIR_PATH_MAX - 40; length < WEIR_PATH_MAX + 8; length++) {
+		struct weir_environment e = {.runtime_dir = path, .uid = 7};
+
+		path[length] = '\0';
+		if (!weir_world_of(&e, &w))
+			assert_int_equal(strlen(w.lock), length + strlen("/agent.lock"));
+		else
+			assert_true(length + strlen("/agent.lock") >= WEIR_PATH_MAX);
+		e = (struct weir_environment){.xdg_runtime_dir = path, .uid = 7};
+		if (!weir_world_of(&e, &w))
+			assert_int_equal(strlen(w.lock), length + strlen("/weir/agent.lock"));
+		else
+			assert_true(length + strlen("/weir/agent.lock") >= WEIR_PATH_MAX);
+		e = (struct weir_environment){.config = path, .uid = 7};
+		assert_true(!weir_world_of(&e, &w) == (length < WEIR_PATH_MAX));
+		path[length] = 'x';
+	}
+}
+
+static void the_directory_is_made_for_its_owner_alone(void **state)
+{
+	struct stat st;
+	mode_t before = umask(0);
+	int err = -1;
+
+	(void)state;
+	assert_null(weir_runtime_prepare(inside("run"), geteuid(), &err));
+	umask(before);
+	assert_int_equal(err, 0);
+	assert_int_equal(lstat(inside("run"), &st), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_null(weir_runtime_prepare(inside("run"), geteuid(), &err));
+	assert_null(weir_runtime_prepare(inside("run//"), geteuid(), &err));
+}
+
+static void its_parents_are_not_made(void **state)
+{
+	int err = 0;
+
+	(void)state;
+	assert_string_equal(weir_runtime_prepare(inside("no/run"), geteuid(), &err), "cannot be created");
+	assert_int_equal(err, ENOENT);
+	assert_int_equal(access(inside("no"), F_OK), -1);
+}
+
+static void a_directory_that_others_may_enter_is_refused_and_not_repaired(void **state)
+{
+	static const mode_t modes[] = {0755, 0701, 0770, 0710, 0500, 0600, 0000};
+	struct stat st;
+	int err;
+
+	(void)state;
+	assert_int_equal(mkdir(inside("run"), 0700), 0);
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+		assert_int_equal(chmod(inside("run"), modes[i]), 0);
+		assert_string_equal(weir_runtime_prepare(inside("run"), geteuid(), &err), "its mode is not 0700");
+		assert_int_equal(stat(inside("run"), &st), 0);
+		assert_int_equal(st.st_mode & 0777, modes[i]);
+	}
+}
+
+static void another_users_directory_is_refused(void **state)
+{
+	int err;
+
+	(void)state;
+	assert_int_equal(mkdir(inside("run"), 0700), 0);
+	assert_string_equal(weir_runtime_prepare(inside("run"), geteuid() + 1, &err), "belongs to another user");
+}
+
+static void a_symbolic_link_is_refused_with_and_without_a_slash(void **state)
+{
+	int err;
+
+	(void)state;
+	assert_int_equal(mkdir(inside("run"), 0700), 0);
+	assert_int_equal(symlink(inside("run"), inside("link")), 0);
+	assert_string_equal(weir_runtime_prepare(inside("link"), geteuid(), &err), "is a symbolic link");
+	assert_string_equal(weir_runtime_prepare(inside("link/"), geteuid(), &err), "is a symbolic link");
+	assert_int_equal(symlink("nowhere", inside("dangling")), 0);
+	assert_string_equal(weir_runtime_prepare(inside("dangling"), geteuid(), &err), "is a symbolic link");
+}
+
+static void a_file_in_its_place_is_refused(void **state)
+{
+	int err;
+
+	(void)state;
+	make_program(inside("run"), 0600);
+	assert_string_equal(weir_runtime_prepare(inside("run"), geteuid(), &err), "is not a directory");
+	assert_string_equal(weir_runtime_prepare(inside("run/below"), geteuid(), &err), "cannot be looked at");
+	assert_int_equal(err, ENOTDIR);
+	assert_non_null(weir_runtime_prepare("run", geteuid(), &err));
+	assert_non_null(weir_runtime_prepare("", geteuid(), &err));
+}
+
+static void an_umask_that_shuts_the_owner_out_leaves_nothing_behind(void **state)
+{
+	mode_t before = umask(0777);
+	int err;
+	const char *wrong = weir_runtime_prepare(inside("run"), geteuid(), &err);
+
+	(void)state;
+	umask(before);
+	assert_string_equal(wrong, "its mode is not 0700");
+	assert_int_equal(access(inside("run"), F_OK), -1);
+}
+
+static void racing_makers_all_get_the_directory(void **state)
+{
+	pid_t child[8];
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		child[i] = fork();
+		if (child[i] == 0) {
+			int err;
+
+			_exit(weir_runtime_prepare(inside("run"), geteuid(), &err) ? 1 : 0);
+		}
+	}
+	for (int i = 0; i < 8; i++) {
+		int status;
+
+		assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+		assert_int_equal(status, 0);
+	}
+}
+
+static void the_chain_goes_from_the_machine_to_the_user(void **state)
+{
+	struct weir_environment e = {.xdg_config_home = "/x", .home = "/home/u", .uid = 7};
+	static char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
+
+	(void)state;
+	assert_int_equal(weir_config_chain(&e, chain), 3);
+	assert_string_equal(chain[0], WEIR_CONFDIR "/weir.conf");
+	assert_string_equal(chain[1], WEIR_CONFDIR "/conf.d");
+	assert_string_equal(chain[2], "/x/weir/weir.conf");
+	e.xdg_config_home = "relative";
+	assert_int_equal(weir_config_chain(&e, chain), 3);
+	assert_string_equal(chain[2], "/home/u/.config/weir/weir.conf");
+	e.home = "";
+	assert_int_equal(weir_config_chain(&e, chain), 2);
+}
+
+static void weir_config_replaces_the_chain(void **state)
+{
+	const struct weir_environment e = {.config = "/my//weir.conf", .home = "/home/u", .uid = 7};
+	static char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
+
+	(void)state;
+	assert_int_equal(weir_config_chain(&e, chain), 1);
+	assert_string_equal(chain[0], "/my/weir.conf");
+}
+
+static void the_program_is_found_beside_the_object_and_then_further_off(void **state)
+{
+	char found[WEIR_PATH_MAX];
+
+	(void)state;
+	assert_int_equal(mkdir(inside("bin"), 0700), 0);
+	assert_int_equal(mkdir(inside("lib"), 0700), 0);
+	assert_int_equal(mkdir(inside("lib/weir"), 0700), 0);
+	make_program(inside("bin/weir"), 0755);
+	assert_true(weir_program_find(inside("lib/weir/libweir.so"), found));
+	assert_string_equal(found, inside("lib/weir/../../bin/weir"));
+	assert_true(weir_program_find(inside("lib/libweir.so"), found));
+	assert_string_equal(found, inside("lib/../bin/weir"));
+	make_program(inside("lib/weir/weir"), 0755);
+	assert_true(weir_program_find(inside("lib/weir/libweir.so"), found));
+	assert_string_equal(found, inside("lib/weir/weir"));
+}
+
+static void a_program_that_cannot_be_run_is_passed_over(void **state)
+{
+	char found[WEIR_PATH_MAX];
+
+	(void)state;
+	assert_int_equal(mkdir(inside("bin"), 0700), 0);
+	assert_int_equal(mkdir(inside("lib"), 0700), 0);
+	assert_int_equal(mkdir(inside("lib/weir"), 0700), 0); /* a directory named weir */
+	make_program(inside("bin/weir"), 0644);
+	if (weir_program_find(inside("lib/libweir.so"), found))
+		assert_string_equal(found, WEIR_BINDIR "/weir");
+	else
+		assert_string_equal(found, "");
+	if (weir_program_find("libweir.so", found)) /* not the working directory */
+		assert_string_equal(found, WEIR_BINDIR "/weir");
+	if (weir_program_find(NULL, found))
+		assert_string_equal(found, WEIR_BINDIR "/weir");
+}
+
+static void a_relative_object_gives_an_absolute_program(void **state)
+{
+	char found[WEIR_PATH_MAX];
+	int here = open(".", O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	make_program(inside("weir"), 0755);
+	assert_int_equal(chdir(directory), 0);
+	assert_true(weir_program_find("./libweir.so", found));
+	assert_int_equal(fchdir(here), 0);
+	close(here);
+	assert_string_equal(found, inside("weir"));
+}
+
+#define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_runtime_directory_is_the_first_that_is_given),
+		cmocka_unit_test(the_files_stand_in_the_runtime_directory),
+		cmocka_unit_test(another_configuration_is_another_world),
+		IN_DIRECTORY(a_configuration_has_one_world_however_its_path_is_written),
+		cmocka_unit_test(a_relative_runtime_directory_is_refused_and_a_relative_xdg_one_ignored),
+		cmocka_unit_test(a_path_that_does_not_fit_is_named_and_never_cut),
+		IN_DIRECTORY(the_directory_is_made_for_its_owner_alone),
+		IN_DIRECTORY(its_parents_are_not_made),
+		IN_DIRECTORY(a_directory_that_others_may_enter_is_refused_and_not_repaired),
+		IN_DIRECTORY(another_users_directory_is_refused),
+		IN_DIRECTORY(a_symbolic_link_is_refused_with_and_without_a_slash),
+		IN_DIRECTORY(a_file_in_its_place_is_refused),
+		IN_DIRECTORY(an_umask_that_shuts_the_owner_out_leaves_nothing_behind),
+		IN_DIRECTORY(racing_makers_all_get_the_directory),
+		cmocka_unit_test(the_chain_goes_from_the_machine_to_the_user),
+		cmocka_unit_test(weir_config_replaces_the_chain),
+		IN_DIRECTORY(the_program_is_found_beside_the_object_and_then_further_off),
+		IN_DIRECTORY(a_program_that_cannot_be_run_is_passed_over),
+		IN_DIRECTORY(a_relative_object_gives_an_absolute_program),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
