@@ -87,9 +87,12 @@ failed:
 
 static void drop_fillers(struct listener *l)
 {
-	for (size_t i = 0; i < l->fillers; i++)
-		close(l->filler_fd[i]);
-	/* Their ports are kept: their connections may still be in the accept queue. */
+	for (size_t i = 0; i < l->fillers; i++) {
+		if (l->filler_fd[i] >= 0)
+			close(l->filler_fd[i]);
+		/* The port is kept: its connection may still be in the accept queue. */
+		l->filler_fd[i] = -1;
+	}
 }
 
 void listener_close(struct listener *l)

@@ -12,7 +12,7 @@ static void refill_everything(struct quota *q)
 	int64_t now_ns = monotonic_ns();
 
 	bucket_fill(&q->bucket, &q->settings.bucket, now_ns);
-	fixed_window_start(&q->window, &q->settings.window, now_ns, wall_ns());
+	fixed_window_start(&q->window, &q->settings.window, now_ns, now_ns + q->wall_offset_ns);
 	slots_clear(&q->slots);
 	q->random.state = (uint64_t)q->settings.seed;
 }
@@ -24,6 +24,7 @@ int quota_open(struct quota *q, const struct quota_settings *settings)
 		return -1;
 	pthread_mutex_init(&q->mutex, NULL);
 	q->settings = *settings;
+	q->wall_offset_ns = wall_ns() - monotonic_ns();
 	refill_everything(q);
 	return 0;
 }
@@ -65,23 +66,33 @@ static int64_t later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Time until every limit would let a request pass; 0 = now. */
-static int64_t limits_wait_ns(struct quota *q, int64_t now_ns)
+struct refusal {
+	int64_t wait_ns; /* until every limit would let a request pass; 0 = now */
+	int status;
+};
+
+static struct refusal ask_limits(struct quota *q, int64_t now_ns)
 {
 	const struct quota_settings *s = &q->settings;
-	int64_t wait_ns = 0;
+	struct refusal refusal = {.status = s->throttle_status};
 
 	if (s->bucket.on) {
 		bucket_refill(&q->bucket, &s->bucket, now_ns);
-		wait_ns = bucket_wait_ns(&q->bucket, &s->bucket);
+		refusal.wait_ns = bucket_wait_ns(&q->bucket, &s->bucket);
 	}
 	if (s->window.on) {
 		fixed_window_advance(&q->window, &s->window, now_ns);
-		wait_ns = later(wait_ns, fixed_window_wait_ns(&q->window, &s->window, now_ns));
+		refusal.wait_ns = later(refusal.wait_ns, fixed_window_wait_ns(&q->window, &s->window, now_ns));
 	}
-	if (s->slots.reject_status != 0)
-		wait_ns = later(wait_ns, slots_wait_ns(&q->slots, &s->slots, now_ns));
-	return wait_ns;
+	if (s->slots.reject_status != 0) {
+		int64_t slots_ns = slots_wait_ns(&q->slots, &s->slots, now_ns);
+
+		/* A full server has a status of its own; a spent quota comes first. */
+		if (refusal.wait_ns == 0)
+			refusal.status = s->slots.reject_status;
+		refusal.wait_ns = later(refusal.wait_ns, slots_ns);
+	}
+	return refusal;
 }
 
 /* The tightest of the limits that count requests. */
@@ -100,11 +111,11 @@ static struct quota_view tightest_view(const struct quota *q, int64_t now_ns)
 	return view;
 }
 
-static void throttle(struct quota *q, int64_t now_ns, struct verdict *v)
+static void throttle(struct quota *q, int64_t now_ns, int status, struct verdict *v)
 {
 	v->throttled = true;
 	v->overruled = true;
-	v->status = q->settings.throttle_status;
+	v->status = status;
 	v->ready_ns = now_ns + q->settings.latency_ns;
 	q->total.throttled++;
 	q->since_mark.throttled++;
@@ -131,8 +142,8 @@ static void accept(struct quota *q, int64_t now_ns, int64_t path_delay_ns, struc
 
 static void announce(struct quota *q, int64_t now_ns, int64_t retry_ns, struct verdict *v)
 {
-	dialect_announce(&q->settings.dialect, tightest_view(q, now_ns), v->throttled, retry_ns, wall_ns(), q->announcements,
-			 &v->announcement);
+	dialect_announce(&q->settings.dialect, tightest_view(q, now_ns), v->throttled, retry_ns, now_ns + q->wall_offset_ns,
+			 q->announcements, &v->announcement);
 	if (!v->throttled)
 		return;
 	q->announcements++;
@@ -145,24 +156,24 @@ static void announce(struct quota *q, int64_t now_ns, int64_t retry_ns, struct v
 void quota_arrive(struct quota *q, const char *path, int path_status, int64_t path_delay_ns, struct verdict *out)
 {
 	int64_t now_ns;
-	int64_t wait_ns;
+	struct refusal refusal;
 
 	memset(out, 0, sizeof *out);
 	out->status = path_status;
 	pthread_mutex_lock(&q->mutex);
 	now_ns = monotonic_ns();
 	note_arrival(q, now_ns);
-	wait_ns = limits_wait_ns(q, now_ns);
+	refusal = ask_limits(q, now_ns);
 	if (q->settings.throttle_next > 0) {
 		q->settings.throttle_next--;
-		throttle(q, now_ns, out);
-		wait_ns = wait_ns > 0 ? wait_ns : DEFAULT_RETRY_NS;
-	} else if (wait_ns > 0) {
-		throttle(q, now_ns, out);
+		throttle(q, now_ns, q->settings.throttle_status, out);
+		refusal.wait_ns = refusal.wait_ns > 0 ? refusal.wait_ns : DEFAULT_RETRY_NS;
+	} else if (refusal.wait_ns > 0) {
+		throttle(q, now_ns, refusal.status, out);
 	} else {
 		accept(q, now_ns, path_delay_ns, out);
 	}
-	announce(q, now_ns, wait_ns, out);
+	announce(q, now_ns, refusal.wait_ns, out);
 	q->total.by_status[out->status]++;
 	q->since_mark.by_status[out->status]++;
 	journal_append(&q->journal, now_ns, out->status, path);
@@ -208,7 +219,7 @@ void quota_set(struct quota *q, const struct quota_settings *settings)
 		bucket_refill(&q->bucket, &settings->bucket, now_ns);
 	if (!old.window.on || old.window.period_ns != settings->window.period_ns ||
 	    old.window.wall_aligned != settings->window.wall_aligned || old.window.phase_ns != settings->window.phase_ns)
-		fixed_window_start(&q->window, &settings->window, now_ns, wall_ns());
+		fixed_window_start(&q->window, &settings->window, now_ns, now_ns + q->wall_offset_ns);
 	if (old.slots.count == 0)
 		slots_clear(&q->slots);
 	if (old.seed != settings->seed)

@@ -45,6 +45,8 @@ struct quota {
 	struct journal journal;
 	struct tally total;
 	struct tally since_mark;
+	int64_t wall_offset_ns; /* wall clock minus monotonic, read once: the two agree to the ns, and no step of the clock is
+				   followed */
 	uint64_t in_flight;
 	uint64_t announcements; /* throttled answers so far: walks through the malformed and absurd repertoire */
 };
