@@ -35,8 +35,6 @@ static void claim_lease(const struct weir_gate *g, struct weir_request *r, const
 	r->lease = weir_lease_claim(s, &g->owner, wish->thread, wish->lease_hint, entry, sum_capped(r->latest_ns, lease_ns),
 				    now_ns, &r->lease_tag);
 	r->owner_pid = g->owner.pid;
-	if (r->lease == WEIR_NONE)
-		atomic_fetch_add_explicit(&s->header->leases_lost, 1, memory_order_relaxed);
 }
 
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
