@@ -162,9 +162,9 @@ _Static_assert(offsetof(struct weir_entry, counters) == 2368, "ABI");
 _Static_assert(sizeof(struct weir_entry) % 64 == 0, "whole cache lines");
 
 /* State of a lease: FREE; WAITING for its turn; MOVING: permits are changing hands; IN_FLIGHT; SETTLING: about to be freed by its
- * owner; CLAIMED: its fields are being filled in; REAPING: about to be freed by a reaper, whose pid the word carries. The last two
- * last for microseconds, and nothing beside the word is believed to decide on them: the word's `held` bits are then the second
- * (CLOCK_MONOTONIC, modulo 16) in which the state was entered, and two seconds later anyone may take the lease over. */
+ * owner; CLAIMED: its fields are being filled in; REAPING: about to be freed by a reaper, whose pid the word carries. The last
+ * two last for microseconds, and nothing beside the word is believed to decide on them: the word's `held` bits are then the
+ * second (CLOCK_MONOTONIC, modulo 16) in which the state was entered, and two seconds later anyone may take the lease over. */
 enum weir_lease_state {
 	WEIR_LEASE_FREE = 0,
 	WEIR_LEASE_WAITING = 1,

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Waking those who sleep on a word of the segment. */
+#ifndef WEIR_SEGMENT_FUTEX_H
+#define WEIR_SEGMENT_FUTEX_H
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Not FUTEX_PRIVATE_FLAG: the sleepers are other processes. */
+static inline void futex_wake_all(_Atomic uint32_t *word)
+{
+	syscall(SYS_futex, (uint32_t *)(void *)word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the areas of a segment lie; they follow from the counts alone. */
+#ifndef WEIR_SEGMENT_LAYOUT_H
+#define WEIR_SEGMENT_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/segment.h"
+
+struct weir_layout {
+	uint32_t entries, leases, events, rules;
+	uint64_t policy_offset, half_bytes, index_offset, lease_offset, event_offset, entry_offset, total_bytes;
+};
+
+/* Fills *l for the geometry (NULL or a zero field: the default). False when it is out of range. */
+bool weir_layout_of(struct weir_layout *l, const struct weir_geometry *g);
+
+/* The key of the overflow entry. */
+#define WEIR_OTHER_KEY "_other"
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* Leases: claimed, changed and freed by their owner, each with one compare-and-swap of the lease's word. */
+#include <string.h>
+
+#include "lease_scan.h"
+#include "lease_word.h"
+#include "weir/segment.h"
+
+#define READS   4  /* of a lease that changes while it is read */
+#define RAISES  64 /* of the high-water mark, against others who raise it */
+#define CHANGES 8  /* of a lease's word: only its owner and, at most once, a reaper write it */
+
+/* The processes that an export can tell apart; with more it says this number. */
+#define PROCESSES_MAX 8192U
+
+uint32_t lease_scan_end(const struct weir_segment *s)
+{
+	uint64_t top = atomic_load_explicit(&s->header->lease_top, memory_order_acquire);
+
+	return top < s->leases ? (uint32_t)top : s->leases;
+}
+
+bool lease_scan_read(const struct weir_segment *s, uint32_t lease, struct lease_copy *out)
+{
+	const struct weir_lease *l = &s->lease[lease];
+
+	for (int i = 0; i < READS; i++) {
+		out->word = atomic_load_explicit(&l->word, memory_order_acquire);
+		for (int k = 0; k < WEIR_SCOPES; k++)
+			out->entry[k] = atomic_load_explicit(&l->entry[k], memory_order_acquire);
+		if (atomic_load_explicit(&l->word, memory_order_relaxed) == out->word)
+			return true;
+	}
+	return false;
+}
+
+bool lease_scan_any(const struct weir_segment *s, uint32_t slot)
+{
+	uint32_t end = lease_scan_end(s);
+
+	for (uint32_t i = 0; i < end; i++) {
+		const struct weir_lease *l = &s->lease[i];
+		uint64_t w = atomic_load_explicit(&l->word, memory_order_acquire);
+
+		if (lease_word_state(w) == WEIR_LEASE_FREE)
+			continue;
+		/* No second look at the word: an entry that is wrongly thought in use is merely kept. */
+		for (int k = 0; k < WEIR_SCOPES; k++)
+			if (atomic_load_explicit(&l->entry[k], memory_order_relaxed) == slot)
+				return true;
+	}
+	return false;
+}
+
+/* Lets the scans see lease `number`. Before it is claimed: a process may die in between. */
+static bool raise_top(const struct weir_segment *s, uint32_t number)
+{
+	_Atomic uint64_t *top = &s->header->lease_top;
+	uint64_t seen = atomic_load_explicit(top, memory_order_relaxed);
+
+	for (int i = 0; i < RAISES; i++)
+		if (seen > number || atomic_compare_exchange_weak(top, &seen, (uint64_t)number + 1))
+			return true;
+	return false;
+}
+
+/* Tries to claim lease `number`: CLAIMED while the fields are filled in, then WAITING. */
+static bool claim(const struct weir_segment *s, uint32_t number, const struct weir_owner *o, uint32_t thread,
+		  const uint32_t entry[WEIR_SCOPES], uint64_t deadline_ns, uint64_t now_ns, uint32_t *tag)
+{
+	struct weir_lease *l = &s->lease[number];
+	uint64_t w = atomic_load_explicit(&l->word, memory_order_relaxed), claimed;
+
+	if (lease_word_state(w) != WEIR_LEASE_FREE || !raise_top(s, number))
+		return false;
+	*tag = (lease_word_tag(w) + 1) & LEASE_TAG_MASK;
+	claimed = lease_word(o->pid, *tag, lease_second(now_ns), WEIR_LEASE_CLAIMED);
+	if (!atomic_compare_exchange_strong_explicit(&l->word, &w, claimed, memory_order_acq_rel, memory_order_relaxed))
+		return false;
+	/* Release stores, so that who sees one of them sees the word as claimed. */
+	atomic_store_explicit(&l->start, o->start, memory_order_release);
+	atomic_store_explicit(&l->deadline_ns, deadline_ns, memory_order_release);
+	atomic_store_explicit(&l->thread, thread, memory_order_release);
+	atomic_store_explicit(&l->pid_namespace, o->pid_namespace, memory_order_release);
+	for (int k = 0; k < WEIR_SCOPES; k++)
+		atomic_store_explicit(&l->entry[k], entry[k], memory_order_release);
+	atomic_store_explicit(&l->breaker_generation, 0, memory_order_release);
+	atomic_store_explicit(&l->breaker_probe, 0, memory_order_release);
+	atomic_store_explicit(&l->begun_ns, now_ns, memory_order_release);
+	/* Fails only when we were stopped for seconds and the lease was taken over. */
+	return atomic_compare_exchange_strong(&l->word, &claimed, lease_word(o->pid, *tag, 0, WEIR_LEASE_WAITING));
+}
+
+uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner *o, uint32_t thread, uint32_t hint,
+			  const uint32_t entry[WEIR_SCOPES], uint64_t deadline_ns, uint64_t now_ns, uint32_t *tag)
+{
+	if (hint < s->leases && claim(s, hint, o, thread, entry, deadline_ns, now_ns, tag))
+		return hint;
+	/* From the beginning, so that the leases in use stay together and every scan short. */
+	for (uint32_t i = 0; i < s->leases; i++)
+		if (claim(s, i, o, thread, entry, deadline_ns, now_ns, tag))
+			return i;
+	atomic_fetch_add_explicit(&s->header->leases_lost, 1, memory_order_relaxed);
+	return WEIR_NONE;
+}
+
+/* Replaces the word of a lease that is still the caller's. */
+static bool change(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, uint64_t to)
+{
+	_Atomic uint64_t *word;
+	uint64_t w;
+
+	if (lease >= s->leases)
+		return false;
+	word = &s->lease[lease].word;
+	w = atomic_load_explicit(word, memory_order_relaxed);
+	for (int i = 0; i < CHANGES; i++) {
+		if (lease_word_pid(w) != pid || lease_word_tag(w) != (tag & LEASE_TAG_MASK) ||
+		    lease_word_state(w) == WEIR_LEASE_FREE)
+			return false;
+		if (atomic_compare_exchange_weak(word, &w, to))
+			return true;
+	}
+	return false;
+}
+
+bool weir_lease_set(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, enum weir_lease_state state,
+		    unsigned held)
+{
+	if (state == WEIR_LEASE_FREE || state > WEIR_LEASE_SETTLING)
+		return false;
+	return change(s, lease, tag, pid, lease_word(pid, tag, held, state));
+}
+
+bool weir_lease_free(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid)
+{
+	return change(s, lease, tag, pid, lease_word(0, tag, 0, WEIR_LEASE_FREE));
+}
+
+/* Adds a pid to a set of at most PROCESSES_MAX. Returns whether it was new. */
+static bool add_process(uint32_t set[PROCESSES_MAX], uint32_t pid)
+{
+	uint32_t at = pid * UINT32_C(2654435769) / (UINT32_MAX / PROCESSES_MAX + 1); /* Fibonacci hashing (Knuth) */
+
+	for (uint32_t i = 0; i < PROCESSES_MAX; i++, at = (at + 1) % PROCESSES_MAX) {
+		if (set[at] == pid)
+			return false;
+		if (set[at] == 0) {
+			set[at] = pid;
+			return true;
+		}
+	}
+	return false;
+}
+
+uint32_t weir_lease_occupancy(const struct weir_segment *s, struct weir_occupancy *out)
+{
+	uint32_t process[PROCESSES_MAX], processes = 0, end = lease_scan_end(s);
+	struct lease_copy c;
+
+	memset(process, 0, sizeof process);
+	memset(out, 0, ((size_t)s->entries + 1) * sizeof *out);
+	for (uint32_t i = 0; i < end; i++) {
+		bool in_flight;
+
+		if (!lease_scan_read(s, i, &c))
+			continue;
+		in_flight = lease_word_state(c.word) == WEIR_LEASE_IN_FLIGHT;
+		if (!in_flight && lease_word_state(c.word) != WEIR_LEASE_WAITING && lease_word_state(c.word) != WEIR_LEASE_MOVING)
+			continue;
+		for (int k = 0; k < WEIR_SCOPES; k++) {
+			if (c.entry[k] > s->entries)
+				continue;
+			if (in_flight)
+				out[c.entry[k]].in_flight++;
+			else
+				out[c.entry[k]].waiting++;
+		}
+		if (lease_word_pid(c.word) != 0 && add_process(process, lease_word_pid(c.word)))
+			processes++;
+	}
+	return processes;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The policy area: two halves and a generation number whose lowest bit selects the half in force. The agent fills the other half
+ * and switches with one store; if it dies before that, nothing has happened. A reader keeps its view for one decision; only if
+ * the agent publishes twice meanwhile is the view rewritten under its eyes, and then it sees old and new values mixed. Everything
+ * read here is therefore bounded by its place and never by its content.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "futex.h"
+#include "weir/segment.h"
+#include "words.h"
+
+_Static_assert(sizeof(struct weir_rule) % sizeof(uint64_t) == 0 && sizeof(struct weir_source) % sizeof(uint64_t) == 0, "words");
+
+struct weir_policy_view weir_policy_in_force(const struct weir_segment *s)
+{
+	struct weir_policy_view v = {.generation = atomic_load_explicit(&s->header->policy_generation, memory_order_acquire)};
+	const struct weir_policy_half *half = s->policy[v.generation & 1];
+	uint32_t count = __atomic_load_n(&half->rule_count, __ATOMIC_RELAXED);
+
+	if (v.generation == 0 || count == 0 || count > s->rules)
+		return v; /* nothing compiled yet, or damaged: the built-in defaults */
+	v.half = half;
+	v.rules = half->rule;
+	v.rule_count = count;
+	if (__atomic_load_n(&half->total_in_use, __ATOMIC_RELAXED) != 0)
+		v.total = &half->total;
+	return v;
+}
+
+/* Whether a pattern with * (any run of characters) and ? (one) matches all of the text. Goes back to the last * only, which is
+ * enough, because an earlier one could not match anything that it cannot. At most pattern x text steps. */
+static bool glob(const char *pattern, size_t pattern_length, const char *text, size_t text_length)
+{
+	size_t p = 0, t = 0, star = SIZE_MAX, resume = 0;
+
+	while (t < text_length) {
+		if (p < pattern_length && pattern[p] == '*') {
+			star = p++;
+			resume = t;
+		} else if (p < pattern_length && (pattern[p] == '?' || pattern[p] == text[t])) {
+			p++;
+			t++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			t = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern_length && pattern[p] == '*')
+		p++;
+	return p == pattern_length;
+}
+
+uint32_t weir_policy_match(const struct weir_policy_view *view, const char *host_port)
+{
+	size_t whole = strnlen(host_port, WEIR_KEY_MAX), host;
+	const char *colon = memrchr(host_port, ':', whole); /* the last: "::1:8080" is port 8080 of ::1 */
+	uint32_t first_glob = WEIR_NONE;
+
+	if (view->rules == NULL || view->rule_count == 0)
+		return WEIR_NONE;
+	host = colon == NULL ? whole : (size_t)(colon - host_port);
+	for (uint32_t i = 0; i + 1 < view->rule_count; i++) {
+		const struct weir_rule *r = &view->rules[i];
+		size_t length = strnlen(r->match, sizeof r->match), subject = (r->flags & WEIR_RULE_ANY_PORT) != 0 ? host : whole;
+
+		if (length == 0 || length == sizeof r->match)
+			continue;
+		if ((r->flags & WEIR_RULE_GLOB) == 0) {
+			if (length == subject && memcmp(r->match, host_port, length) == 0)
+				return i;
+		} else if (first_glob == WEIR_NONE && glob(r->match, length, host_port, subject)) {
+			first_glob = i;
+		}
+	}
+	return first_glob != WEIR_NONE ? first_glob : view->rule_count - 1;
+}
+
+void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *rules, uint32_t rule_count,
+			 const struct weir_rule *total, const struct weir_source *sources, uint32_t source_count, bool rejected,
+			 uint64_t wall_ns)
+{
+	static const struct weir_rule no_total;
+	uint64_t generation = atomic_load(&s->header->policy_generation) + 1;
+	struct weir_policy_half *half, head;
+
+	if (rule_count == 0 || rule_count > s->rules)
+		return;
+	if (generation == 0) /* means "nothing compiled"; reached by damage alone */
+		generation = 2;
+	if (source_count > WEIR_SOURCES)
+		source_count = WEIR_SOURCES;
+	half = s->policy[generation & 1];
+	memset(&head, 0, offsetof(struct weir_policy_half, source));
+	head.rule_count = rule_count;
+	head.source_count = source_count;
+	head.compiled_wall_ns = wall_ns;
+	head.rejected = rejected;
+	head.total_in_use = total != NULL;
+	/* Stores, rule by rule, and the counts before the rules, which matters to nobody: the half is not in force. */
+	words_store(half, &head, offsetof(struct weir_policy_half, source) / sizeof(uint64_t));
+	words_wipe(half->source, WEIR_SOURCES * sizeof half->source[0] / sizeof(uint64_t));
+	words_store(half->source, sources, source_count * sizeof *sources / sizeof(uint64_t));
+	words_store(&half->total, total != NULL ? total : &no_total, sizeof half->total / sizeof(uint64_t));
+	words_store(half->rule, rules, rule_count * sizeof *rules / sizeof(uint64_t));
+	atomic_store(&s->header->policy_generation, generation);
+	atomic_fetch_add(&s->header->policy_changes, 1);
+	futex_wake_all(&s->header->policy_changes);
+}
+
+bool weir_source_stat(struct weir_source *out, const char *path)
+{
+	size_t length = strnlen(path, sizeof out->path);
+	struct stat st;
+
+	memset(out, 0, sizeof *out);
+	if (length == sizeof out->path)
+		return false;
+	memcpy(out->path, path, length);
+	if (stat(out->path, &st) != 0)
+		return true; /* absent, or as good as absent to us */
+	out->size_bytes = (uint64_t)st.st_size;
+	out->mtime_ns = (uint64_t)st.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_mtim.tv_nsec;
+	out->inode = st.st_ino;
+	return true;
+}
+
+bool weir_policy_fresh(const struct weir_policy_view *view)
+{
+	uint32_t count;
+
+	if (view->half == NULL)
+		return false;
+	count = __atomic_load_n(&view->half->source_count, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < count && i < WEIR_SOURCES; i++) {
+		struct weir_source then, now;
+
+		words_load(&then, &view->half->source[i], sizeof then / sizeof(uint64_t));
+		then.path[sizeof then.path - 1] = '\0';
+		if (then.path[0] == '\0')
+			continue;
+		if (!weir_source_stat(&now, then.path) || now.inode != then.inode || now.size_bytes != then.size_bytes ||
+		    now.mtime_ns != then.mtime_ns)
+			return false;
+	}
+	return true;
+}
