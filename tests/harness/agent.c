@@ -1,6 +1,5 @@
 #include "tests/harness/agent.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -47,14 +46,22 @@ pid_t agent_pid(const char *runtime_dir)
 	return pid > 1 && pid <= INT_MAX && runs_weir((pid_t)pid) ? (pid_t)pid : 0;
 }
 
-void stop_agent(const char *runtime_dir)
+bool end_agent(const char *runtime_dir)
 {
 	pid_t pid = agent_pid(runtime_dir);
 
 	if (pid == 0)
-		return;
-	if (kill(pid, SIGTERM) != 0 && errno != ESRCH)
-		harness_fail("cannot stop the agent %d: %s", (int)pid, strerror(errno));
-	if (!wait_for_exit(pid, STOP_LIMIT_S))
-		harness_fail("the agent %d is still there %g s after SIGTERM", (int)pid, STOP_LIMIT_S);
+		return true;
+	kill(pid, SIGTERM);
+	if (wait_for_exit(pid, STOP_LIMIT_S))
+		return true;
+	fprintf(stderr, "the agent %d is still there %g s after SIGTERM\n", (int)pid, STOP_LIMIT_S);
+	kill(pid, SIGKILL);
+	return false;
+}
+
+void stop_agent(const char *runtime_dir)
+{
+	if (!end_agent(runtime_dir))
+		harness_fail("the agent had to be killed");
 }

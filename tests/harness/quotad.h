@@ -2,6 +2,7 @@
 #ifndef HARNESS_QUOTAD_H
 #define HARNESS_QUOTAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -53,7 +54,9 @@ struct quotad *quotad_start(const char *dir, const char *const *options);
 
 /* Has it exit, asserts that it did so cleanly, and frees it. NULL is fine. */
 void quotad_stop(struct quotad *q);
-void quotad_stop_all(void);
+
+/* The same for all of them, but prints what is wrong and returns false: for the end of a test. */
+bool quotad_stop_all(void);
 
 /* "http://127.0.0.1:PORT/path", and the same with https and with localhost for a name. The text
  * belongs to `q` and lasts for sixteen more calls. */

@@ -1,5 +1,6 @@
 #include "tests/harness/scene.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "tests/harness/agent.h"
@@ -22,12 +23,13 @@ int scene_setup(void **state)
 int scene_teardown(void **state)
 {
 	struct scene *scene = *state;
+	bool ended_well;
 
 	command_kill_all();
-	quotad_stop_all();
-	stop_agent(scene->runtime);
+	ended_well = quotad_stop_all();
+	ended_well &= end_agent(scene->runtime);
 	free(scene->runtime);
 	temp_dir_remove(scene->dir);
 	free(scene);
-	return 0;
+	return ended_well ? 0 : -1;
 }

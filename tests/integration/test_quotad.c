@@ -748,7 +748,7 @@ static void a_black_hole_drops_syns(void **state)
 	assert_true(poller.fd >= 0);
 	assert_int_equal(poll(&poller, 1, 300), 0);
 	count = quotad_count(q);
-	assert_int_equal(count.dropped_syns, 1);
+	assert_true(count.dropped_syns >= 1); /* more if the client has tried again */
 	assert_int_equal(count.connections, 0);
 
 	/* Once it is over, the client's next SYN (a second after the first) gets through. */
