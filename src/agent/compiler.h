@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeps the segment's policy in step with the configuration files. Files that are refused leave the rules in force as they are;
+ * they are published again with the new files' stamps and `rejected`, so that nobody asks for the same files twice.
+ */
+#ifndef WEIR_AGENT_COMPILER_H
+#define WEIR_AGENT_COMPILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/policy.h"
+#include "weir/runtime.h"
+#include "weir/segment.h"
+
+struct weir_compiler {
+	char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
+	size_t chain_count;
+	bool must_exist;                          /* the chain is WEIR_CONFIG: a file that somebody named */
+	bool compiled;                            /* `policy` is the last good one */
+	struct weir_policy policy;                /* its origins are what explanations quote */
+	struct weir_findings findings;            /* why the files as they are now were refused; empty: they were not */
+	struct weir_source sources[WEIR_SOURCES]; /* of the files as last read, good or not */
+	uint32_t source_count;
+	uint64_t published_ns; /* 0: not yet */
+};
+
+void weir_compiler_init(struct weir_compiler *c, const struct weir_environment *e);
+
+/* Reads and compiles the files. Publishes nothing. Returns whether they were accepted. */
+bool weir_compiler_read(struct weir_compiler *c);
+
+/* Publishes what weir_compiler_read found, and writes event and log line. */
+void weir_compiler_publish(struct weir_compiler *c, const struct weir_segment *s, uint64_t now_ns);
+
+void weir_compiler_free(struct weir_compiler *c);
+
+#endif

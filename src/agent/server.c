@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/agent/server.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "src/agent/api.h"
+#include "weir/gate.h"
+#include "weir/log.h"
+
+#define CONNECTIONS       64U
+#define SILENCE_S         10U        /* a client that says nothing for so long is let go */
+#define CONNECTION_MEMORY 32768U     /* request line and headers; beyond it libmicrohttpd answers 431 by itself */
+#define DRAIN_BYTES       (1U << 20) /* of a body that is too large, before the client is cut off */
+
+struct weir_server_state {
+	struct MHD_Daemon *daemon;
+	struct weir_api api;
+	uint64_t client_ns;
+	dev_t device; /* of the socket, so that no other agent's is removed */
+	ino_t inode;
+};
+
+/* One request while it comes in. */
+struct exchange {
+	char *uri;
+	char *body;
+	size_t length, received;
+	bool begun;
+};
+
+void weir_server_init(struct weir_server *s)
+{
+	s->state = NULL;
+}
+
+static bool peer_allowed(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+	if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+		return false;
+	return peer.uid == geteuid() || peer.uid == 0;
+}
+
+/* The URI as it was sent: libmicrohttpd hands it on decoded, and then %2F and / are one. Becomes the request's context. */
+static void *begin_exchange(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	(void)cls;
+	(void)connection;
+	struct exchange *x = calloc(1, sizeof *x);
+	if (x)
+		x->uri = strdup(uri);
+	return x;
+}
+
+static void end_exchange(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code)
+{
+	(void)cls;
+	(void)connection;
+	(void)code;
+	struct exchange *x = *context;
+	if (!x)
+		return;
+	free(x->uri);
+	free(x->body);
+	free(x);
+	*context = NULL;
+}
+
+static enum MHD_Result send_reply(struct MHD_Connection *connection, struct weir_api_reply *reply)
+{
+	struct MHD_Response *response = NULL;
+	if (reply->body)
+		response = MHD_create_response_from_buffer(reply->length, reply->body, MHD_RESPMEM_MUST_FREE);
+	if (!response) {
+		free(reply->body);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (reply->allow)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+	if (reply->health)
+		MHD_add_response_header(response, "Weir-Health", reply->health);
+	enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* Keeps what fits; the rest is counted, so that the client can be told instead of being cut off in the middle of its sending. */
+static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *size)
+{
+	if (x->received + *size > DRAIN_BYTES)
+		return MHD_NO;
+	x->received += *size;
+	if (x->received <= WEIR_API_BODY_MAX) {
+		char *body = realloc(x->body, x->received + 1);
+		if (!body)
+			return MHD_NO;
+		memcpy(body + x->length, data, *size);
+		x->length = x->received;
+		body[x->length] = '\0';
+		x->body = body;
+	}
+	*size = 0;
+	return MHD_YES;
+}
+
+static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+			      const char *version, const char *data, size_t *size, void **context)
+{
+	struct weir_server_state *state = cls;
+	struct exchange *x = *context;
+	(void)url;
+	(void)version;
+	if (!x || !x->uri)
+		return MHD_NO;
+	if (!x->begun) {
+		x->begun = true;
+		if (!peer_allowed(connection))
+			return MHD_NO;
+		state->client_ns = weir_now_ns();
+		return MHD_YES;
+	}
+	if (*size > 0)
+		return take_body(x, data, size);
+
+	struct weir_api_reply reply;
+	struct weir_api_request request = {
+		.method = method,
+		.uri = x->uri,
+		.accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT),
+		.content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE),
+		.body = x->body,
+		.length = x->length,
+	};
+	state->client_ns = weir_now_ns();
+	if (x->received > WEIR_API_BODY_MAX)
+		weir_api_fail(&reply, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than %d bytes", WEIR_API_BODY_MAX);
+	else
+		weir_api_answer(&state->api, &request, &reply);
+	return send_reply(connection, &reply);
+}
+
+static void log_line(void *cls, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+static void log_line(void *cls, const char *format, va_list arguments)
+{
+	char line[256];
+	(void)cls;
+	if (!weir_log_on(WEIR_LOG_DEBUG))
+		return;
+	vsnprintf(line, sizeof line, format, arguments);
+	line[strcspn(line, "\n")] = '\0';
+	weir_log(WEIR_LOG_DEBUG, "socket: %s", line);
+}
+
+/* A socket at `path`, 0600 from its first moment, or -1. */
+static int bind_socket(const char *path, const char **why)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat st;
+	if (strlen(path) >= sizeof address.sun_path) {
+		*why = "the path is too long for a socket (107 bytes)";
+		errno = 0;
+		return -1;
+	}
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (lstat(path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode)) {
+			*why = "something that is not a socket stands there";
+			errno = 0;
+			return -1;
+		}
+		unlink(path); /* of an agent that died: ours is the lock */
+	}
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		*why = "no socket";
+		return -1;
+	}
+	mode_t mask = umask(0177);
+	int failed = bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, CONNECTIONS) != 0;
+	int err = errno;
+	umask(mask);
+	if (failed) {
+		close(fd);
+		errno = err;
+		*why = "cannot listen";
+		return -1;
+	}
+	return fd;
+}
+
+const char *weir_server_start(struct weir_server *s, const struct weir_world *world, const struct weir_segment *segment,
+			      const struct weir_compiler *compiler, int *err)
+{
+	const char *why = NULL;
+	struct stat st;
+	int fd = bind_socket(world->socket, &why);
+	*err = errno;
+	if (fd < 0)
+		return why;
+	struct weir_server_state *state = calloc(1, sizeof *state);
+	if (state) {
+		state->api = (struct weir_api){.segment = segment, .world = world, .compiler = compiler};
+		state->daemon = MHD_start_daemon(
+			MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, state, MHD_OPTION_EXTERNAL_LOGGER, log_line,
+			NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_CONNECTION_LIMIT,
+			CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK,
+			begin_exchange, NULL, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL, MHD_OPTION_END);
+	}
+	if (!state || !state->daemon) {
+		*err = errno;
+		close(fd);
+		unlink(world->socket);
+		free(state);
+		return "libmicrohttpd cannot start";
+	}
+	if (lstat(world->socket, &st) == 0) {
+		state->device = st.st_dev;
+		state->inode = st.st_ino;
+	}
+	s->state = state;
+	return NULL;
+}
+
+int weir_server_descriptor(const struct weir_server *s)
+{
+	const union MHD_DaemonInfo *info = s->state ? MHD_get_daemon_info(s->state->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	return info ? info->epoll_fd : -1;
+}
+
+bool weir_server_timeout(const struct weir_server *s, uint64_t *ns)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+	if (!s->state || MHD_get_timeout(s->state->daemon, &ms) != MHD_YES)
+		return false;
+	*ns = (uint64_t)ms * 1000000U;
+	return true;
+}
+
+void weir_server_run(struct weir_server *s)
+{
+	if (s->state)
+		MHD_run(s->state->daemon);
+}
+
+uint64_t weir_server_client_ns(const struct weir_server *s)
+{
+	return s->state ? s->state->client_ns : 0;
+}
+
+void weir_server_stop(struct weir_server *s)
+{
+	struct weir_server_state *state = s->state;
+	struct stat st;
+	if (!state)
+		return;
+	if (lstat(state->api.world->socket, &st) == 0 && st.st_dev == state->device && st.st_ino == state->inode)
+		unlink(state->api.world->socket);
+	MHD_stop_daemon(state->daemon); /* closes the socket */
+	free(state);
+	s->state = NULL;
+}

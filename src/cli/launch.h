@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting the agent, and waiting for what it does. */
+#ifndef WEIR_CLI_LAUNCH_H
+#define WEIR_CLI_LAUNCH_H
+
+#include <stdbool.h>
+
+#include "weir/runtime.h"
+
+/* Starts the agent of this program, with this process's environment, unless one is running already. Does not wait for it. Returns
+ * NULL or what is wrong. */
+const char *weir_launch_agent(const struct weir_world *w);
+
+/* Waits until the policy of the files as they are now is compiled, 2 s at most: starts an agent where there is none, asks a
+ * running one to look again. With WEIR_AGENT=off it compiles itself. Returns NULL or why there is no such policy. */
+const char *weir_launch_await_policy(const struct weir_environment *e, const struct weir_world *w);
+
+#endif

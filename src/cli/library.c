@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/cli/library.h"
+
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "weir/log.h"
+
+static bool try_path(char out[WEIR_PATH_MAX], const char *directory, const char *below)
+{
+	char path[WEIR_PATH_MAX], real[4096];
+	if (weir_format(path, sizeof path, "%s/%s", directory, below) >= sizeof path - 1)
+		return false;
+	if (access(path, R_OK) != 0 || !realpath(path, real) || strlen(real) >= WEIR_PATH_MAX)
+		return false;
+	memcpy(out, real, strlen(real) + 1);
+	return true;
+}
+
+const char *weir_library_find(char out[WEIR_PATH_MAX])
+{
+	char self[WEIR_PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (n > 0 && n < (ssize_t)sizeof self - 1) {
+		self[n] = '\0';
+		const char *directory = dirname(self);
+		if (try_path(out, directory, "libweir.so") || try_path(out, directory, "../lib/weir/libweir.so"))
+			return NULL;
+	}
+	if (try_path(out, WEIR_LIBDIR, "libweir.so"))
+		return NULL;
+	return "not beside this program, not in ../lib/weir and not in " WEIR_LIBDIR;
+}
+
+/* Whether the list (items divided by spaces and colons) holds the item. */
+static bool lists(const char *list, const char *item)
+{
+	size_t n = strlen(item);
+	for (const char *at = list; *at;) {
+		size_t length = strcspn(at, ": ");
+		if (length == n && strncmp(at, item, n) == 0)
+			return true;
+		at += length;
+		at += strspn(at, ": ");
+	}
+	return false;
+}
+
+const char *weir_library_preload(const char *library)
+{
+	/* ld.so(8): the list's items are divided by spaces or colons, and neither can be escaped. */
+	if (strpbrk(library, ": "))
+		return "its path holds a colon or a space, which LD_PRELOAD cannot express; install weir elsewhere";
+	const char *before = getenv("LD_PRELOAD");
+	if (!before || !before[0])
+		return setenv("LD_PRELOAD", library, 1) == 0 ? NULL : "out of memory";
+	if (lists(before, library))
+		return NULL;
+	char *list = NULL;
+	if (asprintf(&list, "%s:%s", library, before) < 0)
+		return "out of memory";
+	int failed = setenv("LD_PRELOAD", list, 1);
+	free(list);
+	return failed ? "out of memory" : NULL;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Putting libweir.so before a command. */
+#ifndef WEIR_CLI_LIBRARY_H
+#define WEIR_CLI_LIBRARY_H
+
+#include "weir/runtime.h"
+
+/* Finds libweir.so: beside this program, in ../lib/weir, in the configured directory. Returns NULL or what is wrong. */
+const char *weir_library_find(char out[WEIR_PATH_MAX]);
+
+/* Prepends it to LD_PRELOAD of this process's environment, unless it is there already. Returns NULL or what is wrong. */
+const char *weir_library_preload(const char *library);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/cli/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/cli/environment.h"
+#include "src/cli/launch.h"
+#include "src/cli/library.h"
+#include "src/cli/subcommand.h"
+#include "src/cli/usage.h"
+#include "weir/log.h"
+#include "weir/policy.h"
+#include "weir/segment.h"
+#include "weir/units.h"
+
+/* More requests in flight than this is no limit. */
+#define CONCURRENCY_MAX 1000000
+
+enum { OPTION_MAX_WAIT = 256, OPTION_HELP };
+
+static const struct option options[] = {
+	{"rate", required_argument, NULL, 'r'},
+	{"concurrency", required_argument, NULL, 'c'},
+	{"hosts", required_argument, NULL, 'H'},
+	{"file", required_argument, NULL, 'f'},
+	{"max-wait", required_argument, NULL, OPTION_MAX_WAIT},
+	{"dry-run", no_argument, NULL, 'n'},
+	{"summary", no_argument, NULL, 's'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+/* Takes one option. Returns NULL or what is wrong with its value. */
+static const char *take(struct weir_run_request *r, int option, const char *value)
+{
+	const char *why = NULL;
+	switch (option) {
+	case 'r':
+		return weir_parse_rate(value, &r->rate, NULL);
+	case 'c':
+		why = weir_parse_count(value, CONCURRENCY_MAX, &r->concurrency);
+		return why ? why : r->concurrency == 0 ? "expected 1 or more" : NULL;
+	case 'H':
+		r->hosts = value;
+		return value[0] ? NULL : "expected a host name or a glob";
+	case 'f':
+		r->config = value;
+		return value[0] ? NULL : "expected a file";
+	case OPTION_MAX_WAIT:
+		r->max_wait_given = true;
+		return weir_parse_duration(value, &r->max_wait_ns);
+	case 'n':
+		r->dry_run = true;
+		return NULL;
+	case 's':
+		r->summary = true;
+		return NULL;
+	default:
+		r->verbose = true;
+		return NULL;
+	}
+}
+
+static int set(const char *name, const char *value)
+{
+	if (setenv(name, value, 1) == 0)
+		return 0;
+	weir_complain(name, "%s", strerror(errno));
+	return WEIR_EXIT_OWN_FAILURE;
+}
+
+/* The file that -f names is checked here, where somebody reads the findings; the agent would only log them. */
+static int use_config(const char *file)
+{
+	char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
+	char *absolute = realpath(file, NULL);
+	if (!absolute) {
+		weir_complain(file, "%s", strerror(errno));
+		return WEIR_EXIT_OWN_FAILURE;
+	}
+	if (strlen(absolute) >= WEIR_PATH_MAX) {
+		weir_complain(file, "the path is too long");
+		free(absolute);
+		return WEIR_EXIT_OWN_FAILURE;
+	}
+	struct weir_policy policy;
+	struct weir_findings findings;
+	memset(&policy, 0, sizeof policy);
+	memset(&findings, 0, sizeof findings);
+	weir_format(chain[0], WEIR_PATH_MAX, "%s", absolute);
+	bool good = weir_policy_compile(chain, 1, true, &policy, &findings);
+	for (size_t i = 0; i < findings.count; i++)
+		weir_complain("config", "%s", findings.line[i]);
+	if (good)
+		weir_policy_free(&policy);
+	weir_findings_free(&findings);
+	int status = good ? set("WEIR_CONFIG", absolute) : WEIR_EXIT_OWN_FAILURE;
+	free(absolute);
+	return status;
+}
+
+/* -v sets the level and leaves a file that WEIR_LOG names. */
+static int set_verbose(void)
+{
+	char spec[WEIR_PATH_MAX];
+	const char *given = getenv("WEIR_LOG");
+	const char *file = given ? strchr(given, ':') : NULL;
+	weir_format(spec, sizeof spec, "info%s", file ? file : "");
+	return set("WEIR_LOG", spec);
+}
+
+/* Hands the flags to the library. */
+static int set_flags(const struct weir_run_request *r)
+{
+	char text[128];
+	int status = 0;
+	if (r->config)
+		status = use_config(r->config);
+	if (!status && (r->rate || r->concurrency)) {
+		struct weir_owner self;
+		weir_owner_self(&self);
+		weir_format(text, sizeof text, "%u.%llu,%llu,1,%llu", (unsigned)getpid(), (unsigned long long)self.start,
+			    (unsigned long long)r->rate, (unsigned long long)r->concurrency);
+		status = set("WEIR_RUN", text);
+	}
+	if (!status && r->max_wait_given) {
+		weir_format(text, sizeof text, "%lluns", (unsigned long long)r->max_wait_ns);
+		status = set("WEIR_MAX_WAIT", text);
+	}
+	if (!status && r->hosts)
+		status = set("WEIR_HOSTS", r->hosts);
+	if (!status && r->dry_run)
+		status = set("WEIR_DRY_RUN", "1");
+	if (!status && r->verbose)
+		status = set_verbose();
+	return status;
+}
+
+int weir_run_exec(char **command)
+{
+	execvp(command[0], command);
+	int err = errno;
+	if (err == ENOENT || err == ENOTDIR) {
+		weir_complain(command[0], err == ENOENT && strchr(command[0], '/') ? "no such file" : "command not found");
+		return WEIR_EXIT_NOT_FOUND;
+	}
+	weir_complain(command[0], "%s", strerror(err));
+	return err == E2BIG || err == ENOMEM || err == EAGAIN ? WEIR_EXIT_OWN_FAILURE : WEIR_EXIT_NOT_EXECUTABLE;
+}
+
+static int run_request(const struct weir_run_request *r)
+{
+	char library[WEIR_PATH_MAX];
+	struct weir_environment e;
+	struct weir_world w;
+	const char *why = weir_library_find(library);
+	if (!why)
+		why = weir_library_preload(library);
+	if (why) {
+		weir_complain("libweir.so", "%s", why);
+		return WEIR_EXIT_OWN_FAILURE;
+	}
+	int status = set_flags(r);
+	if (status)
+		return status;
+	/* From here on nothing keeps the command from running: the limits are for its good, not a condition. */
+	if (r->verbose)
+		weir_environment_log();
+	if (weir_environment_world(&e, &w)) {
+		why = weir_launch_await_policy(&e, &w);
+		if (why)
+			weir_log(WEIR_LOG_WARN, "run: %s; going on without a fresh policy", why);
+	}
+	return r->summary ? weir_run_summary(r, &w) : weir_run_exec(r->command);
+}
+
+static int run(int argc, char **argv)
+{
+	struct weir_run_request r;
+	memset(&r, 0, sizeof r);
+	optind = 0;
+	opterr = 0;
+	int o;
+	while ((o = getopt_long(argc, argv, "+:r:c:H:f:nsv", options, NULL)) != -1) {
+		if (o == OPTION_HELP)
+			return weir_print_help(&weir_subcommand_run);
+		if (o == '?' || o == ':')
+			return weir_option_error(&weir_subcommand_run, o, argv);
+		const char *why = take(&r, o, optarg);
+		if (why && o < 256)
+			return weir_usage_error(&weir_subcommand_run, "-%c %s: %s", o, optarg, why);
+		if (why)
+			return weir_usage_error(&weir_subcommand_run, "--max-wait %s: %s", optarg, why);
+	}
+	if (optind >= argc)
+		return weir_usage_error(&weir_subcommand_run, "no command given");
+	r.command = argv + optind;
+	return run_request(&r);
+}
+
+const struct weir_subcommand weir_subcommand_run = {
+	.name = "run",
+	.synopsis = "[run] [OPTION...] [--] COMMAND [ARG...]",
+	.summary = "Runs a command with its HTTP requests held to the budget of each host",
+	.details = "  -r, --rate RATE         at most this many requests per host for this command, such as 5/s or 100/6h,\n"
+		   "                          on top of what holds for everybody\n"
+		   "  -c, --concurrency N     at most N requests per host in flight for this command\n"
+		   "  -H, --hosts GLOB        limit these hosts alone\n"
+		   "  -f, --file FILE         use this configuration instead of the usual files\n"
+		   "      --max-wait TIME     refuse a request that would have to wait longer, such as 30s\n"
+		   "  -n, --dry-run           decide and count, delay and refuse nothing\n"
+		   "  -s, --summary           afterwards, say on stderr what happened\n"
+		   "  -v, --verbose           log on stderr (WEIR_LOG=info)\n"
+		   "\n"
+		   "The exit status is the command's own; 126: not executable, 127: not found, 125: weir's own failure.\n",
+	.run = run,
+};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What the program says on stderr and about itself: one form for every error, one for every help. */
+#ifndef WEIR_CLI_USAGE_H
+#define WEIR_CLI_USAGE_H
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include "src/cli/subcommand.h"
+
+/* "weir: WHAT: why" on stderr. */
+void weir_complain(const char *what, const char *why, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, with the way to the help below it; returns WEIR_EXIT_USAGE. */
+int weir_usage_error(const struct weir_subcommand *c, const char *why, ...) __attribute__((format(printf, 2, 3)));
+
+/* What getopt_long answered with '?' or ':' (opterr = 0, option string beginning with ':' or "+:"). Returns WEIR_EXIT_USAGE. */
+int weir_option_error(const struct weir_subcommand *c, int answer, char **argv);
+
+/* Prints the subcommand's help on stdout; returns WEIR_EXIT_OK. */
+int weir_print_help(const struct weir_subcommand *c);
+
+/* For subcommands without options of their own: handles --help and refuses every other option. Returns -1 to go on (optind is the
+ * first operand), else the exit status. */
+int weir_no_options(const struct weir_subcommand *c, int argc, char **argv);
+
+#endif

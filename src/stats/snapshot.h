@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the segment says at one moment, as plain numbers of this process: the one source of every export. The renderers (render.h)
+ * turn it into text and touch no shared memory.
+ *
+ * Times are nanoseconds from the moment of the snapshot, rates nano-admissions per second, as everywhere below; the renderers
+ * convert.
+ */
+#ifndef WEIR_STATS_SNAPSHOT_H
+#define WEIR_STATS_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/segment.h"
+
+/* ok: requests go as the policy says. throttled: a hold is in force, or the server made weir hold or slow down within the last
+ * minute. open, half-open: the breaker's word, and it comes first. */
+enum weir_health { WEIR_HEALTH_OK, WEIR_HEALTH_THROTTLED, WEIR_HEALTH_OPEN, WEIR_HEALTH_HALF_OPEN };
+
+#define WEIR_DURATION_BUCKETS 12
+extern const uint64_t weir_duration_bucket_ns[WEIR_DURATION_BUCKETS]; /* upper bounds, ascending; the last bucket is open */
+
+struct weir_duration_view {
+	uint64_t count, sum_us;
+	uint64_t p50_ns, p90_ns, p95_ns, p99_ns; /* 0 when empty */
+	uint64_t at_most[WEIR_DURATION_BUCKETS]; /* cumulative */
+};
+
+/* What an entry is: a host or a group; a run's share of one; all hosts together; the overflow. */
+enum weir_entry_kind { WEIR_ENTRY_HOST, WEIR_ENTRY_RUN, WEIR_ENTRY_TOTAL, WEIR_ENTRY_OTHER };
+
+/* Counters of an entry, read one by one: each is exact, their sums may be a request apart. */
+struct weir_tally {
+	uint64_t admitted, delayed, refused, succeeded, throttled, failed, ignored, connections, cancelled, would_delay,
+		would_refuse;
+};
+
+struct weir_host_view {
+	enum weir_entry_kind kind;
+	char key[WEIR_KEY_MAX];
+	char rule[WEIR_MATCH_MAX]; /* what its rule matches; empty: built in */
+	enum weir_health health;
+	struct weir_tally tally;
+	uint32_t in_flight, waiting;
+	double rate_per_s;    /* of results, over the window */
+	double error_share;   /* of the results in the window, 0..1; negative: no results */
+	uint64_t window_ns;   /* its length */
+	uint64_t limit;       /* the slowest pace in force, 0 = none */
+	bool learned;         /* that pace is the controller's and not the policy's or the operator's */
+	uint32_t concurrency; /* limit in force, UINT32_MAX = none */
+	uint64_t set_rate;    /* operator's override in force, 0 = none */
+	uint32_t set_concurrency, set_burst;
+	uint64_t set_for_ns; /* how much longer, 0 = until reset */
+	uint64_t hold_ns;    /* how much longer, 0 = no hold */
+	enum weir_cause hold_cause;
+	enum weir_breaker_state breaker;
+	uint32_t failures_in_a_row;
+	uint64_t opened_total;
+	uint64_t reopens_ns;       /* open: until the next probe may go; WEIR_NEVER: the operator's word is awaited */
+	enum weir_cause opened_by; /* NONE: not known (any more) */
+	uint32_t opened_after;     /* failures in a row before it, 0 = not known */
+	struct weir_duration_view wait, latency;
+};
+
+struct weir_snapshot {
+	uint64_t now_ns, wall_ns;
+	uint64_t generation; /* of the policy, 0 = none compiled */
+	bool rejected;
+	uint64_t compiled_wall_ns;
+	char source[WEIR_SOURCES][WEIR_SOURCE_PATH_MAX]; /* those that exist */
+	uint32_t source_count, rule_count;
+	uint32_t agent_pid; /* 0 = none, or not heard of for 3 s */
+	uint32_t processes; /* that hold leases */
+	uint64_t leases_lost, leases_reaped, events;
+	struct weir_tally totals; /* over the hosts */
+	uint32_t in_flight, waiting;
+	struct weir_host_view *host; /* hosts and groups by name, then the overflow, the total, the runs */
+	size_t host_count;           /* all of them */
+	size_t hosts;                /* of kind HOST or OTHER: the first ones */
+};
+
+/* Takes a snapshot. `only`: NULL for everything, else the entries of this name alone: a key, or a host whose ports are all meant.
+ * Returns false when memory is short. Free with weir_snapshot_free. */
+bool weir_snapshot_take(const struct weir_segment *s, const char *only, uint64_t now_ns, uint64_t wall_ns,
+			struct weir_snapshot *out);
+void weir_snapshot_free(struct weir_snapshot *snapshot);
+
+/* Whether the entry of this key is what `name` means: the key itself, or name with any port. */
+bool weir_key_is(const char *key, const char *name);
+
+/* "ok", "throttled", "open", "half_open" */
+const char *weir_health_name(enum weir_health h);
+/* "closed", "open", "half_open"; an operator's open is "open" */
+const char *weir_breaker_name(enum weir_breaker_state state);
+
+#endif

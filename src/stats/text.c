@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* Text for people: `weir status` (a line per host) and `weir stats` (a paragraph per host). 80 columns, no more than one screen
+ * for a few hosts, colour on the state alone. */
+#include "src/stats/render.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "weir/units.h"
+
+#define HOST_COLUMNS 30
+
+static const char *state_color(enum weir_health h)
+{
+	return h == WEIR_HEALTH_OK ? "\033[32m" : h == WEIR_HEALTH_OPEN ? "\033[31m" : "\033[33m";
+}
+
+static void put_state(enum weir_health h, int width, bool color, FILE *out)
+{
+	const char *name = h == WEIR_HEALTH_HALF_OPEN ? "half-open" : weir_health_name(h);
+	fprintf(out, "%s%-*s%s", color ? state_color(h) : "", width, name, color ? "\033[0m" : "");
+}
+
+/* Names come from the network: what is not printable must not reach a terminal. */
+static int put_name(const char *name, FILE *out)
+{
+	int n = 0;
+	for (; *name; name++, n++)
+		fputc((unsigned char)*name < 0x20 || (unsigned char)*name >= 0x7f ? '?' : *name, out);
+	return n;
+}
+
+static void put_hold(const struct weir_host_view *h, FILE *out)
+{
+	char left[32];
+	weir_print_duration(h->hold_ns, left, sizeof left);
+	if (h->hold_cause == WEIR_CAUSE_RETRY_AFTER)
+		fprintf(out, "the server asked to wait (Retry-After), %s left", left);
+	else if (h->hold_cause == WEIR_CAUSE_QUOTA_HEADER)
+		fprintf(out, "the server's quota is spent, %s left", left);
+	else
+		fprintf(out, "the server wants a pause, %s left", left);
+}
+
+static void put_opening(const struct weir_host_view *h, FILE *out)
+{
+	switch (h->opened_by) {
+	case WEIR_CAUSE_FORCED:
+	case WEIR_CAUSE_OPERATOR:
+		fputs("opened by the operator", out);
+		break;
+	case WEIR_CAUSE_FAILURES:
+		if (h->opened_after)
+			fprintf(out, "%" PRIu32 " failures in a row", h->opened_after);
+		else
+			fputs("too many failures in a row", out);
+		break;
+	case WEIR_CAUSE_FAILURE_RATE:
+		fputs("too many requests failed", out);
+		break;
+	case WEIR_CAUSE_SLOW_RATE:
+		fputs("too many requests were slow", out);
+		break;
+	case WEIR_CAUSE_PROBE_FAILED:
+		fputs("the last probe failed", out);
+		break;
+	default:
+		fputs("too many failures", out);
+	}
+}
+
+static void put_next_try(const struct weir_host_view *h, FILE *out)
+{
+	char left[32];
+	if (h->reopens_ns == WEIR_NEVER)
+		fputs(", until it is closed by 'weir breaker'", out);
+	else if (h->reopens_ns == 0)
+		fputs(", next try now", out);
+	else
+		fprintf(out, ", next try in %s", weir_print_duration(h->reopens_ns, left, sizeof left));
+}
+
+/* Why a host is as it is, and when that ends. Writes nothing when there is nothing to say. */
+static bool put_reason(const struct weir_host_view *h, const char *before, FILE *out)
+{
+	char rate[32];
+	switch (h->health) {
+	case WEIR_HEALTH_OPEN:
+		fputs(before, out);
+		put_opening(h, out);
+		put_next_try(h, out);
+		return true;
+	case WEIR_HEALTH_HALF_OPEN:
+		fprintf(out, "%sa probe decides whether the host is back (it was opened: ", before);
+		put_opening(h, out);
+		fputc(')', out);
+		return true;
+	case WEIR_HEALTH_THROTTLED:
+		fputs(before, out);
+		if (h->hold_ns)
+			put_hold(h, out);
+		else if (h->limit && h->learned)
+			fprintf(out, "the server slowed weir down within the last minute; %s was learned",
+				weir_print_rate(h->limit, rate, sizeof rate));
+		else
+			fputs("the server slowed weir down within the last minute", out);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void put_override(const struct weir_host_view *h, const char *before, FILE *out)
+{
+	char text[32];
+	if (h->kind != WEIR_ENTRY_HOST || (!h->set_rate && !h->set_concurrency))
+		return;
+	fprintf(out, "%sset by the operator:", before);
+	if (h->set_rate)
+		fprintf(out, " rate %s", weir_print_rate(h->set_rate, text, sizeof text));
+	if (h->set_concurrency)
+		fprintf(out, " concurrency %" PRIu32, h->set_concurrency);
+	if (h->set_for_ns)
+		fprintf(out, ", for %s more", weir_print_duration(h->set_for_ns, text, sizeof text));
+	else
+		fputs(", until 'weir reset'", out);
+}
+
+/* "1.2/s of 5/s", "1.2/s" */
+static void format_rate(const struct weir_host_view *h, char out[80])
+{
+	char limit[32];
+	if (h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL)
+		snprintf(out, 80, "%s", h->limit ? weir_print_rate(h->limit, limit, sizeof limit) : "-");
+	else if (h->limit)
+		snprintf(out, 80, "%.1f/s of %s", h->rate_per_s, weir_print_rate(h->limit, limit, sizeof limit));
+	else
+		snprintf(out, 80, "%.1f/s", h->rate_per_s);
+}
+
+static void format_flight(const struct weir_host_view *h, char out[32])
+{
+	if (h->concurrency != UINT32_MAX)
+		snprintf(out, 32, "%" PRIu32 " of %" PRIu32, h->in_flight, h->concurrency);
+	else
+		snprintf(out, 32, "%" PRIu32, h->in_flight);
+}
+
+static void put_status_line(const struct weir_host_view *h, bool color, FILE *out)
+{
+	char rate[80], flight[32];
+	format_rate(h, rate);
+	format_flight(h, flight);
+	int n = h->kind == WEIR_ENTRY_TOTAL ? put_name("all hosts together", out) : put_name(h->key, out);
+	if (n > HOST_COLUMNS)
+		fprintf(out, "\n%-*s", HOST_COLUMNS, "");
+	else
+		fprintf(out, "%-*s", HOST_COLUMNS - n, "");
+	fputc(' ', out);
+	if (h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL)
+		fprintf(out, "%-10s", "-");
+	else
+		put_state(h->health, 10, color, out);
+	fprintf(out, "%-18s %-9s %7" PRIu32 "\n", rate, flight, h->waiting);
+	if (put_reason(h, "    ", out))
+		fputc('\n', out);
+	if (h->kind == WEIR_ENTRY_HOST && (h->set_rate || h->set_concurrency)) {
+		put_override(h, "    ", out);
+		fputc('\n', out);
+	}
+}
+
+static void put_world(const struct weir_snapshot *s, const struct weir_world *w, FILE *out)
+{
+	if (s->agent_pid)
+		fprintf(out, "agent: pid %" PRIu32, s->agent_pid);
+	else
+		fputs("agent: not running", out);
+	if (s->generation)
+		fprintf(out, "; policy: generation %" PRIu64 ", %" PRIu32 " rule%s", s->generation, s->rule_count,
+			s->rule_count == 1 ? "" : "s");
+	else
+		fputs("; policy: none compiled yet, built-in defaults", out);
+	if (s->source_count == 0)
+		fputs(", no configuration file", out);
+	for (uint32_t i = 0; i < s->source_count; i++)
+		fprintf(out, "%s%s", i ? ", " : ", from ", s->source[i]);
+	fputc('\n', out);
+	if (s->rejected)
+		fputs("policy: the configuration as it is now was refused, what was in force before stays; see 'weir config "
+		      "check'\n",
+		      out);
+	if (w)
+		fprintf(out, "state: %s%s%s\n", w->segment, w->config[0] ? ", configuration: " : "", w->config);
+}
+
+void weir_render_status(const struct weir_snapshot *s, const struct weir_world *w, bool color, FILE *out)
+{
+	if (s->host_count > 0)
+		fprintf(out, "%-*s %-10s%-18s %-9s %7s\n", HOST_COLUMNS, "HOST", "STATE", "RATE", "IN FLIGHT", "WAITING");
+	else
+		fputs("no host is known yet: nothing was requested under weir\n", out);
+	for (size_t i = 0; i < s->host_count; i++)
+		put_status_line(&s->host[i], color, out);
+	put_world(s, w, out);
+}
+
+enum weir_verdict_of_all weir_snapshot_verdict(const struct weir_snapshot *s)
+{
+	if (s->hosts == 0)
+		return WEIR_NOTHING_KNOWN;
+	for (size_t i = 0; i < s->hosts; i++)
+		if (s->host[i].health != WEIR_HEALTH_OK)
+			return WEIR_SOME_DEGRADED;
+	return WEIR_ALL_WELL;
+}
+
+static void put_durations(const char *name, const struct weir_duration_view *d, FILE *out)
+{
+	char a[32], b[32], c[32], e[32];
+	if (d->count == 0)
+		return;
+	fprintf(out, "  %-12s p50 %s, p90 %s, p95 %s, p99 %s\n", name, weir_print_duration(d->p50_ns, a, sizeof a),
+		weir_print_duration(d->p90_ns, b, sizeof b), weir_print_duration(d->p95_ns, c, sizeof c),
+		weir_print_duration(d->p99_ns, e, sizeof e));
+}
+
+static void put_counts(const struct weir_tally *t, FILE *out)
+{
+	fprintf(out,
+		"  %-12s %" PRIu64 ": %" PRIu64 " admitted, %" PRIu64 " refused; %" PRIu64 " delayed, %" PRIu64 " cancelled\n",
+		"requests", t->admitted + t->refused, t->admitted, t->refused, t->delayed, t->cancelled);
+	fprintf(out,
+		"  %-12s %" PRIu64 " succeeded, %" PRIu64 " throttled, %" PRIu64 " failed, %" PRIu64 " ignored; %" PRIu64
+		" connections\n",
+		"results", t->succeeded, t->throttled, t->failed, t->ignored, t->connections);
+	if (t->would_delay || t->would_refuse)
+		fprintf(out, "  %-12s %" PRIu64 " would have waited, %" PRIu64 " would have been refused\n", "dry run",
+			t->would_delay, t->would_refuse);
+}
+
+static void put_host(const struct weir_host_view *h, bool color, FILE *out)
+{
+	char rate[80], flight[32];
+	bool share = h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL;
+	if (h->kind == WEIR_ENTRY_TOTAL)
+		put_name("all hosts together", out);
+	else
+		put_name(h->key, out);
+	if (!share) {
+		fputs("  ", out);
+		put_state(h->health, 0, color, out);
+		fputs("  rule ", out);
+		put_name(h->rule[0] ? h->rule : "built in", out);
+	}
+	fputc('\n', out);
+	if (!share)
+		put_counts(&h->tally, out);
+	format_rate(h, rate);
+	format_flight(h, flight);
+	fprintf(out, "  %-12s %s; %s in flight, %" PRIu32 " waiting\n", "rate", rate, flight, h->waiting);
+	if (put_reason(h, "  why          ", out))
+		fputc('\n', out);
+	if (h->kind == WEIR_ENTRY_HOST && (h->set_rate || h->set_concurrency)) {
+		put_override(h, "  override     ", out);
+		fputc('\n', out);
+	}
+	if (share)
+		return;
+	fprintf(out, "  %-12s %s, opened %" PRIu64 " time%s", "breaker", weir_breaker_name(h->breaker), h->opened_total,
+		h->opened_total == 1 ? "" : "s");
+	if (h->failures_in_a_row)
+		fprintf(out, ", %" PRIu32 " failure%s in a row", h->failures_in_a_row, h->failures_in_a_row == 1 ? "" : "s");
+	fputc('\n', out);
+	put_durations("wait", &h->wait, out);
+	put_durations("latency", &h->latency, out);
+}
+
+void weir_render_text(const struct weir_snapshot *s, bool color, FILE *out)
+{
+	if (s->host_count == 0)
+		fputs("no host is known yet: nothing was requested under weir\n", out);
+	for (size_t i = 0; i < s->host_count; i++)
+		put_host(&s->host[i], color, out);
+	if (s->hosts < 2)
+		return;
+	fprintf(out, "%zu hosts, %" PRIu32 " processes\n", s->hosts, s->processes);
+	put_counts(&s->totals, out);
+}
