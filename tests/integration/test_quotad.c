@@ -92,7 +92,6 @@ static size_t count_status(const int *statuses, size_t count, int status)
 	return found;
 }
 
-/* Lets `limit` admit again: asks until it does. */
 struct until_status {
 	const char *url;
 	int status;
@@ -103,6 +102,23 @@ static bool answers(void *data)
 	const struct until_status *u = data;
 
 	return status_of(u->url) == u->status;
+}
+
+struct until_requests {
+	struct quotad *quotad;
+	uint64_t requests;
+};
+
+static bool have_arrived(void *data)
+{
+	const struct until_requests *u = data;
+
+	return quotad_count(u->quotad).requests >= u->requests;
+}
+
+static bool time_has_come(void *data)
+{
+	return monotonic_s() >= *(const double *)data;
 }
 
 static double header_number(const struct http_answer *answer, const char *name, size_t n)
@@ -639,9 +655,8 @@ static void the_first_request_after_a_hold_tells_how_late_it_is(void **state)
 
 	quotad_set(q, "throttle-next=1");
 	expect_status(quotad_url(q, "/"), 429);
-	end_s = quotad_count(q).last_s + 0.2;
-	while (monotonic_s() < end_s + 0.01)
-		poll(NULL, 0, 1 + (int)((end_s + 0.01 - monotonic_s()) * 1000));
+	end_s = quotad_count(q).last_s + 0.2 + 0.01;
+	assert_soon(time_has_come, &end_s, 5, "the hold is over");
 	expect_status(quotad_url(q, "/"), 200);
 	count = quotad_count(q);
 	assert_int_equal(count.in_hold, 0);
@@ -971,12 +986,10 @@ static void quit_ends_it_in_the_middle_of_everything(void **state)
 	struct outcome o;
 	double started_s;
 
-	while (quotad_count(q).requests < 1)
-		poll(NULL, 0, 1);
+	assert_soon(have_arrived, &(struct until_requests){q, 1}, 10, "the slow request has arrived");
 	quotad_outage(q, "hang", 0);
 	second = command_start(&(struct command){.argv = hung, .dir = scene->dir});
-	while (quotad_count(q).requests < 2)
-		poll(NULL, 0, 1);
+	assert_soon(have_arrived, &(struct until_requests){q, 2}, 10, "the hanging request has arrived");
 	started_s = monotonic_s();
 	quotad_stop(q);
 	assert_true(monotonic_s() - started_s < 5);
