@@ -11,6 +11,8 @@
 #include "weir/runtime.h"
 #include "weir/segment.h"
 
+#define WEIR_IDLE_EXIT_DEFAULT_NS UINT64_C(60000000000) /* agent = { idle_exit = "60s"; } */
+
 /* What was found wrong, one line per finding: "FILE:LINE: hosts[2].rate.max: expected a rate such as \"5/s\", got \"fast\"". */
 struct weir_findings {
 	char **line;
@@ -31,15 +33,16 @@ struct weir_policy {
 	bool total_in_use;
 	struct weir_source sources[WEIR_SOURCES]; /* every file and directory that was looked at, absent ones too */
 	uint32_t source_count;
-	struct weir_origin *origins;
+	struct weir_origin *origins; /* all of defaults and total; of each host what its rule says itself */
 	size_t origin_count;
 	uint64_t idle_exit_ns; /* agent = { idle_exit = "60s"; } */
-	uint32_t entries;      /* segment = { hosts = 1024; } */
+	uint32_t entries;      /* segment = { hosts = 1024; }, rounded up to a power of two */
 };
 
 /* Reads the files of `chain` (a directory stands for its *.conf in byte order; absent ones are skipped unless must_exist) and
- * compiles them. Returns true and *out, or false and *findings (all that were found, not the first alone). Free with
- * weir_policy_free / weir_findings_free. */
+ * compiles them. Returns true and *out, or false and *findings (all that were found, not the first alone); then *out holds the
+ * sources alone, so that the caller can tell when they change. Free with weir_policy_free / weir_findings_free, in either case.
+ */
 bool weir_policy_compile(char chain[][WEIR_PATH_MAX], size_t count, bool must_exist, struct weir_policy *out,
 			 struct weir_findings *findings);
 

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/policy/compilation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/policy/field.h"
+
+/* low must not be above high. An optional value of 0 is none and is above nothing. */
+static const struct order {
+	enum weir_field_id low, high;
+	bool optional;
+} orders[] = {
+	{WEIR_FIELD_RATE_MIN, WEIR_FIELD_RATE_MAX, true},
+	{WEIR_FIELD_RATE_MIN, WEIR_FIELD_RATE_INITIAL, true},
+	{WEIR_FIELD_RATE_INITIAL, WEIR_FIELD_RATE_MAX, true},
+	{WEIR_FIELD_CONCURRENCY_MIN, WEIR_FIELD_CONCURRENCY_MAX, true},
+	{WEIR_FIELD_CONCURRENCY_MIN, WEIR_FIELD_CONCURRENCY_INITIAL, true},
+	{WEIR_FIELD_CONCURRENCY_INITIAL, WEIR_FIELD_CONCURRENCY_MAX, true},
+	{WEIR_FIELD_OPEN_TIME, WEIR_FIELD_OPEN_TIME_MAX, false},
+};
+
+static bool said(const struct weir_draft *d, enum weir_field_id id)
+{
+	return d->said >> id & 1;
+}
+
+static void report(struct weir_compilation *c, struct weir_draft *d, enum weir_field_id id, const char *what)
+{
+	char key[sizeof d->path + 40];
+
+	snprintf(key, sizeof key, "%s.%s", d->path, weir_field_table[id].name);
+	weir_finding_add(c, d->from[id], key, "%s", what);
+}
+
+static void report_order(struct weir_compilation *c, struct weir_draft *d, const struct order *o)
+{
+	char *low = weir_field_print(&d->rule, o->low), *high = weir_field_print(&d->rule, o->high);
+	const struct weir_place *from = &d->from[o->high];
+	char what[WEIR_SOURCE_PATH_MAX + 200], place[WEIR_SOURCE_PATH_MAX + 16] = "built in";
+
+	if (from->document > 0)
+		snprintf(place, sizeof place, "%s:%u", c->document[from->document - 1].path, from->line);
+	snprintf(what, sizeof what, "expected at most %s, which is %s (%s), got %s", weir_field_table[o->high].name,
+		 high ? high : "?", place, low ? low : "?");
+	report(c, d, o->low, what);
+	free(low);
+	free(high);
+}
+
+static void check_order(struct weir_compilation *c, struct weir_draft *d, const struct order *o)
+{
+	uint64_t low = weir_field_get(&d->rule, o->low), high = weir_field_get(&d->rule, o->high);
+
+	if (low <= high || (o->optional && high == 0))
+		return;
+	if (said(d, o->low)) {
+		report_order(c, d, o);
+	} else if (said(d, o->high)) {
+		/* What is said here wins over what was inherited: "at most 4" brings an inherited "at first 8" down with it. The
+		 * other way round would loosen a limit that somebody has set. */
+		weir_field_put(&d->rule, o->low, high);
+		d->from[o->low] = d->from[o->high];
+	}
+}
+
+/* A word that makes no sense without another key. */
+static void check_need(struct weir_compilation *c, struct weir_draft *d, enum weir_field_id word, enum weir_field_id needed,
+		       const char *what)
+{
+	if (weir_field_get(&d->rule, needed) == 0 && (said(d, word) || said(d, needed)))
+		report(c, d, said(d, word) ? word : needed, what);
+}
+
+static void check_strategy(struct weir_compilation *c, struct weir_draft *d)
+{
+	if (!weir_field_get(&d->rule, WEIR_FIELD_RATE))
+		return;
+	switch (d->rule.rate.strategy) {
+	case WEIR_FIXED:
+		check_need(c, d, WEIR_FIELD_STRATEGY, WEIR_FIELD_RATE_MAX, "\"fixed\" needs rate.max, the rate itself");
+		break;
+	case WEIR_AGGRESSIVE:
+		check_need(c, d, WEIR_FIELD_STRATEGY, WEIR_FIELD_RATE_MAX, "\"aggressive\" needs rate.max, where it begins");
+		break;
+	case WEIR_CONSERVATIVE:
+		check_need(c, d, WEIR_FIELD_STRATEGY, WEIR_FIELD_RATE_INITIAL,
+			   "\"conservative\" needs rate.initial, where it begins");
+		break;
+	}
+}
+
+static void check_total(struct weir_compilation *c, struct weir_draft *d)
+{
+	if (d->rule.rate.strategy != WEIR_FIXED)
+		report(c, d, WEIR_FIELD_STRATEGY, "expected \"fixed\": there is no one host to learn from");
+	if (d->rule.concurrency.mode == WEIR_CONCURRENCY_ADAPTIVE)
+		report(c, d, WEIR_FIELD_MODE, "expected \"fixed\" or \"off\": there is no one host to learn from");
+}
+
+void weir_check_draft(struct weir_compilation *c, struct weir_draft *d)
+{
+	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+		check_order(c, d, &orders[i]);
+	check_strategy(c, d);
+	if (d->rule.concurrency.mode == WEIR_CONCURRENCY_FIXED)
+		check_need(c, d, WEIR_FIELD_MODE, WEIR_FIELD_CONCURRENCY_MAX,
+			   "\"fixed\" needs concurrency.max, the limit itself");
+	if (d->rule.breaker.slow_rate_permille > 0)
+		check_need(c, d, WEIR_FIELD_SLOW_RATE, WEIR_FIELD_SLOW_CALL,
+			   "needs breaker.slow_call: how long a call takes that is slow");
+	if (d == &c->total)
+		check_total(c, d);
+}
+
+/* Whether two rules ask the same of their hosts. */
+static bool agree(const struct weir_rule *a, const struct weir_rule *b)
+{
+	for (unsigned id = 0; id < WEIR_FIELDS; id++) {
+		if (id != WEIR_FIELD_THROTTLE_STATUS && id != WEIR_FIELD_RATES &&
+		    weir_field_get(a, (enum weir_field_id)id) != weir_field_get(b, (enum weir_field_id)id))
+			return false;
+	}
+	return a->throttle_codes == b->throttle_codes &&
+	       memcmp(a->throttle_code, b->throttle_code, sizeof a->throttle_code) == 0 &&
+	       memcmp(a->fixed, b->fixed, sizeof a->fixed) == 0;
+}
+
+void weir_check_groups(struct weir_compilation *c)
+{
+	for (size_t i = 1; i < c->hosts; i++) {
+		const struct weir_draft *d = &c->host[i];
+
+		for (size_t k = 0; d->rule.group[0] != '\0' && k < i; k++) {
+			const struct weir_draft *other = &c->host[k];
+
+			if (strcmp(other->rule.group, d->rule.group) != 0 || agree(&other->rule, &d->rule))
+				continue;
+			/* They share one state, which can have one set of limits. */
+			weir_finding_add(c, d->group_at, d->path,
+					 "group \"%s\" has other limits for \"%s\" (%s:%u): rules of one group must say the same",
+					 d->rule.group, other->rule.match, c->document[other->at.document - 1].path,
+					 other->at.line);
+			break;
+		}
+	}
+}

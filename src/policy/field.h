@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of a rule as a table: name, kind, where the value stands in struct weir_rule, between which bounds it must be. */
+#ifndef WEIR_POLICY_FIELD_H
+#define WEIR_POLICY_FIELD_H
+
+#include "src/policy/setting.h"
+
+enum weir_kind {
+	WEIR_KIND_EXEMPT,   /* WEIR_RULE_EXEMPT */
+	WEIR_KIND_STATUSES, /* [ 403, 429 ] */
+	WEIR_KIND_SWITCH,   /* WEIR_RULE_LIMITS_RATE */
+	WEIR_KIND_QUOTAS,   /* fixed[] */
+	WEIR_KIND_STRATEGY, /* uint32_t, enum weir_strategy */
+	WEIR_KIND_MODE,     /* uint32_t, enum weir_concurrency_mode */
+	WEIR_KIND_COUNT,    /* uint32_t */
+	WEIR_KIND_PERMILLE, /* uint32_t */
+	WEIR_KIND_RATE,     /* uint64_t, nano/s; "none" is 0 */
+	WEIR_KIND_DURATION, /* uint64_t, ns */
+};
+
+struct weir_field {
+	const char *name; /* as under defaults: "rate.max" */
+	enum weir_kind kind;
+	bool total; /* may be said under total as well */
+	size_t offset;
+	uint64_t min, max;
+};
+extern const struct weir_field weir_field_table[WEIR_FIELDS];
+
+uint64_t weir_field_get(const struct weir_rule *r, enum weir_field_id id);
+void weir_field_put(struct weir_rule *r, enum weir_field_id id, uint64_t value);
+
+/* Notes that the draft itself says this field, at a place. */
+void weir_field_said(struct weir_draft *d, enum weir_field_id id, struct weir_place at);
+
+/* Reads the setting into the draft; reports what is wrong. */
+void weir_field_read(struct weir_draft *d, enum weir_field_id id, const struct weir_setting *s);
+
+/* The value in the syntax of the configuration; to be freed, NULL when memory is out. */
+char *weir_field_print(const struct weir_rule *r, enum weir_field_id id);
+
+/* quota.c: `rates`. The first goes to the controlled bucket as a fixed rate unless `rate_said`; the others beside it. */
+void weir_quotas_read(struct weir_draft *d, const struct weir_setting *s, bool rate_said);
+char *weir_quotas_print(const struct weir_rule *r);
+
+/* match.c: which hosts a rule is for. Lowers letters, strips brackets. Returns NULL or what is wrong. */
+const char *weir_match_read(const char *text, char match[WEIR_MATCH_MAX], uint32_t *flags);
+const char *weir_group_read(const char *text, char group[WEIR_GROUP_MAX]);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/policy/compilation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/policy/field.h"
+
+static void free_origin(struct weir_origin *o)
+{
+	free(o->key);
+	free(o->value);
+	free(o->source);
+}
+
+/* Appends one; takes over value. There is room: weir_origin_list has counted. */
+static void add(struct weir_compilation *c, struct weir_policy *out, const char *section, const char *key, char *value,
+		struct weir_place from)
+{
+	struct weir_origin o = {.value = value};
+
+	if (asprintf(&o.key, "%s.%s", section, key) < 0)
+		o.key = NULL;
+	if (from.document == 0)
+		o.source = strdup("built in");
+	else if (asprintf(&o.source, "%s:%u", c->document[from.document - 1].path, from.line) < 0)
+		o.source = NULL;
+	if (!o.key || !o.value || !o.source) {
+		free_origin(&o);
+		c->out_of_memory = true;
+		return;
+	}
+	out->origins[out->origin_count++] = o;
+}
+
+/* Whether a field says anything: where the rate is switched off nobody cares how it would be learned. */
+static bool is_shown(const struct weir_draft *d, unsigned id, bool total)
+{
+	bool limited = weir_field_get(&d->rule, WEIR_FIELD_RATE) != 0;
+
+	if (total && !weir_field_table[id].total)
+		return false;
+	if (id == WEIR_FIELD_RATE)
+		return !limited;
+	return limited || id < WEIR_FIELD_RATE || id > WEIR_FIELD_RATES;
+}
+
+static void list_draft(struct weir_compilation *c, struct weir_policy *out, const struct weir_draft *d, const char *section,
+		       bool own)
+{
+	bool total = d == &c->total;
+
+	for (unsigned id = 0; id < WEIR_FIELDS; id++) {
+		bool inherited =
+			d->from[id].document == c->defaults.from[id].document && d->from[id].line == c->defaults.from[id].line;
+
+		if (!is_shown(d, id, total) || (own && inherited && !(d->said >> id & 1)))
+			continue;
+		add(c, out, section, weir_field_table[id].name, weir_field_print(&d->rule, (enum weir_field_id)id), d->from[id]);
+	}
+}
+
+static char *quoted(const char *text)
+{
+	char *out;
+
+	return asprintf(&out, "\"%s\"", text) < 0 ? NULL : out;
+}
+
+static void list_host(struct weir_compilation *c, struct weir_policy *out, const struct weir_draft *d)
+{
+	char section[WEIR_MATCH_MAX + 8];
+
+	snprintf(section, sizeof section, "hosts[%s]", d->rule.match);
+	add(c, out, section, "match", quoted(d->rule.match), d->at);
+	if (d->rule.group[0] != '\0')
+		add(c, out, section, "group", quoted(d->rule.group), d->group_at);
+	list_draft(c, out, d, section, true);
+}
+
+void weir_origin_list(struct weir_compilation *c, struct weir_policy *out)
+{
+	char idle_exit[WEIR_VALUE_MAX];
+	char *entries = NULL;
+
+	out->origins = calloc((c->hosts + 2) * (WEIR_FIELDS + 2) + 2, sizeof *out->origins);
+	if (!out->origins) {
+		c->out_of_memory = true;
+		return;
+	}
+	list_draft(c, out, &c->defaults, "defaults", false);
+	for (size_t i = 0; i < c->hosts; i++)
+		list_host(c, out, &c->host[i]);
+	list_draft(c, out, &c->total, "total", false);
+	weir_value_print_duration(c->idle_exit_ns, idle_exit, sizeof idle_exit);
+	add(c, out, "agent", "idle_exit", quoted(idle_exit), c->idle_exit_from);
+	if (asprintf(&entries, "%u", out->entries) < 0)
+		entries = NULL;
+	add(c, out, "segment", "hosts", entries, c->entries_from);
+}
+
+void weir_policy_free(struct weir_policy *p)
+{
+	for (size_t i = 0; i < p->origin_count; i++)
+		free_origin(&p->origins[i]);
+	free(p->origins);
+	free(p->rules);
+	*p = (struct weir_policy){0};
+}
