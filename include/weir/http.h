@@ -15,18 +15,20 @@
 
 #define WEIR_HOST_PORT_MAX 264
 
-/* The "host:port" of a URL: lower case, brackets of IPv6 literals stripped, port from the scheme when not given (http 80, https
- * 443, ftp 21, ftps 990, ws 80, wss 443, else 0; no scheme: http, as curl guesses). User, password, path and query are skipped
- * and go nowhere. False when there is no host or it does not fit. */
+/* The "host:port" of a URL: lower case, brackets and zone of IPv6 literals stripped and the address in its canonical form, a dot
+ * at the end dropped, port from the scheme when not given (http 80, https 443, ftp 21 and so on, 0 for an unknown scheme; no
+ * scheme: as curl guesses, http mostly). User, password, path and query are skipped and go nowhere. False, and out empty, when
+ * there is no host or it does not fit. */
 bool weir_url_host_port(const char *url, char out[WEIR_HOST_PORT_MAX]);
 
-/* The same for a Location that may be relative: `base` is the host_port that answered and base_scheme_https whether over TLS. */
+/* The same for a Location that may be relative: `base_host_port` is who answered. "//host" takes https's port when that was port
+ * 443, else http's. */
 bool weir_location_host_port(const char *location, const char *base_host_port, char out[WEIR_HOST_PORT_MAX]);
 
 /* Whether the URL's scheme is one that weir holds to HTTP's meaning (http, https or none). */
 bool weir_url_is_http(const char *url);
 
-/* Joins a name or address and a port into the form above. */
+/* Joins a name or address and a port into the form above. False, and out empty, when it is no host or does not fit. */
 bool weir_host_port(const char *host, uint16_t port, char out[WEIR_HOST_PORT_MAX]);
 
 /* Retry-After: seconds (integer or decimal) or an HTTP-date, which is compared with `date` (the Date header of the same answer;
