@@ -13,8 +13,9 @@
  * 366 d. */
 const char *weir_parse_duration(const char *text, uint64_t *ns);
 
-/* Parses a rate: NUMBER "/" [NUMBER] UNIT, unit as above without ns; the result is in nano-admissions per second and greater than
- * 0. Returns NULL or what is wrong. If burst_window is not NULL it gets the window's length in ns ("100/6h": 6 h). */
+/* Parses a rate: NUMBER "/" [NUMBER] UNIT, unit as above without ns; the result is in nano-admissions per second, rounded down,
+ * and greater than 0. Returns NULL or what is wrong. If burst_window is not NULL it gets the window's length in ns ("100/6h": 6
+ * h). */
 const char *weir_parse_rate(const char *text, uint64_t *nano_per_s, uint64_t *burst_window_ns);
 
 /* Parses a non-negative decimal integer up to max. Returns NULL or what is wrong. */

@@ -40,7 +40,7 @@ const char *weir_parse_rate(const char *text, uint64_t *nano_per_s, uint64_t *bu
 	/* count / window_s, in nano: digits * 10^9 * 10^9 / (scale * window_ns). digits < 10^18 = 2^60 and 10^18 = 2^60 leave
 	 * room. */
 	unsigned __int128 divisor = (unsigned __int128)count.scale * (uint64_t)window;
-	unsigned __int128 nano = ((unsigned __int128)count.digits * WEIR_RATE_ONE * WEIR_SECOND_NS + divisor / 2) / divisor;
+	unsigned __int128 nano = (unsigned __int128)count.digits * WEIR_RATE_ONE * WEIR_SECOND_NS / divisor;
 
 	if (nano > WEIR_RATE_MAX)
 		return "more than 100000000/s";
@@ -66,9 +66,9 @@ static const char *exactly(uint64_t nano_per_s, uint64_t *thousandths)
 		return per[0].name;
 	}
 	for (size_t i = 1; i < PER; i++) {
-		unsigned __int128 n = ((unsigned __int128)nano_per_s * per[i].seconds + WEIR_RATE_ONE / 2) / WEIR_RATE_ONE;
+		unsigned __int128 n = ((unsigned __int128)nano_per_s * per[i].seconds + WEIR_RATE_ONE - 1) / WEIR_RATE_ONE;
 
-		if ((n * WEIR_RATE_ONE + per[i].seconds / 2) / per[i].seconds == nano_per_s && n > 0 && n < 1000000000) {
+		if (n * WEIR_RATE_ONE / per[i].seconds == nano_per_s && n < 1000000000) {
 			*thousandths = (uint64_t)n * 1000;
 			return per[i].name;
 		}
