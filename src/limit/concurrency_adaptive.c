@@ -1,39 +1,613 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The adaptive concurrency limit. docs/control-concurrency.md has the reasoning; in short:
+ *
+ * Below the knee of a server, more requests in flight mean more throughput at the same latency; above it, the same throughput at
+ * a latency that grows in proportion. So compare two levels of concurrency n and ask for the elasticity of latency,
+ *
+ *     e = ln(R_high / R_low) / ln(n_high / n_low):  0 below the knee, 1 above it,
+ *
+ * which needs no remembered baseline, and therefore nothing that could drift. Three phases:
+ *
+ *   free     no limit. Watches. Has a reason to look closer when latency and concurrency have both grown, or, rarely, when
+ *            several requests have been in flight for long.
+ *   descend  steps down from the concurrency as it is. While latency falls in proportion it was queueing only: go on. When it
+ *            stops falling the knee has been passed, and its place follows from e. No effect at the first step: a false alarm.
+ *   dither   alternates between the limit and a quarter more, and moves the limit so that e stays at TARGET.
+ *
+ * A phase is made of epochs: settle (the in-flight requests of the level before drain), then measure. Results are summed in
+ * counters that only grow; the state keeps what they were when the epoch began.
+ *
+ * What if a process dies here? The counters are independent adds. The state is published as a whole; the limit's own word, the
+ * only one that the hot path reads, is set after it and is brought in line by the next update.
+ */
 #include "weir/concurrency.h"
 
-#include <stddef.h>
+#include <string.h>
+
+/* Words of c->sample. */
+enum sample {
+	LIMIT, /* in force, + 1; 0: none */
+	CLIP,  /* us; longer latencies count as this much; 0: no clipping */
+	CALLS, /* good answers:32 | those of them at the limit:32 */
+	TIME,  /* sum of their latencies, us */
+	LEVEL, /* sum of the requests in flight that they saw */
+	LOST,  /* time-outs and failures */
+};
+
+enum phase { FREE = 0, DESCEND = 1, DITHER = 2 };
+enum stage { DRAIN = 0, SETTLE = 1, MEASURE = 2 };
+
+/* Good answers per epoch. The latency of an exponential server has a coefficient of variation of 1, so the mean of 200 is good to
+ * 7 % and one e of a dither to +-.45; dithering averages over many epochs. */
+#define EPOCH_CALLS 200.0
+/* While free; fewer, to notice a queue early. */
+#define FREE_CALLS 100.0
+/* Descending: PRECISION / ln(step)^2, which is the same standard error of e (.3) for small and large steps. */
+#define PRECISION 20.0
+/* Fewer than this say nothing. */
+#define EPOCH_CALLS_MIN 30.0
+/* An epoch is over after this many latencies, or a second if that is longer, even if the answers were few. */
+#define EPOCH_LATENCIES 60.0
+/* Settling takes as many results as twice the limit, which by Little's law is two latencies: then the requests that met the level
+ * before are gone but for a few. */
+#define SETTLE_TURNS 2.0
+
+/* Fewer in flight than this are left alone. */
+#define LEVEL_MIN 3.0
+/* Latency and concurrency grown by this are a reason to look closer. */
+#define REASON 1.5
+/* Without a reason, look closer only after this many times as long as that takes, doubling each time that it finds nothing: each
+ * look slows down the host by a quarter for its length, so this bounds the harm to less than one per cent. */
+#define PATIENCE 40.0
+
+/* After a descent, the next one may follow after this many times as long as a look takes. */
+#define RETRY 4.0
+
+/* The first step of a descent, and those after it has been confirmed. */
+#define STEP_FIRST 0.75
+#define STEP_NEXT  0.5
+#define STEP_MIN   0.25
+/* An elasticity above this says: queueing only. */
+#define STEEP 0.6
+/* An elasticity below this says: no queue. */
+#define FLAT 0.35
+/* The dither's upper level. */
+#define DITHER_FACTOR 1.25
+/* The elasticity to aim at. At 1 the limit would not know how far above the knee it is; at .85 the knee is 15 % of the way down
+ * from the lower to the upper level. */
+#define TARGET   0.85
+#define GAIN     0.1
+#define GAIN_MAX 0.5
+/* Noise does not reach this far from [0, 1]: the server changed between the epochs. */
+#define OUTLIER 2.0
+/* Latencies count at most this many times the mean of the epoch before: a few outliers must not decide. */
+#define CLIP_FACTOR 5.0
+/* After a server has become faster, look closer this much later. */
+#define LOOK_AGAIN_NS UINT64_C(15000000000)
+/* A limit that did not bind for this long is lifted. */
+#define UNBOUND_NS UINT64_C(60000000000)
+
+#define NS_PER_US   1000.0
+#define LATENCY_MAX 1e9                   /* us; a quarter of an hour and then some */
+#define DUE_MAX_NS  UINT64_C(60000000000) /* no update is further away; what is has been damaged */
+#define LEVEL_MAX   1e6
+#define BACKOFF_MAX (1U << 16)
+
+/* The published state. All fields are sanitized when read: the memory may hold anything. */
+struct state {
+	uint64_t phase;
+	uint64_t high; /* dither: this epoch is at the upper level */
+	uint64_t stage;
+	uint64_t since_ns; /* begin of the stage */
+	uint64_t calls;    /* the counters then */
+	uint64_t time;
+	uint64_t level;
+	uint64_t lost;
+	double limit;     /* learned; meaning only outside of free */
+	double before_us; /* mean latency and level of the epoch before; 0: none */
+	double before_level;
+	double ref_us; /* what the present state of affairs was judged by */
+	double ref_level;
+	double restore;    /* descend: the limit to return to when it was a false alarm, 0: none */
+	uint64_t steps;    /* descend: steps confirmed; dither: flat epochs in a row */
+	uint64_t look_ns;  /* no look without a reason before this */
+	uint64_t alarm_ns; /* and none with a reason before this */
+	uint64_t backoff;  /* false alarms in a row, as a power of two */
+	uint64_t bound_ns; /* when the limit last bound */
+	double gain;
+	double worst_us; /* free: latency and level at the last false alarm: half as much again is a new reason at once */
+	double worst_level;
+	uint64_t spare[2];
+};
+_Static_assert(sizeof(struct state) == WEIR_CONCURRENCY_WORDS * sizeof(uint64_t), "fills the published block");
+
+struct epoch {
+	double calls;
+	double mean_us;
+	double level;
+	double bound; /* share of the calls that were at the limit */
+	double lost;  /* share of all results */
+	double results;
+	double span_us;
+};
+
+/* ---- arithmetic without libm ---- */
+
+static double within(double x, double low, double high)
+{
+	/* Written so that NaN becomes `low`. */
+	if (!(x > low))
+		return low;
+	return x < high ? x : high;
+}
+
+/* Natural logarithm of 2^-60 .. 2^60: exponent and atanh series, good to 1e-9. */
+static double ln(double x)
+{
+	uint64_t bits;
+	int exponent;
+	double z;
+	double zz;
+
+	x = within(x, 1e-18, 1e18);
+	memcpy(&bits, &x, sizeof(bits));
+	exponent = (int)(bits >> 52) - 1023;
+	bits = (bits & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x3ff0000000000000);
+	memcpy(&x, &bits, sizeof(x));
+	z = (x - 1) / (x + 1);
+	zz = z * z;
+	return 0.6931471805599453 * exponent +
+	       2 * z * (1 + zz * (1.0 / 3 + zz * (1.0 / 5 + zz * (1.0 / 7 + zz * (1.0 / 9 + zz / 11)))));
+}
+
+/* e^y for |y| <= 2: the series at y/4, squared twice. */
+static double expo(double y)
+{
+	double q = within(y, -2, 2) / 4;
+	double r = 1 + q * (1 + q * (1.0 / 2 + q * (1.0 / 6 + q * (1.0 / 24 + q / 120))));
+
+	r *= r;
+	return r * r;
+}
+
+/* ---- the state in shared memory ---- */
+
+static uint64_t load(const struct weir_concurrency *c, enum sample s)
+{
+	return atomic_load_explicit(&c->sample[s], memory_order_relaxed);
+}
+
+static void sanitize(struct state *s, uint64_t now_ns)
+{
+	if (s->phase > DITHER)
+		s->phase = FREE;
+	s->high = s->high != 0;
+	if (s->stage > MEASURE)
+		s->stage = DRAIN;
+	if (s->since_ns > now_ns)
+		s->since_ns = now_ns;
+	if (s->bound_ns > now_ns)
+		s->bound_ns = now_ns;
+	s->limit = within(s->limit, 1, LEVEL_MAX);
+	s->before_us = within(s->before_us, 0, LATENCY_MAX);
+	s->before_level = within(s->before_level, 0, LEVEL_MAX);
+	s->ref_us = within(s->ref_us, 0, LATENCY_MAX);
+	s->ref_level = within(s->ref_level, 0, LEVEL_MAX);
+	s->restore = within(s->restore, 0, LEVEL_MAX);
+	s->worst_us = within(s->worst_us, 0, LATENCY_MAX);
+	s->worst_level = within(s->worst_level, 0, LEVEL_MAX);
+	s->gain = within(s->gain, GAIN, GAIN_MAX);
+	if (s->steps > 1000)
+		s->steps = 1000;
+	if (s->backoff > BACKOFF_MAX)
+		s->backoff = BACKOFF_MAX;
+}
+
+static double least(const struct weir_concurrency_params *p)
+{
+	return p->min != 0 ? p->min : 1;
+}
+
+static double most(const struct weir_concurrency_params *p)
+{
+	double max = p->max != 0 && p->max < LEVEL_MAX ? p->max : LEVEL_MAX;
+
+	return max > least(p) ? max : least(p);
+}
+
+/* The limit as it is in force, without the rule's bounds. */
+static uint32_t raw_limit(const struct weir_concurrency *c)
+{
+	uint64_t stored = load(c, LIMIT);
+
+	return stored == 0 || stored > UINT32_MAX ? UINT32_MAX : (uint32_t)(stored - 1);
+}
 
 uint32_t weir_concurrency_limit(const struct weir_concurrency *c, const struct weir_concurrency_params *p)
 {
-	(void)c;
-	if (p->mode == WEIR_CONCURRENCY_FIXED && p->max != 0)
-		return p->max;
-	return UINT32_MAX;
+	uint32_t limit;
+
+	if (p->mode == WEIR_CONCURRENCY_FIXED)
+		return p->max != 0 ? p->max : UINT32_MAX;
+	if (p->mode != WEIR_CONCURRENCY_ADAPTIVE)
+		return UINT32_MAX;
+	limit = raw_limit(c);
+	if (p->max != 0 && limit > p->max)
+		limit = p->max;
+	if (limit < p->min)
+		limit = p->min;
+	return limit != 0 ? limit : 1;
 }
+
+static bool due(const struct weir_concurrency *c, uint64_t now_ns)
+{
+	uint64_t at = atomic_load_explicit(&c->due_ns, memory_order_relaxed);
+
+	return now_ns >= at || at - now_ns > DUE_MAX_NS;
+}
+
+/* ---- results ---- */
 
 bool weir_concurrency_note(struct weir_concurrency *c, const struct weir_concurrency_params *p, uint64_t latency_ns,
 			   uint32_t in_flight, bool ok, bool lost, uint64_t now_ns)
 {
-	(void)c;
-	(void)p;
-	(void)latency_ns;
-	(void)in_flight;
-	(void)ok;
-	(void)lost;
-	(void)now_ns;
-	return false;
+	if (p->mode != WEIR_CONCURRENCY_ADAPTIVE)
+		return false;
+	if (ok) {
+		uint64_t us = latency_ns / 1000;
+		uint64_t clip = load(c, CLIP);
+		uint32_t limit = weir_concurrency_limit(c, p);
+		uint64_t bound = limit != UINT32_MAX && in_flight >= limit - limit / 8 ? 1 : 0;
+
+		if (clip != 0 && us > clip)
+			us = clip;
+		if (us > (uint64_t)LATENCY_MAX)
+			us = (uint64_t)LATENCY_MAX;
+		atomic_fetch_add_explicit(&c->sample[CALLS], (UINT64_C(1) << 32) | bound, memory_order_relaxed);
+		atomic_fetch_add_explicit(&c->sample[TIME], us, memory_order_relaxed);
+		atomic_fetch_add_explicit(&c->sample[LEVEL], in_flight, memory_order_relaxed);
+	} else if (lost) {
+		atomic_fetch_add_explicit(&c->sample[LOST], 1, memory_order_relaxed);
+	}
+	return due(c, now_ns);
+}
+
+/* What the counters have gained since the epoch began. */
+static struct epoch gained(const struct weir_concurrency *c, const struct state *s, uint64_t now_ns)
+{
+	uint64_t calls = load(c, CALLS) - s->calls;
+	uint32_t count = (uint32_t)(calls >> 32);
+	uint32_t lost = (uint32_t)(load(c, LOST) - s->lost);
+	struct epoch e = {.calls = count};
+
+	if (count != 0) {
+		e.mean_us = within((double)(load(c, TIME) - s->time) / count, 1, LATENCY_MAX);
+		e.level = within((double)(load(c, LEVEL) - s->level) / count, 1, LEVEL_MAX);
+		e.bound = within((double)(uint32_t)calls / count, 0, 1);
+	}
+	e.results = (double)lost + count;
+	if (lost != 0)
+		e.lost = (double)lost / e.results;
+	e.span_us = (double)(now_ns - s->since_ns) / NS_PER_US;
+	return e;
+}
+
+/* ---- the controller ---- */
+
+static void enter(const struct weir_concurrency *c, struct state *s, enum stage stage, uint64_t now_ns)
+{
+	s->stage = stage;
+	s->since_ns = now_ns;
+	s->calls = load(c, CALLS);
+	s->time = load(c, TIME);
+	s->level = load(c, LEVEL);
+	s->lost = load(c, LOST);
+}
+
+/* The elasticity of latency between two epochs. False when their levels are too close to tell. */
+static bool elasticity(double us_a, double level_a, double us_b, double level_b, double *e)
+{
+	double levels = ln(level_a / level_b);
+
+	if (us_a <= 0 || us_b <= 0 || (levels < 0.05 && levels > -0.05))
+		return false;
+	*e = ln(us_a / us_b) / levels;
+	return true;
+}
+
+static void go_free(struct state *s, const struct epoch *e, uint64_t now_ns)
+{
+	s->phase = FREE;
+	s->steps = 0;
+	s->ref_us = e->mean_us;
+	s->ref_level = e->level;
+	s->look_ns = 0;
+	s->before_us = 0;
+	s->bound_ns = now_ns;
+}
+
+static void go_dither(struct state *s, double limit, uint64_t now_ns)
+{
+	s->phase = DITHER;
+	s->limit = limit;
+	s->high = 0;
+	s->steps = 0;
+	s->gain = GAIN;
+	s->look_ns = 0;
+	s->before_us = 0;
+	s->bound_ns = now_ns;
+}
+
+/* How long a look takes at this level. */
+static double look_ns(const struct epoch *e)
+{
+	return (EPOCH_CALLS / e->level + SETTLE_TURNS) * e->mean_us * NS_PER_US;
+}
+
+static uint64_t later(uint64_t now_ns, double ns)
+{
+	return now_ns + (uint64_t)within(ns, 0, 1e17);
+}
+
+/* Begins to look closer: the level stays as it is, but is held, so that what is measured first is at rest. A growing queue's
+ * latency lags behind its length. */
+static void look(struct state *s, double level, double restore, double ref_us)
+{
+	s->phase = DESCEND;
+	s->steps = 0;
+	s->before_us = 0;
+	s->restore = restore;
+	s->ref_us = ref_us;
+	s->limit = level;
+}
+
+static void step_down(struct state *s, const struct epoch *e, double latency_us)
+{
+	/* Where a former latency is known, go straight to where it would be met again if all of the rest were queueing. */
+	double usual = s->steps != 0 ? STEP_NEXT : STEP_FIRST;
+	double step = s->ref_us > 0 ? within(1.2 * s->ref_us / latency_us, STEP_MIN, usual) : usual;
+
+	s->before_us = within(latency_us, 1, LATENCY_MAX);
+	s->before_level = e->level;
+	s->limit = e->level * step;
+}
+
+static void conclude_free(struct state *s, const struct epoch *e, uint64_t now_ns)
+{
+	bool reason;
+
+	if (e->level < LEVEL_MIN) {
+		s->look_ns = 0;
+		return;
+	}
+	if (s->look_ns == 0)
+		s->look_ns = later(now_ns, PATIENCE * (double)s->backoff * look_ns(e));
+	if (s->ref_us <= 0 || e->mean_us < s->ref_us) {
+		s->ref_us = e->mean_us;
+		s->ref_level = e->level;
+	}
+	reason = e->mean_us > REASON * s->ref_us && e->level > REASON * s->ref_level &&
+		 (now_ns >= s->alarm_ns || (e->mean_us > REASON * s->worst_us && e->level > REASON * s->worst_level));
+	if (reason) {
+		/* The queue may be growing, and then latency lags behind: take what Little's law says of the level. */
+		look(s, e->level, 0, s->ref_us);
+		step_down(s, e, e->level * e->span_us / e->calls);
+	} else if (now_ns >= s->look_ns) {
+		look(s, e->level, 0, s->ref_us);
+	}
+}
+
+static void false_alarm(struct state *s, const struct epoch *e, uint64_t now_ns)
+{
+	double wait;
+
+	if (s->backoff < BACKOFF_MAX)
+		s->backoff *= 2;
+	wait = PATIENCE * (double)s->backoff * look_ns(e);
+	s->alarm_ns = later(now_ns, wait);
+	s->worst_us = e->mean_us;
+	s->worst_level = e->level;
+}
+
+static void conclude_descend(struct state *s, const struct weir_concurrency_params *p, const struct epoch *e, uint64_t now_ns)
+{
+	double steepness = 0;
+	bool known = e->bound >= 0.5 && elasticity(s->before_us, s->before_level, e->mean_us, e->level, &steepness);
+	double knee;
+
+	if (e->bound >= 0.5 && s->before_us <= 0) {
+		step_down(s, e, e->mean_us);
+		return;
+	}
+	if (known && steepness > STEEP && e->level * STEP_NEXT >= least(p)) {
+		s->steps++;
+		step_down(s, e, e->mean_us);
+		return;
+	}
+	if (!known || (s->steps == 0 && steepness < (s->restore > 0 ? FLAT : STEEP))) {
+		false_alarm(s, e, now_ns);
+		s->ref_us = 0;
+		if (s->restore > 0)
+			go_dither(s, s->restore, now_ns);
+		else
+			go_free(s, e, now_ns);
+		return;
+	}
+	/* The part of the step above the knee is the part over which latency fell. */
+	knee = s->before_level * expo(-within(steepness, 0, 1) * ln(s->before_level / e->level));
+	/* If latency is still far above what it once was, the descent may have ended by chance: look again, but not at once. */
+	s->backoff = 1;
+	s->alarm_ns = later(now_ns, RETRY * look_ns(e));
+	go_dither(s, knee, now_ns);
+}
+
+static void conclude_dither(struct state *s, const struct epoch *e, uint64_t now_ns)
+{
+	double steepness;
+
+	if (e->bound < 0.5) {
+		/* The clients ask for less than the limit: nothing can be learned, and nothing is lost. */
+		s->before_us = 0;
+		if (now_ns - s->bound_ns > UNBOUND_NS && !s->high)
+			go_free(s, e, now_ns);
+		s->high = 0;
+		return;
+	}
+	s->bound_ns = now_ns;
+	if (!s->high) {
+		if (s->ref_us <= 0) {
+			s->ref_us = e->mean_us;
+		} else if (e->mean_us < s->ref_us / REASON) {
+			/* Faster than it was: there may be a queue that the latency before had hidden. No hurry. */
+			s->ref_us = e->mean_us;
+			s->look_ns = now_ns + LOOK_AGAIN_NS;
+		}
+		if ((e->mean_us > REASON * s->ref_us && now_ns >= s->alarm_ns) || (s->look_ns != 0 && now_ns >= s->look_ns)) {
+			s->look_ns = 0;
+			look(s, s->limit, s->limit, s->ref_us);
+			return;
+		}
+	}
+	if (s->before_us > 0 && elasticity(e->mean_us, e->level, s->before_us, s->before_level, &steepness) &&
+	    steepness > -OUTLIER && steepness < 1 + OUTLIER) {
+		double weight = e->calls / (e->calls + EPOCH_CALLS / 2);
+
+		/* Two flat epochs in a row are no accident: far below the knee, so hurry. */
+		s->steps = steepness < FLAT ? s->steps + 1 : 0;
+		s->gain = s->steps >= 2 ? within(s->gain * 1.5, GAIN, GAIN_MAX) : GAIN;
+		s->limit *= expo(s->gain * weight * (TARGET - steepness));
+	}
+	s->before_us = e->mean_us;
+	s->before_level = e->level;
+	s->high = !s->high;
+}
+
+/* The limit that the state asks for; 0: none. */
+static uint32_t wanted(const struct state *s, const struct weir_concurrency_params *p)
+{
+	double limit = within(s->limit, least(p), most(p));
+	double low;
+
+	if (s->phase == FREE)
+		return 0;
+	if (s->phase == DESCEND)
+		return (uint32_t)limit;
+	low = (double)(uint32_t)(limit + 0.5);
+	if (s->high) {
+		limit = (double)(uint32_t)(low * DITHER_FACTOR + 0.5);
+		low = limit > low ? limit : low + 1;
+	}
+	return (uint32_t)within(low, least(p), most(p));
+}
+
+static void begin(struct state *s, const struct weir_concurrency_params *p, uint64_t now_ns)
+{
+	*s = (struct state){.phase = FREE, .gain = GAIN, .backoff = 1, .bound_ns = now_ns};
+	if (p->initial != 0)
+		go_dither(s, p->initial, now_ns);
+}
+
+/* Whether an epoch has been measured. */
+static bool measured(const struct state *s, const struct epoch *e, uint64_t now_ns)
+{
+	double step = within(ln(s->before_level / s->limit), 0.1, 2);
+	double most_ns = within(EPOCH_LATENCIES * e->mean_us * NS_PER_US, 1e9, 1e15);
+
+	double enough = EPOCH_CALLS;
+
+	if (s->phase == FREE)
+		enough = FREE_CALLS;
+	else if (s->phase == DESCEND && s->before_us > 0)
+		enough = within(PRECISION / (step * step), EPOCH_CALLS_MIN, 2 * EPOCH_CALLS);
+	return e->calls >= enough || (e->calls >= EPOCH_CALLS_MIN && (double)(now_ns - s->since_ns) > most_ns);
+}
+
+/* Moves on by one stage where it is time. Returns the time to the next update. */
+static double advance(struct weir_concurrency *c, const struct weir_concurrency_params *p, struct state *s, const struct epoch *e,
+		      uint64_t now_ns)
+{
+	uint32_t limit = wanted(s, p);
+	double latency_ns = within(e->mean_us, 1, LATENCY_MAX) * NS_PER_US;
+
+	switch (s->stage) {
+	case DRAIN:
+		if (limit != 0 && weir_concurrency_count(c) > limit && now_ns - s->since_ns < DUE_MAX_NS)
+			return latency_ns / 8;
+		enter(c, s, SETTLE, now_ns);
+		return latency_ns / 2;
+	case SETTLE:
+		if (e->results < SETTLE_TURNS * limit && now_ns - s->since_ns < DUE_MAX_NS)
+			return latency_ns / 8;
+		enter(c, s, MEASURE, now_ns);
+		return latency_ns / 2;
+	default:
+		break;
+	}
+	if (!measured(s, e, now_ns))
+		return within(latency_ns, 1e6, 1e9);
+	if (e->lost > 0.5) {
+		/* Time-outs say that it is bad, not where the knee is: wait until there are answers again. */
+		enter(c, s, DRAIN, now_ns);
+		return latency_ns;
+	}
+	if (s->phase == FREE)
+		conclude_free(s, e, now_ns);
+	else if (s->phase == DESCEND)
+		conclude_descend(s, p, e, now_ns);
+	else
+		conclude_dither(s, e, now_ns);
+	atomic_store_explicit(&c->sample[CLIP], (uint64_t)(CLIP_FACTOR * e->mean_us), memory_order_relaxed);
+	if (wanted(s, p) != limit)
+		enter(c, s, DRAIN, now_ns);
+	else
+		enter(c, s, MEASURE, now_ns);
+	return 0;
 }
 
 struct weir_concurrency_change weir_concurrency_update(struct weir_concurrency *c, const struct weir_concurrency_params *p,
 						       uint64_t now_ns)
 {
-	(void)now_ns;
-	return (struct weir_concurrency_change){
-		.changed = false, .from = weir_concurrency_limit(c, p), .to = weir_concurrency_limit(c, p)};
+	uint64_t words[WEIR_CONCURRENCY_WORDS];
+	struct weir_concurrency_change change = {.from = weir_concurrency_limit(c, p)};
+	struct state s;
+	struct epoch e;
+	double wait_ns;
+	uint32_t limit;
+
+	change.to = change.from;
+	/* Several processes see that it is due; those who come second find it done. */
+	if (p->mode != WEIR_CONCURRENCY_ADAPTIVE || !due(c, now_ns))
+		return change;
+	(void)weir_published_read(&c->generation, c->state, WEIR_CONCURRENCY_WORDS, words);
+	memcpy(&s, words, sizeof(s));
+	if (s.backoff == 0)
+		begin(&s, p, now_ns);
+	else
+		sanitize(&s, now_ns);
+	e = gained(c, &s, now_ns);
+	wait_ns = advance(c, p, &s, &e, now_ns);
+	wait_ns = within(wait_ns, 0, DUE_MAX_NS);
+
+	memset(words, 0, sizeof(words));
+	memcpy(words, &s, sizeof(s));
+	if (!weir_published_write(&c->generation, c->state, WEIR_CONCURRENCY_WORDS, words))
+		return change; /* somebody else took the lock over */
+	limit = wanted(&s, p);
+	atomic_store_explicit(&c->sample[LIMIT], limit != 0 ? (uint64_t)limit + 1 : 0, memory_order_relaxed);
+	atomic_store_explicit(&c->due_ns, later(now_ns, wait_ns), memory_order_relaxed);
+	change.to = weir_concurrency_limit(c, p);
+	change.changed = change.to != change.from;
+	return change;
 }
 
 void weir_concurrency_reset(struct weir_concurrency *c)
 {
-	for (size_t i = 0; i < sizeof(c->sample) / sizeof(c->sample[0]); i++)
-		atomic_store_explicit(&c->sample[i], 0, memory_order_relaxed);
+	uint64_t words[WEIR_CONCURRENCY_WORDS] = {0};
+
+	/* Zeroed state is a beginning: free, nothing known. */
+	(void)weir_published_write(&c->generation, c->state, WEIR_CONCURRENCY_WORDS, words);
+	atomic_store_explicit(&c->sample[LIMIT], 0, memory_order_relaxed);
+	atomic_store_explicit(&c->sample[CLIP], 0, memory_order_relaxed);
+	atomic_store_explicit(&c->due_ns, 0, memory_order_relaxed);
 }
