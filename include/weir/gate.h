@@ -59,9 +59,9 @@ struct weir_request {
 	uint64_t latest_ns; /* it must go by then */
 	uint32_t lease, lease_tag;
 	uint32_t owner_pid;
-	uint32_t wait_slot;                          /* entry whose futex word tells of a change; valid while it waits */
-	uint64_t ready_ns;                           /* when its units were ready and it began to want a permit, 0 = not yet */
-	uint64_t reaped_ns;                          /* when it last looked for dead holders */
+	uint32_t wait_slot;             /* entry whose futex word tells of a change; valid while it waits */
+	uint64_t ready_ns;              /* when its units allowed it to go, 0 = not yet */
+	uint64_t reaped_ns;             /* when it last looked for dead holders */
 	uint32_t held;                  /* scopes whose permit it holds */
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */

@@ -12,6 +12,9 @@
 /* A waiter at a full limit looks for dead permit holders this often. */
 #define REAP_EVERY_NS UINT64_C(200000000)
 
+/* Units are not stale before this: a busy machine wakes a sleeper some milliseconds late. */
+#define LATE_NS UINT64_C(20000000)
+
 /* The time from which every unit may go; takes units in buckets that have none yet. Sets the scope that binds. */
 static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)
 {
@@ -181,16 +184,17 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	return WEIR_GO;
 }
 
-/* A request that had to wait for its permit longer than its units were fresh takes new ones, or a burst of late requests would
- * exceed the rate. */
-static uint64_t renew_units(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
+/* Units go stale: a request that goes much later than they allowed (no permit was free, its process was stopped) takes new ones,
+ * or a crowd of late requests would exceed the rate together. A late wake-up of the scheduler is not worth a unit. */
+static uint64_t renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
 {
-	uint64_t rate = weir_bucket_pace(&host->entry->bucket[0]).rate;
+	uint64_t rate = weir_bucket_pace(&host->entry->bucket[0]).rate, late;
 
 	if (r->ready_ns == 0)
-		r->ready_ns = now_ns;
-	/* longer than the time of one admission: rate * waited >= 1e18 nano-admissions x ns */
-	if (rate == 0 || (unsigned __int128)rate * (now_ns - r->ready_ns) < (unsigned __int128)1000000000 * 1000000000)
+		r->ready_ns = r->cause == WEIR_CAUSE_RATE && r->until_ns < now_ns ? r->until_ns : now_ns;
+	late = now_ns - r->ready_ns;
+	/* Later than the time of one admission: rate * late >= 1e18 nano-admissions x ns. */
+	if (rate == 0 || late < LATE_NS || (unsigned __int128)rate * late < (unsigned __int128)1000000000 * 1000000000)
 		return now_ns;
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		for (unsigned j = 0; j < WEIR_RATES; j++)
@@ -223,13 +227,11 @@ enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request 
 		return wait_until(g, r, &host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);
 	if (ready > now_ns)
 		return wait_until(g, r, &host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
-	if (r->ready_ns != 0 && (ready = renew_units(g, r, &host, now_ns)) > now_ns)
+	ready = renew_stale_units(g, r, &host, now_ns);
+	if (ready > now_ns)
 		return wait_until(g, r, &host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
-	if (!take_permits(g, r, false, now_ns, &ramp)) {
-		if (r->ready_ns == 0)
-			r->ready_ns = now_ns;
+	if (!take_permits(g, r, false, now_ns, &ramp))
 		return wait_for_permit(g, r, &host, ramp, now_ns, wake_ns);
-	}
 	/* The ticket last: a probe is promised to nobody who then has to wait. */
 	if (weir_breaker_try(&host.entry->breaker, &host.rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
 		if (r->lease != WEIR_NONE)
