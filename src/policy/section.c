@@ -229,7 +229,7 @@ static void take_rule(struct weir_draft *d, const struct weir_setting *s, const 
 	/* Last, wherever it stands: what it means depends on whether `rate` is said. */
 	if (!rates.setting)
 		return;
-	if (rate && !weir_field_get(&d->rule, WEIR_FIELD_RATE))
+	if (rate && !weir_field_get(&d->rule, WEIR_FIELD_RATE) && weir_setting_children(&rates) > 0)
 		weir_finding_add(s->c, weir_setting_place(&rates), rates.path,
 				 "rates are given, but rate is switched off beside them");
 	else
