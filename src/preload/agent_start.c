@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/agent_start.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/preload/environment.h"
+#include "src/preload/find_real.h"
+#include "weir/gate.h"
+#include "weir/log.h"
+#include "weir/runtime.h"
+
+#define SECOND_NS      UINT64_C(1000000000)
+#define SEEN_WITHIN_NS (5 * SECOND_NS) /* an agent that is well says so every second */
+#define PATIENCE_NS    (SECOND_NS / 4) /* what a process's first request may cost for the policy's sake */
+#define RETRY_START_NS SECOND_NS       /* all processes together try to start the agent this often */
+
+static bool agent_lives(const struct weir_segment_header *h, uint64_t now_ns)
+{
+	uint64_t pid = atomic_load_explicit(&h->agent_pid, memory_order_acquire);
+	uint64_t seen = atomic_load_explicit(&h->agent_seen_ns, memory_order_relaxed);
+
+	if (pid == 0 || pid > INT_MAX || (seen < now_ns && now_ns - seen > SEEN_WITHIN_NS))
+		return false;
+	return kill((pid_t)pid, 0) == 0 || errno == EPERM;
+}
+
+static bool start_agent(void)
+{
+	static const char here;
+	char program[WEIR_PATH_MAX];
+	struct weir_object self;
+	int err;
+
+	if (!weir_object_of(&here, &self) || !weir_program_find(((const struct link_map *)self.link_map)->l_name, program)) {
+		weir_log(WEIR_LOG_WARN, "the agent is not started: the weir program is not found");
+		return false;
+	}
+	err = weir_agent_spawn(program, environ);
+	if (err != 0)
+		weir_log(WEIR_LOG_WARN, "the agent is not started: %s: errno %d", program, err);
+	return err == 0;
+}
+
+/* Starts the agent unless somebody has just tried. Returns when the latest attempt was made, 0 = none that is worth waiting for.
+ */
+static uint64_t start_agent_in_turn(struct weir_segment_header *h, uint64_t now_ns)
+{
+	uint64_t last = atomic_load_explicit(&h->agent_spawn_ns, memory_order_acquire);
+
+	if (last != 0 && last <= now_ns && now_ns - last < RETRY_START_NS)
+		return last;
+	if (!atomic_compare_exchange_strong(&h->agent_spawn_ns, &last, now_ns))
+		return last;
+	return start_agent() ? now_ns : 0;
+}
+
+static bool in_force_and_fresh(const struct weir_segment *s)
+{
+	struct weir_policy_view view = weir_policy_in_force(s);
+
+	return view.rules && weir_policy_fresh(&view);
+}
+
+static void ask_to_compile(struct weir_segment_header *h)
+{
+	atomic_fetch_add_explicit(&h->compile_requests, 1, memory_order_seq_cst);
+	syscall(SYS_futex, &h->compile_requests, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Until a policy is published, or `until_ns`. */
+static void sleep_on(struct weir_segment_header *h, uint32_t seen, uint64_t until_ns)
+{
+	struct timespec t = {.tv_sec = (time_t)(until_ns / SECOND_NS), .tv_nsec = (long)(until_ns % SECOND_NS)};
+
+	syscall(SYS_futex, &h->policy_changes, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+void weir_policy_await(const struct weir_segment *s)
+{
+	struct weir_segment_header *h = s->header;
+	uint64_t now = weir_now_ns(), until = now + PATIENCE_NS;
+	bool fresh = in_force_and_fresh(s);
+
+	if (!fresh)
+		ask_to_compile(h);
+	if (!agent_lives(h, now)) {
+		uint64_t started = weir_agent_off() ? 0 : start_agent_in_turn(h, now);
+
+		/* An agent that somebody started a while ago and that is not there by now will not come. */
+		until = started == 0 ? now : started + PATIENCE_NS;
+	}
+	while (!fresh && now < until) {
+		uint32_t seen = atomic_load_explicit(&h->policy_changes, memory_order_acquire);
+
+		fresh = in_force_and_fresh(s);
+		if (!fresh)
+			sleep_on(h, seen, until);
+		now = weir_now_ns();
+	}
+	if (!fresh && !in_force_and_fresh(s))
+		weir_log(WEIR_LOG_INFO, "going on without a fresh policy");
+}
+
+void weir_agent_for_repair(void)
+{
+	if (!weir_agent_off())
+		start_agent();
+}

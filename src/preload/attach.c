@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/attach.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/preload/agent_start.h"
+#include "src/preload/environment.h"
+#include "src/preload/hook.h"
+#include "src/preload/pending.h"
+#include "weir/log.h"
+
+#define SECOND_NS          UINT64_C(1000000000)
+#define RETRY_NS           (5 * SECOND_NS)
+#define OTHERS_WAIT_NS     (3 * SECOND_NS / 10) /* a little longer than the policy's 250 ms */
+#define PAGE_BYTES         4096
+#define KERNEL_SIGSET_SIZE 8
+
+enum { NEW = 0, BUSY, ATTACHED, FAILED };
+
+/* Wiped in a forked child, so NEW again. One page of its own, as wiping goes by pages. */
+static union {
+	struct {
+		_Atomic uint32_t state;
+		_Atomic uint32_t serial;
+		_Atomic uint64_t retry_ns; /* with FAILED */
+	};
+	char page[PAGE_BYTES];
+} here __attribute__((aligned(PAGE_BYTES)));
+
+/* Inherited by a forked child. Written by the thread that is BUSY, read by all once ATTACHED. */
+static struct weir_segment segment;
+static struct weir_gate gate;
+static bool prepared; /* the environment has been read and the page is wiped in children */
+static bool wiping;   /* it is: else getpid() tells */
+static pid_t pid_of_gate;
+static struct weir_world world;
+static _Atomic uint32_t last_serial;
+
+static WEIR_THREAD_LOCAL struct {
+	uint32_t serial, id;
+} thread;
+
+uint32_t weir_thread_id(void)
+{
+	uint32_t serial = weir_process_serial();
+
+	if (thread.id == 0 || thread.serial != serial) {
+		thread.id = (uint32_t)syscall(SYS_gettid);
+		thread.serial = serial;
+	}
+	return thread.id;
+}
+
+uint32_t weir_process_serial(void)
+{
+	return atomic_load_explicit(&here.serial, memory_order_relaxed);
+}
+
+static const char *prepare(void)
+{
+	struct weir_environment e;
+	const char *why;
+
+	wiping = madvise(&here, sizeof here, MADV_WIPEONFORK) == 0;
+	weir_environment_read(&e);
+	why = weir_world_of(&e, &world);
+	if (!why)
+		weir_environment_gate(&gate);
+	prepared = !why;
+	return why;
+}
+
+static bool map(void)
+{
+	const char *why = prepared ? NULL : prepare();
+	enum weir_segment_result result;
+	int err = 0;
+
+	if (!why)
+		why = weir_runtime_prepare(world.dir, geteuid(), &err);
+	if (why) {
+		weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", world.dir, why, err);
+		return false;
+	}
+	result = weir_segment_open(&segment, world.segment, true, NULL, &why, &err);
+	if (result == WEIR_SEGMENT_OK)
+		return true;
+	weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", world.segment, why, err);
+	if (result == WEIR_SEGMENT_INVALID)
+		weir_agent_for_repair();
+	return false;
+}
+
+/* The work of the thread that is BUSY. */
+static bool make_gate(void)
+{
+	bool first = segment.base == NULL;
+
+	if (first && !map())
+		return false;
+	gate.segment = &segment;
+	weir_owner_self(&gate.owner);
+	pid_of_gate = getpid();
+	weir_pending_forget();
+	if (first) {
+		weir_lease_reap_own(&segment, &gate.owner, weir_now_ns());
+		weir_policy_await(&segment);
+	}
+	return true;
+}
+
+/* A signal handler that jumps out of here, or a cancellation, would leave BUSY behind for ever. */
+static void attach_undisturbed(void)
+{
+	const uint64_t all = UINT64_MAX;
+	uint64_t before = 0;
+	int cancel = 0;
+	bool good;
+
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	good = make_gate();
+	if (good)
+		atomic_store_explicit(&here.serial, atomic_fetch_add(&last_serial, 1) + 1, memory_order_relaxed);
+	else
+		atomic_store_explicit(&here.retry_ns, weir_now_ns() + RETRY_NS, memory_order_relaxed);
+	atomic_store_explicit(&here.state, good ? ATTACHED : FAILED, memory_order_release);
+	syscall(SYS_futex, &here.state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	pthread_setcancelstate(cancel, NULL);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+}
+
+/* Whether this thread is to attach now. Waits for one that is at it. */
+static bool is_my_turn(void)
+{
+	uint64_t until = weir_now_ns() + OTHERS_WAIT_NS;
+
+	for (;;) {
+		uint32_t state = atomic_load_explicit(&here.state, memory_order_acquire);
+		uint64_t now = weir_now_ns();
+		struct timespec rest = {0, (long)(until > now ? until - now : 0)};
+
+		if (state == ATTACHED)
+			return false;
+		if (state == FAILED && now < atomic_load_explicit(&here.retry_ns, memory_order_relaxed))
+			return false;
+		if (state != BUSY) {
+			if (atomic_compare_exchange_strong(&here.state, &state, BUSY))
+				return true;
+			continue;
+		}
+		if (now >= until)
+			return false;
+		syscall(SYS_futex, &here.state, FUTEX_WAIT_PRIVATE, BUSY, &rest, NULL, 0);
+	}
+}
+
+const struct weir_gate *weir_attached(void)
+{
+	if (atomic_load_explicit(&here.state, memory_order_acquire) != ATTACHED)
+		return NULL;
+	return wiping || getpid() == pid_of_gate ? &gate : NULL;
+}
+
+const struct weir_gate *weir_attach(void)
+{
+	const struct weir_gate *g = weir_attached();
+
+	if (g)
+		return g;
+	/* A child without the kernel's wiping (before Linux 4.14). */
+	if (atomic_load_explicit(&here.state, memory_order_acquire) == ATTACHED)
+		atomic_store_explicit(&here.state, NEW, memory_order_relaxed);
+	if (is_my_turn())
+		attach_undisturbed();
+	return weir_attached();
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hook of connect: outside libcurl's easy interface, each TCP connection attempt is one request.
+ *
+ * It waits in place, whether the socket blocks or not. (For a non-blocking one that is more than the program expects of connect;
+ * parking the socket instead is a later step.)
+ *
+ * Refused: -1 with ECONNREFUSED (breaker) or ETIMEDOUT (the wait would be too long).
+ *
+ * A host with several addresses: a connect that fails while other addresses of its name are left to try says nothing of the host
+ * yet, and is settled as ignored; the program's next attempt is a request of its own.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "src/preload/attach.h"
+#include "src/preload/environment.h"
+#include "src/preload/find_real.h"
+#include "src/preload/flight.h"
+#include "src/preload/hook.h"
+#include "src/preload/name_table.h"
+#include "src/preload/pending.h"
+#include "src/preload/tcp_state.h"
+#include "src/preload/tell.h"
+#include "weir/gate.h"
+#include "weir/http.h"
+#include "weir/log.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+/* Linux gives up a handshake after about 127 s (tcp_syn_retries = 6). */
+#define LEASE_NS    (150 * SECOND_NS)
+#define PORT_DOMAIN 53
+
+struct target {
+	char host_port[WEIR_HOST_PORT_MAX];
+	bool more_addresses;
+};
+
+static int real_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	const struct weir_libc *libc = weir_libc();
+
+	return libc->connect ? libc->connect(fd, address, length) : (int)syscall(SYS_connect, fd, address, length);
+}
+
+static bool find_target(struct weir_address address, uint16_t port, struct target *t)
+{
+	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+	char name[WEIR_NAME_MAX];
+	unsigned char bytes[16];
+
+	t->more_addresses = false;
+	if (weir_name_recall(address, name, &t->more_addresses))
+		return weir_host_port(name, port, t->host_port);
+	memcpy(bytes, &address, sizeof bytes);
+	if (memcmp(bytes, mapped, sizeof mapped) == 0)
+		inet_ntop(AF_INET, bytes + 12, name, sizeof name);
+	else
+		inet_ntop(AF_INET6, bytes, name, sizeof name);
+	return weir_host_port(name, port, t->host_port);
+}
+
+static uint64_t in_ns(const struct timeval *t)
+{
+	return t->tv_sec < 0 ? 0 : (uint64_t)t->tv_sec * SECOND_NS + (uint64_t)t->tv_usec * 1000;
+}
+
+/* How long a program means to wait in a blocking connect: the socket's send time-out, or an alarm that it has set. A repeating
+ * alarm is a clock, not a time-out. 0 = as long as it takes. */
+static uint64_t patience_ns(int fd)
+{
+	const struct weir_libc *libc = weir_libc();
+	struct itimerval alarm = {{0, 0}, {0, 0}};
+	struct timeval sending = {0, 0};
+	socklen_t length = sizeof sending;
+	uint64_t patience = 0, left = 0;
+
+	if (libc->getsockopt && libc->getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &sending, &length) == 0)
+		patience = in_ns(&sending);
+	if (getitimer(ITIMER_REAL, &alarm) == 0 && in_ns(&alarm.it_interval) == 0)
+		left = in_ns(&alarm.it_value);
+	return left != 0 && (patience == 0 || left < patience) ? left : patience;
+}
+
+static int refuse(const struct weir_gate *g, const struct weir_request *r, const char *host_port)
+{
+	char text[256];
+
+	if (weir_log_on(WEIR_LOG_INFO)) {
+		weir_gate_describe(g, r, host_port, weir_now_ns(), text, sizeof text);
+		weir_tell_refused("connect", text);
+	}
+	errno = r->timed_out ? ETIMEDOUT : ECONNREFUSED;
+	return -1;
+}
+
+/* After an attempt that was admitted. */
+static void settle(const struct weir_gate *g, struct weir_request *r, int fd, const struct target *t, int error)
+{
+	struct weir_result result = {.outcome = WEIR_SUCCEEDED, .connections = 1};
+
+	/* EINTR: a handler ran, and the handshake goes on behind it. */
+	if (error == EINPROGRESS || error == EINTR || error == EALREADY) {
+		weir_pending_add(g, fd, r, t->more_addresses);
+		return;
+	}
+	if (error != 0) {
+		result.outcome = t->more_addresses ? WEIR_IGNORED : weir_connect_outcome(error);
+		result.timed_out = error == ETIMEDOUT;
+	}
+	weir_gate_settle(g, r, &result, weir_now_ns());
+}
+
+/* A new attempt to reach `t`. errno as connect leaves it. */
+static int attempt(const struct weir_gate *g, uintptr_t frame, int fd, const struct sockaddr *address, socklen_t length,
+		   const struct target *t)
+{
+	bool blocks = (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+	struct weir_request request;
+	struct weir_wish wish = {
+		.host_port = t->host_port,
+		.patience_ns = blocks ? patience_ns(fd) : 0,
+		.lease_ns = LEASE_NS,
+		/* What is under way after the call may be ended by any thread. */
+		.thread = blocks ? weir_thread_id() : 0,
+		.lease_hint = weir_flight_lease_hint(),
+	};
+	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_CONNECT, &request);
+	int answer, error, saved = errno;
+
+	if (weir_gate_admit(g, flight.request, &wish) == WEIR_REFUSE) {
+		request = *flight.request;
+		weir_flight_end(&flight, &request);
+		return refuse(g, &request, t->host_port);
+	}
+	weir_tell_admitted(flight.request, t->host_port);
+	errno = saved;
+	answer = real_connect(fd, address, length);
+	saved = errno;
+	error = answer == 0 ? 0 : saved;
+	if (weir_flight_end(&flight, &request))
+		settle(g, &request, fd, t, error);
+	errno = saved;
+	return answer;
+}
+
+/* A second connect on one socket is no new attempt: it tells how the first one stands. */
+static int again(int fd, const struct sockaddr *address, socklen_t length)
+{
+	int answer = real_connect(fd, address, length), error = errno;
+
+	weir_pending_told(fd, answer == 0 ? EISCONN : error);
+	errno = error;
+	return answer;
+}
+
+WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	struct weir_address to;
+	struct target target;
+	const struct weir_gate *g;
+	enum weir_tcp_state state;
+	uint16_t port;
+	int saved = errno;
+
+	if (!weir_address_of(address, length, &to, &port) || port == PORT_DOMAIN || weir_disabled() ||
+	    weir_flight_inside(WEIR_FRAME))
+		return real_connect(fd, address, length);
+	state = weir_tcp_state(fd);
+	if (state != WEIR_TCP_NONE && weir_pending_any() && weir_pending_has(fd)) {
+		errno = saved;
+		return again(fd, address, length);
+	}
+	if ((state == WEIR_TCP_FRESH || state == WEIR_TCP_FAILED) && find_target(to, port, &target) &&
+	    weir_host_chosen(target.host_port)) {
+		g = weir_attach();
+		if (g && weir_pending_any())
+			weir_pending_sweep();
+		if (g) {
+			errno = saved;
+			return attempt(g, WEIR_FRAME, fd, address, length, &target);
+		}
+	}
+	errno = saved;
+	return real_connect(fd, address, length);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/curl_answer.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "weir/http.h"
+
+/* A longer value is cut: those that weir reads are shorter. */
+#define VALUE_MAX 256
+/* Redirects beyond this are not followed through their headers; the last one is known all the same. */
+#define HOPS_MAX 30
+/* libcurl's name for the last request of a transfer. */
+#define LAST_HOP (-1)
+
+/* Which header fills which field of struct weir_headers. Where two names mean the same the first one that is there counts. */
+static const struct {
+	const char *name;
+	size_t field;
+} read_from[] = {
+	{"Date", offsetof(struct weir_headers, date)},
+	{"Retry-After", offsetof(struct weir_headers, retry_after)},
+	{"RateLimit", offsetof(struct weir_headers, ratelimit)},
+	{"RateLimit-Policy", offsetof(struct weir_headers, ratelimit_policy)},
+	{"RateLimit-Limit", offsetof(struct weir_headers, ratelimit_limit)},
+	{"RateLimit-Remaining", offsetof(struct weir_headers, ratelimit_remaining)},
+	{"RateLimit-Reset", offsetof(struct weir_headers, ratelimit_reset)},
+	{"X-RateLimit-Limit", offsetof(struct weir_headers, x_ratelimit_limit)},
+	{"X-Rate-Limit-Limit", offsetof(struct weir_headers, x_ratelimit_limit)},
+	{"X-RateLimit-Remaining", offsetof(struct weir_headers, x_ratelimit_remaining)},
+	{"X-Rate-Limit-Remaining", offsetof(struct weir_headers, x_ratelimit_remaining)},
+	{"X-RateLimit-Reset", offsetof(struct weir_headers, x_ratelimit_reset)},
+	{"X-Rate-Limit-Reset", offsetof(struct weir_headers, x_ratelimit_reset)},
+	{"X-Rate-Limit-Interval", offsetof(struct weir_headers, x_ratelimit_interval)},
+};
+#define NAMES (sizeof read_from / sizeof read_from[0])
+
+/* One of these is there in every dialect that describes a quota. A good answer without them is read no further: each name costs
+ * a walk over the answer's headers. */
+static const char *const quota_signs[] = {"RateLimit", "RateLimit-Limit", "X-RateLimit-Limit", "X-Rate-Limit-Limit"};
+
+struct header_texts {
+	struct weir_headers headers;
+	char text[NAMES][VALUE_MAX];
+};
+
+static uint64_t wall_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+/* The value of a header of one hop; good until libcurl is called again. NULL when it is not there. */
+static const char *header_of(const struct weir_exchange *x, const char *name, int hop)
+{
+	struct curl_header *found;
+
+	if (x->curl->header(x->handle, name, 0, CURLH_HEADER, hop, &found) != CURLHE_OK)
+		return NULL;
+	return found->value;
+}
+
+static bool has_quota(const struct weir_exchange *x, int hop)
+{
+	for (size_t i = 0; i < sizeof quota_signs / sizeof quota_signs[0]; i++) {
+		if (header_of(x, quota_signs[i], hop))
+			return true;
+	}
+	return false;
+}
+
+static void read_headers(const struct weir_exchange *x, int hop, struct header_texts *t)
+{
+	memset(&t->headers, 0, sizeof t->headers);
+	for (size_t i = 0; i < NAMES; i++) {
+		const char **field = (const char **)(void *)((char *)&t->headers + read_from[i].field);
+		const char *value = *field ? NULL : header_of(x, read_from[i].name, hop);
+		size_t length;
+
+		if (!value)
+			continue;
+		length = strnlen(value, VALUE_MAX - 1);
+		memcpy(t->text[i], value, length);
+		t->text[i][length] = '\0';
+		*field = t->text[i];
+	}
+}
+
+static void read_limits(const struct weir_exchange *x, const struct weir_request *r, int status, int hop,
+			struct weir_result *result)
+{
+	struct header_texts t;
+	uint64_t wall = wall_ns();
+
+	read_headers(x, hop, &t);
+	result->outcome = weir_gate_classify(x->gate, r, status, t.headers.retry_after != NULL);
+	result->quotas = weir_quota_read(&t.headers, wall, result->quota);
+	if (result->outcome == WEIR_THROTTLED)
+		result->retry_after_ns = weir_hold_asked(&t.headers, result->quota, result->quotas, wall, &result->hold_cause);
+}
+
+/* Before libcurl 7.84: Retry-After alone, and no quota. */
+static void read_retry_after(const struct weir_exchange *x, const struct weir_request *r, int status, struct weir_result *result)
+{
+	curl_off_t seconds = 0;
+
+	if (x->curl->getinfo(x->handle, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK || seconds < 0)
+		seconds = 0;
+	result->outcome = weir_gate_classify(x->gate, r, status, seconds > 0);
+	if (result->outcome == WEIR_THROTTLED && seconds > 0 && seconds < 1000000000) {
+		result->retry_after_ns = (uint64_t)seconds * 1000000000U;
+		result->hold_cause = WEIR_CAUSE_RETRY_AFTER;
+	}
+}
+
+/* What the status of hop number `hop` and its headers say, under the rule of `r`. */
+static void read_status(const struct weir_exchange *x, const struct weir_request *r, int status, int hop,
+			struct weir_result *result)
+{
+	if (!x->curl->header)
+		read_retry_after(x, r, status, result);
+	else if (status >= 400 || has_quota(x, hop))
+		read_limits(x, r, status, hop, result);
+	else
+		result->outcome = weir_gate_classify(x->gate, r, status, false);
+}
+
+/* What a CURLcode says of the host: it answered, it failed, or neither. */
+enum verdict { ANSWERED, FAILED, TIMED_OUT, NEITHER };
+
+static enum verdict verdict_of(CURLcode code)
+{
+	switch (code) {
+	case CURLE_OK:
+	case CURLE_HTTP_RETURNED_ERROR: /* CURLOPT_FAILONERROR */
+	case CURLE_TOO_MANY_REDIRECTS:
+	case CURLE_RANGE_ERROR:
+		return ANSWERED;
+	case CURLE_OPERATION_TIMEDOUT:
+		return TIMED_OUT;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+	case CURLE_HTTP3:
+	case CURLE_QUIC_CONNECT_ERROR:
+		return FAILED;
+	default:
+		/* The program's own doing (callbacks, files, memory, options), its proxy's, or a matter of trust. */
+		return NEITHER;
+	}
+}
+
+/* The result of the last hop. */
+static void read_result(const struct weir_exchange *x, const struct weir_request *r, CURLcode code, int hop,
+			struct weir_result *result)
+{
+	enum verdict verdict = verdict_of(code);
+	long status = 0;
+
+	if (x->curl->getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK || status < 0 || status > 999)
+		status = 0;
+	/* A redirect's status that is still there when the hop after it failed is not that hop's. */
+	if (verdict != ANSWERED && status < 400 && status >= 300)
+		status = 0;
+	switch (verdict) {
+	case ANSWERED:
+		read_status(x, r, (int)status, hop, result);
+		break;
+	case TIMED_OUT:
+		/* With an answer in hand it was the body that took longer than the program wanted: a stream, or a large file. */
+		if (status >= 200) {
+			read_status(x, r, (int)status, hop, result);
+			break;
+		}
+		result->outcome = WEIR_FAILED;
+		result->timed_out = true;
+		break;
+	case FAILED:
+		result->outcome = WEIR_FAILED;
+		break;
+	case NEITHER:
+		/* The program left, but what the server said about its limits was said. */
+		if (status >= 400)
+			read_status(x, r, (int)status, hop, result);
+		if (result->outcome != WEIR_THROTTLED)
+			result->outcome = WEIR_IGNORED;
+		break;
+	}
+}
+
+/* Goes from hop to hop by the Location headers and accounts for those between the first and the last. libcurl's requests may be
+ * more than the hops: a retry for authentication is one as well, and has no Location. */
+static void account_between(const struct weir_exchange *x, long redirects, uint64_t each_ns)
+{
+	const struct weir_result passed = {.outcome = WEIR_SUCCEEDED, .latency_ns = each_ns};
+	char host[WEIR_HOST_PORT_MAX], next[WEIR_HOST_PORT_MAX];
+	struct curl_header *found;
+	long hop = 0;
+	int request = 0;
+
+	memcpy(host, x->host_port, strnlen(x->host_port, sizeof host - 1) + 1);
+	host[sizeof host - 1] = '\0';
+	for (; hop < redirects && request < 2 * HOPS_MAX; request++) {
+		CURLHcode code = x->curl->header(x->handle, "Location", 0, CURLH_HEADER, request, &found);
+
+		if (code == CURLHE_NOREQUEST)
+			break;
+		if (code != CURLHE_OK)
+			continue;
+		if (!weir_location_host_port(found->value, host, next))
+			break;
+		memcpy(host, next, sizeof host);
+		if (++hop < redirects)
+			weir_gate_hop(x->gate, host, &passed, weir_now_ns());
+	}
+}
+
+static uint64_t redirect_time_ns(const struct weir_exchange *x)
+{
+	curl_off_t us = 0;
+
+	if (x->curl->getinfo(x->handle, CURLINFO_REDIRECT_TIME_T, &us) != CURLE_OK || us < 0)
+		return 0;
+	return (uint64_t)us * 1000;
+}
+
+/* The last hop of a redirected transfer, on the host that the transfer ended at. */
+static void account_last(const struct weir_exchange *x, CURLcode code, uint64_t latency_ns, uint32_t connections)
+{
+	struct weir_request r;
+	struct weir_result result;
+	char *url = NULL, host[WEIR_HOST_PORT_MAX], key[WEIR_KEY_MAX];
+	uint64_t now = weir_now_ns();
+	uint32_t rule;
+
+	if (x->curl->getinfo(x->handle, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || !url || !weir_url_host_port(url, host) ||
+	    !weir_url_is_http(url))
+		return;
+	memset(&r, 0, sizeof r);
+	memset(&result, 0, sizeof result);
+	/* Classified under the rule of its own host. */
+	weir_gate_key(x->gate->segment, host, key, &rule);
+	r.scope[0].slot = weir_entry_acquire(x->gate->segment, key, now);
+	read_result(x, &r, code, LAST_HOP, &result);
+	result.latency_ns = latency_ns;
+	result.connections = connections;
+	weir_gate_hop(x->gate, host, &result, now);
+}
+
+static long long_of(const struct weir_exchange *x, CURLINFO info)
+{
+	long n = 0;
+
+	return x->curl->getinfo(x->handle, info, &n) == CURLE_OK && n > 0 ? n : 0;
+}
+
+void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
+{
+	long redirects = long_of(x, CURLINFO_REDIRECT_COUNT), connects = long_of(x, CURLINFO_NUM_CONNECTS);
+	uint64_t now = weir_now_ns(), spent, redirecting;
+	struct weir_result result;
+
+	memset(&result, 0, sizeof result);
+	result.connections = connects > 0 ? 1 : 0;
+	if (redirects == 0) {
+		if (x->request->phase != WEIR_PHASE_ADMITTED)
+			return;
+		read_result(x, x->request, code, LAST_HOP, &result);
+		result.connections = (uint32_t)connects;
+		weir_gate_settle(x->gate, x->request, &result, now);
+		return;
+	}
+	spent = now - x->request->admitted_ns;
+	redirecting = redirect_time_ns(x);
+	if (redirecting == 0 || redirecting >= spent)
+		redirecting = spent / 2;
+	result.outcome = WEIR_SUCCEEDED;
+	result.latency_ns = redirecting / (uint64_t)redirects;
+	weir_gate_settle(x->gate, x->request, &result, now);
+	if (x->curl->header)
+		account_between(x, redirects, result.latency_ns);
+	account_last(x, code, spent - redirecting, connects > 1 ? (uint32_t)connects - 1 : 0);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hooks of curl_easy_init, curl_easy_setopt, curl_easy_duphandle, curl_easy_reset and curl_easy_cleanup: they remember what
+ * curl_easy_perform needs to know of a handle.
+ *
+ * Each answers what the real function answers. Where no libcurl is found behind a hook: CURLE_FAILED_INIT or NULL.
+ */
+#include "src/preload/environment.h"
+#include "src/preload/handle_table.h"
+#include "src/preload/hook.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+
+WEIR_HOOK CURL *curl_easy_init(void)
+{
+	const struct weir_curl *curl = weir_curl_for(__builtin_return_address(0));
+	CURL *handle = curl ? curl->init() : NULL;
+
+	if (handle && !weir_disabled()) {
+		struct weir_handle *h = weir_handle_make(handle, curl);
+
+		if (h)
+			weir_handle_clear(h);
+	}
+	return handle;
+}
+
+static void remember_url(struct weir_handle *h, const char *url)
+{
+	h->host_port[0] = '\0';
+	h->http = false;
+	if (!url)
+		return;
+	h->http = weir_url_is_http(url);
+	if (!weir_url_host_port(url, h->host_port))
+		h->host_port[0] = '\0';
+}
+
+static long seconds_as_ms(const void *word)
+{
+	long seconds = (long)(intptr_t)word;
+
+	return seconds <= 0 ? 0 : seconds > LONG_MAX / 1000 ? LONG_MAX : seconds * 1000;
+}
+
+static long positive(const void *word)
+{
+	long n = (long)(intptr_t)word;
+
+	return n > 0 ? n : 0;
+}
+
+static bool is_remembered(CURLoption option)
+{
+	switch (option) {
+	case CURLOPT_URL:
+	case CURLOPT_CURLU:
+	case CURLOPT_PORT:
+	case CURLOPT_ERRORBUFFER:
+	case CURLOPT_TIMEOUT:
+	case CURLOPT_TIMEOUT_MS:
+	case CURLOPT_CONNECTTIMEOUT:
+	case CURLOPT_CONNECTTIMEOUT_MS:
+	case CURLOPT_UNIX_SOCKET_PATH:
+	case CURLOPT_ABSTRACT_UNIX_SOCKET:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void remember(struct weir_handle *h, CURLoption option, void *word)
+{
+	switch (option) {
+	case CURLOPT_URL:
+		remember_url(h, word);
+		break;
+	case CURLOPT_CURLU:
+		h->url = word;
+		break;
+	case CURLOPT_PORT:
+		h->port = (uint16_t)positive(word);
+		break;
+	case CURLOPT_ERRORBUFFER:
+		h->error_buffer = word;
+		break;
+	case CURLOPT_TIMEOUT:
+		h->timeout_ms = seconds_as_ms(word);
+		break;
+	case CURLOPT_TIMEOUT_MS:
+		h->timeout_ms = positive(word);
+		break;
+	case CURLOPT_CONNECTTIMEOUT:
+		h->connect_timeout_ms = seconds_as_ms(word);
+		break;
+	case CURLOPT_CONNECTTIMEOUT_MS:
+		h->connect_timeout_ms = positive(word);
+		break;
+	default: /* CURLOPT_UNIX_SOCKET_PATH, CURLOPT_ABSTRACT_UNIX_SOCKET */
+		h->local = word != NULL;
+	}
+}
+
+/* The third argument is a pointer, a long, a curl_off_t or a function: one word on every 64-bit Linux (LP64), handed on as such.
+ * No option takes a floating-point number. */
+WEIR_HOOK CURLcode curl_easy_setopt(CURL *handle, CURLoption option, ...)
+{
+	struct weir_handle *h = weir_handle_find(handle);
+	const struct weir_curl *curl = weir_handle_library(h, __builtin_return_address(0));
+	va_list arguments;
+	CURLcode code;
+	void *word;
+
+	va_start(arguments, option);
+	word = va_arg(arguments, void *);
+	va_end(arguments);
+	if (!curl)
+		return CURLE_FAILED_INIT;
+	code = curl->setopt(handle, option, word);
+	if (code != CURLE_OK || !is_remembered(option) || weir_disabled())
+		return code;
+	if (!h)
+		h = weir_handle_make(handle, curl);
+	if (h)
+		remember(h, option, word);
+	return code;
+}
+
+WEIR_HOOK CURL *curl_easy_duphandle(CURL *handle)
+{
+	const struct weir_handle *original = weir_handle_find(handle);
+	const struct weir_curl *curl = weir_handle_library(original, __builtin_return_address(0));
+	CURL *copy = curl ? curl->duphandle(handle) : NULL;
+	struct weir_handle *h = copy && !weir_disabled() ? weir_handle_make(copy, curl) : NULL;
+
+	if (h && original)
+		*h = *original;
+	else if (h)
+		weir_handle_clear(h);
+	return copy;
+}
+
+WEIR_HOOK void curl_easy_reset(CURL *handle)
+{
+	struct weir_handle *h = weir_handle_find(handle);
+	const struct weir_curl *curl = weir_handle_library(h, __builtin_return_address(0));
+
+	if (curl)
+		curl->reset(handle);
+	if (h)
+		weir_handle_clear(h);
+}
+
+WEIR_HOOK void curl_easy_cleanup(CURL *handle)
+{
+	const struct weir_curl *curl = weir_handle_library(weir_handle_find(handle), __builtin_return_address(0));
+
+	weir_handle_forget(handle);
+	if (curl)
+		curl->cleanup(handle);
+}

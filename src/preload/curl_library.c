@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/curl_library.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LIBRARIES 32
+#define CALLERS   64 /* a power of two */
+#define PROBES    8
+
+/* The libcurls that were found. An entry stays as it is while its library is loaded, so that a pointer to it is good for as long
+ * as one to the library. */
+enum { FREE = 0, FILLING, READY };
+
+static struct {
+	_Atomic int state;
+	struct weir_curl curl;
+} libraries[LIBRARIES];
+
+/* Which libcurl a calling object has: object's hash:56 | entry + 1:8. The hash covers link map, start and end, so that an object
+ * which is loaded in the place of another one is not taken for it. */
+static _Atomic uint64_t callers[CALLERS];
+
+bool weir_curl_is_loaded(const struct weir_curl *curl)
+{
+	return weir_object_is(&curl->object, (const void *)(uintptr_t)curl->perform);
+}
+
+static uint64_t hash_of(const struct weir_object *o)
+{
+	uint64_t h = (uintptr_t)o->link_map * UINT64_C(0x9e3779b97f4a7c15);
+
+	h = (h ^ (h >> 29) ^ (uintptr_t)o->start) * UINT64_C(0xbf58476d1ce4e5b9);
+	h = (h ^ (h >> 32) ^ (uintptr_t)o->end) * UINT64_C(0x94d049bb133111eb);
+	h ^= h >> 31;
+	return (h << 8) != 0 ? h << 8 : 256;
+}
+
+/* One libcurl among the loaded objects, for a caller that cannot be told: a function that ends in `return curl_easy_init();` has
+ * jumped here, and its own caller's address is all there is. */
+struct search {
+	char name[256];
+	unsigned found;
+};
+
+static int look_at(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct search *search = data;
+	const char *base = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;
+	size_t length = info->dlpi_name ? strlen(info->dlpi_name) : 0;
+
+	(void)size;
+	if (!base || strncmp(base, "/libcurl", strlen("/libcurl")) != 0 || length >= sizeof search->name)
+		return 0;
+	memcpy(search->name, info->dlpi_name, length + 1);
+	search->found++;
+	return 0;
+}
+
+static void *only_libcurl(const char *symbol)
+{
+	struct search search = {{0}, 0};
+	void *handle, *function = NULL;
+
+	dl_iterate_phdr(look_at, &search);
+	handle = search.found == 1 ? dlopen(search.name, RTLD_NOLOAD | RTLD_LAZY) : NULL;
+	if (handle) {
+		function = dlsym(handle, symbol);
+		dlclose(handle);
+	}
+	return function;
+}
+
+static bool fill(struct weir_curl *curl, const void *caller)
+{
+	const void *inside;
+
+	memset(curl, 0, sizeof *curl);
+	curl->perform = (__typeof__(curl->perform))weir_find_real("curl_easy_perform", caller);
+	if (!curl->perform)
+		curl->perform = (__typeof__(curl->perform))only_libcurl("curl_easy_perform");
+	inside = (const void *)(uintptr_t)curl->perform;
+	if (!inside || !weir_object_of(inside, &curl->object))
+		return false;
+		/* From here on libcurl's own object is the caller, so that all functions come from one library. */
+#define FIND(field, name) curl->field = (__typeof__(curl->field))weir_find_real(name, inside)
+	FIND(init, "curl_easy_init");
+	FIND(setopt, "curl_easy_setopt");
+	FIND(getinfo, "curl_easy_getinfo");
+	FIND(duphandle, "curl_easy_duphandle");
+	FIND(reset, "curl_easy_reset");
+	FIND(cleanup, "curl_easy_cleanup");
+	FIND(url_get, "curl_url_get");
+	FIND(free, "curl_free");
+	FIND(header, "curl_easy_header");
+#undef FIND
+	return curl->init && curl->setopt && curl->getinfo && curl->duphandle && curl->reset && curl->cleanup && curl->free;
+}
+
+/* Puts it in the table unless it is there. Returns its number, LIBRARIES when the table is full of libraries in use. */
+static unsigned keep(const struct weir_curl *curl)
+{
+	for (unsigned i = 0; i < LIBRARIES; i++) {
+		int state = atomic_load_explicit(&libraries[i].state, memory_order_acquire);
+
+		if (state == FILLING)
+			continue;
+		if (state == READY && weir_curl_is_loaded(&libraries[i].curl)) {
+			if (libraries[i].curl.perform == curl->perform)
+				return i;
+			continue;
+		}
+		if (atomic_compare_exchange_strong(&libraries[i].state, &state, FILLING)) {
+			libraries[i].curl = *curl;
+			atomic_store_explicit(&libraries[i].state, READY, memory_order_release);
+			return i;
+		}
+	}
+	return LIBRARIES;
+}
+
+static const struct weir_curl *find_anew(const void *caller, uint64_t hash)
+{
+	struct weir_curl curl;
+	unsigned number;
+	int saved = errno;
+	bool found = fill(&curl, caller);
+
+	errno = saved;
+	number = found ? keep(&curl) : LIBRARIES;
+	if (number == LIBRARIES)
+		return NULL;
+	for (unsigned i = 0; hash != 0 && i < PROBES; i++) {
+		_Atomic uint64_t *word = &callers[((hash >> 8) + i) & (CALLERS - 1)];
+
+		/* A full neighbourhood gives up its last: callers come and go with their libraries. */
+		if (atomic_load_explicit(word, memory_order_relaxed) == 0 || i == PROBES - 1) {
+			atomic_store_explicit(word, hash | (number + 1), memory_order_release);
+			break;
+		}
+	}
+	return &libraries[number].curl;
+}
+
+const struct weir_curl *weir_curl_for(const void *caller)
+{
+	struct weir_object object;
+	uint64_t hash = 0;
+
+	if (weir_object_of(caller, &object))
+		hash = hash_of(&object);
+	for (unsigned i = 0; hash != 0 && i < PROBES; i++) {
+		uint64_t word = atomic_load_explicit(&callers[((hash >> 8) + i) & (CALLERS - 1)], memory_order_acquire);
+		unsigned number = (unsigned)(word & 0xff) - 1;
+
+		if (word == 0)
+			break;
+		if ((word & ~UINT64_C(0xff)) == hash && number < LIBRARIES &&
+		    atomic_load_explicit(&libraries[number].state, memory_order_acquire) == READY &&
+		    weir_curl_is_loaded(&libraries[number].curl))
+			return &libraries[number].curl;
+	}
+	return find_anew(caller, hash);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The libcurls of this process. There may be several (one by OpenSSL, one by GnuTLS), and a handle belongs to one of them.
+ *
+ * libcurl's header is used for its types and numbers, which are its ABI; libcurl itself is never linked.
+ */
+#ifndef WEIR_CURL_LIBRARY_H
+#define WEIR_CURL_LIBRARY_H
+
+/* The hooks define what its macros would cover, and pass through options that they do not know. */
+#define CURL_DISABLE_TYPECHECK
+#include <curl/curl.h>
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+
+#include "src/preload/find_real.h"
+
+struct weir_curl {
+	struct weir_object object;
+	CURL *(*init)(void);
+	CURLcode (*perform)(CURL *);
+	CURLcode (*setopt)(CURL *, CURLoption, ...);
+	CURLcode (*getinfo)(CURL *, CURLINFO, ...);
+	CURL *(*duphandle)(CURL *);
+	void (*reset)(CURL *);
+	void (*cleanup)(CURL *);
+	CURLUcode (*url_get)(const CURLU *, CURLUPart, char **, unsigned int);
+	void (*free)(void *);
+	/* Since 7.84, else NULL. */
+	CURLHcode (*header)(CURL *, const char *, size_t, unsigned int, int, struct curl_header **);
+};
+
+/* The libcurl that the code at `caller` is bound to; NULL when there is none. All functions but url_get and header are there.
+ * About 10 ns when it has been asked before. */
+const struct weir_curl *weir_curl_for(const void *caller);
+
+/* Whether it is still loaded. */
+bool weir_curl_is_loaded(const struct weir_curl *curl);
+
+#endif

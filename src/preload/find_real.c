@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/find_real.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdatomic.h>
+
+bool weir_object_of(const void *address, struct weir_object *out)
+{
+	struct dl_find_object found;
+
+	if (_dl_find_object((void *)address, &found) != 0)
+		return false;
+	out->link_map = found.dlfo_link_map;
+	out->start = found.dlfo_map_start;
+	out->end = found.dlfo_map_end;
+	return true;
+}
+
+bool weir_object_is(const struct weir_object *object, const void *address)
+{
+	struct weir_object now;
+
+	return weir_object_of(address, &now) && now.link_map == object->link_map && now.start == object->start &&
+	       now.end == object->end;
+}
+
+static const void *ourselves(void)
+{
+	static const char here;
+	struct weir_object object;
+
+	return weir_object_of(&here, &object) ? object.link_map : NULL;
+}
+
+/* NULL for a function of ours. */
+static void *foreign(void *function)
+{
+	struct weir_object object;
+
+	if (!function || !weir_object_of(function, &object))
+		return function;
+	return object.link_map == ourselves() ? NULL : function;
+}
+
+static void *in_object(const struct link_map *map, const char *name)
+{
+	void *handle, *function;
+
+	/* The program itself has no name: it searches where everybody does, and would find us. */
+	if (!map->l_name || map->l_name[0] == '\0')
+		return NULL;
+	handle = dlopen(map->l_name, RTLD_NOLOAD | RTLD_LAZY);
+	if (!handle)
+		return NULL;
+	function = foreign(dlsym(handle, name));
+	dlclose(handle);
+	return function;
+}
+
+void *weir_find_real(const char *name, const void *caller)
+{
+	struct weir_object object;
+	void *function = NULL;
+
+	if (weir_object_of(caller, &object) && object.link_map != ourselves())
+		function = in_object(object.link_map, name);
+	return function ? function : foreign(dlsym(RTLD_NEXT, name));
+}
+
+static struct weir_libc libc;
+static _Atomic bool found;
+
+/* Several threads may do this at once: they all write the same values. */
+static void find_libc(void)
+{
+#define FIND(name) libc.name = (__typeof__(libc.name))foreign(dlsym(RTLD_NEXT, #name))
+	FIND(connect);
+	FIND(close);
+	FIND(getsockopt);
+	FIND(getaddrinfo);
+	FIND(gethostbyname);
+	FIND(gethostbyname2);
+	FIND(gethostbyname_r);
+	FIND(gethostbyname2_r);
+#undef FIND
+	atomic_store_explicit(&found, true, memory_order_release);
+}
+
+__attribute__((constructor)) static void find_early(void)
+{
+	if (!atomic_load_explicit(&found, memory_order_relaxed))
+		find_libc();
+}
+
+const struct weir_libc *weir_libc(void)
+{
+	if (__builtin_expect(!atomic_load_explicit(&found, memory_order_acquire), 0))
+		find_libc();
+	return &libc;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The real functions behind the hooks.
+ *
+ * libc's are found once, after us in the search order (RTLD_NEXT), so that another preloaded library that hooks them as well
+ * still gets its turn. libcurl's depend on who calls: two libcurls may live in one process, a library that dlopens one privately
+ * does not put it where RTLD_NEXT looks, and a handle of one crashes the other.
+ */
+#ifndef WEIR_FIND_REAL_H
+#define WEIR_FIND_REAL_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+/* An object file that is loaded: what tells it from another one that is loaded later at the same place. */
+struct weir_object {
+	const void *link_map;
+	const void *start, *end;
+};
+
+/* The object that contains `address`; false when there is none (code made at run time). About 3 ns. */
+bool weir_object_of(const void *address, struct weir_object *out);
+
+/* Whether `address` still lies in that very object. */
+bool weir_object_is(const struct weir_object *object, const void *address);
+
+/* The function `name` as the code at `caller` would get it without weir: looked up in the caller's object and what it needs, or
+ * behind us when the caller is the program itself or finds nothing. Never a hook of ours. NULL when there is none. Takes
+ * microseconds and the dynamic linker's lock: callers cache. */
+void *weir_find_real(const char *name, const void *caller);
+
+/* The real functions of libc. NULL where libc has none (it has all). */
+struct weir_libc {
+	int (*connect)(int, const struct sockaddr *, socklen_t);
+	int (*close)(int);
+	int (*getsockopt)(int, int, int, void *, socklen_t *);
+	int (*getaddrinfo)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	struct hostent *(*gethostbyname)(const char *);
+	struct hostent *(*gethostbyname2)(const char *, int);
+	int (*gethostbyname_r)(const char *, struct hostent *, char *, size_t, struct hostent **, int *);
+	int (*gethostbyname2_r)(const char *, int, struct hostent *, char *, size_t, struct hostent **, int *);
+};
+
+/* Found by the library's constructor, or by the first hook that is called before it: dlsym is no function for a signal handler or
+ * the child of a fork, where close may well be called first. */
+const struct weir_libc *weir_libc(void);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is remembered of libcurl's easy handles: where the next transfer goes, how long the program lets it take, and where it
+ * wants to read of errors. Host and port of a URL only, never its path, query or credentials.
+ *
+ * A fixed table in .bss, keyed by the handle's address, lock-free. libcurl allows one thread at a time to use a handle, so an
+ * entry needs no protection of its own. A handle that finds no place is simply not known: its host is then asked of libcurl, and
+ * its time-outs do not count.
+ */
+#ifndef WEIR_HANDLE_TABLE_H
+#define WEIR_HANDLE_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/preload/curl_library.h"
+#include "weir/http.h"
+
+struct weir_handle {
+	const struct weir_curl *curl;        /* the library that made it */
+	char host_port[WEIR_HOST_PORT_MAX];  /* of CURLOPT_URL; empty: not set, or not understood */
+	bool http;                           /* its scheme is http, https or none */
+	bool local;                          /* it goes through a Unix socket */
+	uint16_t port;                       /* CURLOPT_PORT, 0 = the URL's */
+	const CURLU *url;                    /* CURLOPT_CURLU, which comes before CURLOPT_URL; NULL = not set */
+	char *error_buffer;                  /* CURL_ERROR_SIZE bytes of the program's, or NULL */
+	long timeout_ms, connect_timeout_ms; /* 0 = not set */
+};
+
+/* NULL when it is not known. */
+struct weir_handle *weir_handle_find(const CURL *handle);
+
+/* Finds it, or makes an empty entry. NULL when there is no place. */
+struct weir_handle *weir_handle_make(const CURL *handle, const struct weir_curl *curl);
+
+/* Forgets what the program has set, but not whose handle it is. */
+void weir_handle_clear(struct weir_handle *h);
+
+/* The libcurl to use for a handle: the one that made it, when that is known (h not NULL), else the caller's. */
+const struct weir_curl *weir_handle_library(const struct weir_handle *h, const void *caller);
+
+/* Frees the entry. To be called before the handle's address can come back. */
+void weir_handle_forget(const CURL *handle);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every hook shares.
+ *
+ * A hook is a function of libc or libcurl under its own name. It is thin: it finds out which host is asked and what came back,
+ * and asks the gate. errno is left as the real function left it, unless weir refuses.
+ */
+#ifndef WEIR_HOOK_H
+#define WEIR_HOOK_H
+
+#define WEIR_HOOK __attribute__((visibility("default")))
+
+/* The stack frame of the hook itself, which tells what runs inside it from what comes after it: see flight.h. */
+#define WEIR_FRAME ((uintptr_t)__builtin_frame_address(0))
+
+/* Thread-local storage at a fixed distance from the thread pointer: the library is loaded at start-up, by LD_PRELOAD. */
+#define WEIR_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+
+#endif

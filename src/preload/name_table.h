@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which name a program asked for before it connects to an address.
+ *
+ * One table per process, of fixed size, written by the hooks of getaddrinfo and gethostbyname* and read by connect. The latest
+ * name that was asked for an address is the one that counts; a name that two threads resolve to one address at the same time may
+ * be taken for the other.
+ */
+#ifndef WEIR_NAME_TABLE_H
+#define WEIR_NAME_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define WEIR_NAME_MAX 256
+
+/* An IPv4 address is kept as the IPv4-mapped IPv6 address. */
+struct weir_address {
+	uint64_t high, low;
+};
+
+/* False when it is neither IPv4 nor IPv6. *port in host order. */
+bool weir_address_of(const struct sockaddr *sa, socklen_t length, struct weir_address *address, uint16_t *port);
+
+struct weir_address weir_address_ipv4(const void *four_bytes);
+struct weir_address weir_address_ipv6(const void *sixteen_bytes);
+
+/* Remembers that `name` has this address. more: other addresses of it follow. Lock-free; does nothing when the place is being
+ * written by another thread. */
+void weir_name_remember(struct weir_address address, const char *name, bool more);
+
+/* The name last asked for this address; false when none was. */
+bool weir_name_recall(struct weir_address address, char name[WEIR_NAME_MAX], bool *more);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connects under way: admitted, begun, and their outcome not known yet.
+ *
+ * A non-blocking connect answers EINPROGRESS; what becomes of it is found out later, at the first of: the program asks for it
+ * (SO_ERROR, a second connect), closes the socket, or calls another hook (which looks at all that is under way), or exits. The
+ * socket is known by its cookie, so that a number that was closed behind our back and used again is not mistaken for it. Nothing
+ * about the socket is changed and no error is taken from it.
+ *
+ * The table is fixed. A connect that finds no place in it is settled at once, as ignored. Never blocks.
+ */
+#ifndef WEIR_PENDING_H
+#define WEIR_PENDING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/gate.h"
+
+/* How many there are: what a hook reads before anything else. */
+extern _Atomic uint32_t weir_pending_count;
+
+static inline bool weir_pending_any(void)
+{
+	return atomic_load_explicit(&weir_pending_count, memory_order_relaxed) != 0;
+}
+
+/* Remembers a connect on fd, and settles it at once if its outcome is known already. more_addresses: a failure says nothing of
+ * the host, as the program has other addresses to try. */
+void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, bool more_addresses);
+
+/* Whether a connect is under way on fd, or has failed there and the program has not been told. */
+bool weir_pending_has(int fd);
+
+/* The program has been told how the connect on fd stands: 0 or an errno, from SO_ERROR or from a second connect. */
+void weir_pending_told(int fd, int error);
+
+/* The program is about to close fd. */
+void weir_pending_closing(int fd);
+
+/* Looks at some of those under way and settles what is over. */
+void weir_pending_sweep(void);
+
+/* Settles all, at the end of the process. */
+void weir_pending_finish(void);
+
+/* Drops all without settling: they belong to the process that this one was forked from. */
+void weir_pending_forget(void);
+
+/* What an errno of connect says: failed, or nothing (the program's own doing). */
+enum weir_outcome weir_connect_outcome(int error);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hooks of getsockopt and close: they see how a connect that was under way has ended. While none is, they cost a load and a jump.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "src/preload/attach.h"
+#include "src/preload/find_real.h"
+#include "src/preload/flight.h"
+#include "src/preload/hook.h"
+#include "src/preload/pending.h"
+
+WEIR_HOOK int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length)
+{
+	const struct weir_libc *libc = weir_libc();
+	int answer, error = 0, saved;
+
+	if (!libc->getsockopt)
+		return (int)syscall(SYS_getsockopt, fd, level, name, value, length);
+	if (!weir_pending_any() || level != SOL_SOCKET || name != SO_ERROR)
+		return libc->getsockopt(fd, level, name, value, length);
+	answer = libc->getsockopt(fd, level, name, value, length);
+	saved = errno;
+	if (answer == 0 && *length == sizeof error) {
+		memcpy(&error, value, sizeof error);
+		weir_pending_told(fd, error);
+	}
+	errno = saved;
+	return answer;
+}
+
+WEIR_HOOK int close(int fd)
+{
+	const struct weir_libc *libc = weir_libc();
+	int saved = errno;
+
+	if (weir_pending_any()) {
+		weir_pending_closing(fd);
+		errno = saved;
+	}
+	return libc->close ? libc->close(fd) : (int)syscall(SYS_close, fd);
+}
+
+/* The process ends by itself: what it leaves under way is settled. A process that is killed or that calls _exit is reaped. */
+__attribute__((destructor)) static void leave(void)
+{
+	int saved = errno;
+
+	weir_flight_abandon();
+	if (weir_pending_any())
+		weir_pending_finish();
+	errno = saved;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/tcp_state.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "src/preload/find_real.h"
+
+#ifndef SO_COOKIE
+#define SO_COOKIE 57
+#endif
+
+/* In state CLOSE the round-trip time tells: it is measured by the handshake, and stays when the peer resets the connection
+ * later. The advertised receive window's MSS estimate is set when a handshake begins. */
+static enum weir_tcp_state when_closed(const struct tcp_info *info)
+{
+	if (info->tcpi_rtt != 0)
+		return WEIR_TCP_CONNECTED;
+	return info->tcpi_rcv_mss != 0 ? WEIR_TCP_FAILED : WEIR_TCP_FRESH;
+}
+
+enum weir_tcp_state weir_tcp_state(int fd)
+{
+	const struct weir_libc *libc = weir_libc();
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+
+	memset(&info, 0, sizeof info);
+	if (!libc->getsockopt || libc->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+		return WEIR_TCP_NONE;
+	switch (info.tcpi_state) {
+	case TCP_CLOSE:
+		return when_closed(&info);
+	case TCP_SYN_SENT:
+		return WEIR_TCP_CONNECTING;
+	case TCP_LISTEN:
+		return WEIR_TCP_LISTENING;
+	default:
+		return WEIR_TCP_CONNECTED;
+	}
+}
+
+uint64_t weir_socket_identity(int fd)
+{
+	const struct weir_libc *libc = weir_libc();
+	uint64_t cookie = 0;
+	socklen_t length = sizeof cookie;
+	struct stat st;
+
+	if (libc->getsockopt && libc->getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0)
+		return cookie;
+	if (fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return 0;
+	return (uint64_t)st.st_ino | (UINT64_C(1) << 63);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What the kernel knows of a TCP socket, asked without touching it. (SO_ERROR would take the error away from the program.) */
+#ifndef WEIR_TCP_STATE_H
+#define WEIR_TCP_STATE_H
+
+#include <stdint.h>
+
+enum weir_tcp_state {
+	WEIR_TCP_NONE,       /* no TCP socket */
+	WEIR_TCP_FRESH,      /* not connected and never was */
+	WEIR_TCP_CONNECTING, /* the handshake is under way */
+	WEIR_TCP_CONNECTED,  /* the handshake is done, whatever has become of the connection since */
+	WEIR_TCP_FAILED,     /* a handshake began and failed */
+	WEIR_TCP_LISTENING,
+};
+
+enum weir_tcp_state weir_tcp_state(int fd);
+
+/* A number that no other socket has or will have: SO_COOKIE, or the inode before Linux 4.12. 0 = not a socket. */
+uint64_t weir_socket_identity(int fd);
+
+#endif
