@@ -40,28 +40,25 @@ static void claim_lease(const struct weir_gate *g, struct weir_request *r, const
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
 				  uint64_t now_ns, uint64_t *wake_ns)
 {
-	uint32_t slot[WEIR_SCOPES];
-	struct scope s;
+	struct scope scope[WEIR_SCOPES];
 
 	memset(r, 0, sizeof *r);
 	r->lease = WEIR_NONE;
 	r->begun_ns = r->admitted_ns = now_ns;
 	*wake_ns = now_ns;
-	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, now_ns, slot)) {
+	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, now_ns, scope)) {
 		r->phase = WEIR_PHASE_EXEMPT;
 		return WEIR_GO;
 	}
+	r->latest_ns = latest(g, scope[SCOPE_HOST].rule, wish->patience_ns, now_ns);
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		r->scope[i].slot = slot[i];
-		if (slot[i] != WEIR_NONE && scope_of(g, i, slot[i], &s)) {
-			atomic_store_explicit(&s.entry->used_ns, now_ns, memory_order_relaxed);
-			if (i == SCOPE_HOST)
-				r->latest_ns = latest(g, s.rule, wish->patience_ns, now_ns);
-		}
+		r->scope[i].slot = scope[i].slot;
+		if (scope[i].slot != WEIR_NONE)
+			atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
 	}
 	claim_lease(g, r, wish, now_ns);
 	r->phase = WEIR_PHASE_WAITING;
-	return weir_gate_look(g, r, now_ns, wake_ns);
+	return request_look(g, r, scope, now_ns, wake_ns);
 }
 
 void request_give_permits(const struct weir_gate *g, struct weir_request *r)

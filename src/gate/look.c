@@ -16,25 +16,28 @@
 #define LATE_NS UINT64_C(20000000)
 
 /* The time from which every unit may go; takes units in buckets that have none yet. Sets the scope that binds. */
-static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)
+static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			    uint64_t now_ns)
 {
 	uint64_t ready = now_ns;
-	struct scope s;
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		if (r->scope[i].slot == WEIR_NONE || !scope_of(g, i, r->scope[i].slot, &s))
+		if (scope[i].slot == WEIR_NONE)
 			continue;
-		scope_apply(g, &s, now_ns);
+		scope_apply(g, &scope[i], now_ns);
 		for (unsigned j = 0; j < WEIR_RATES; j++) {
+			struct weir_bucket *b = &scope[i].entry->bucket[j];
 			uint64_t *unit = &r->scope[i].unit[j], at;
 
 			/* A bucket may have got its limit while the request was waiting for something else. */
 			if (*unit == 0)
-				*unit = weir_bucket_take(&s.entry->bucket[j], now_ns);
-			at = weir_bucket_ready_ns(&s.entry->bucket[j], *unit, now_ns);
+				*unit = weir_bucket_take(b, now_ns);
+			if (*unit == 0)
+				continue;
+			at = weir_bucket_ready_ns(b, *unit, now_ns);
 			if (at > ready) {
 				ready = at;
-				r->wait_slot = r->scope[i].slot;
+				r->wait_slot = scope[i].slot;
 			}
 		}
 	}
@@ -106,10 +109,10 @@ static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_
 
 /* Takes a permit in every scope, or none. Without a lease nobody could give them back after a death, so such a request takes
  * none. */
-static bool take_permits(const struct weir_gate *g, struct weir_request *r, bool unlimited, uint64_t now_ns, bool *ramp)
+static bool take_permits(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES], bool unlimited,
+			 uint64_t now_ns, bool *ramp)
 {
 	const struct weir_segment *s = g->segment;
-	struct scope scope;
 
 	if (r->lease == WEIR_NONE)
 		return true;
@@ -118,11 +121,11 @@ static bool take_permits(const struct weir_gate *g, struct weir_request *r, bool
 		return true;
 	}
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		if (r->scope[i].slot == WEIR_NONE || !scope_of(g, i, r->scope[i].slot, &scope))
+		if (scope[i].slot == WEIR_NONE)
 			continue;
-		if (!weir_concurrency_take(&scope.entry->concurrency,
-					   unlimited ? UINT32_MAX : scope_permits(&scope, i, now_ns, ramp))) {
-			r->wait_slot = r->scope[i].slot;
+		if (!weir_concurrency_take(&scope[i].entry->concurrency,
+					   unlimited ? UINT32_MAX : scope_permits(&scope[i], i, now_ns, ramp))) {
+			r->wait_slot = scope[i].slot;
 			request_give_permits(g, r);
 			weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
 			return false;
@@ -161,9 +164,11 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 }
 
 /* Dry run: notes what would have happened, and lets go. */
-static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
+static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+				   uint64_t now_ns)
 {
-	uint64_t until = 0, at = units_ready(g, r, now_ns),
+	const struct scope *host = &scope[SCOPE_HOST];
+	uint64_t until = 0, at = units_ready(g, r, scope, now_ns),
 		 hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
 	bool ramp = false;
 
@@ -179,66 +184,77 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	}
 	if (weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
 		r->would_delay = true;
-	(void)take_permits(g, r, true, now_ns, &ramp);
+	(void)take_permits(g, r, scope, true, now_ns, &ramp);
 	admit(g, r, host, now_ns);
 	return WEIR_GO;
 }
 
 /* Units go stale: a request that goes much later than they allowed (no permit was free, its process was stopped) takes new ones,
  * or a crowd of late requests would exceed the rate together. A late wake-up of the scheduler is not worth a unit. */
-static uint64_t renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
+static uint64_t renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+				  uint64_t now_ns)
 {
-	uint64_t rate = weir_bucket_pace(&host->entry->bucket[0]).rate, late;
+	uint64_t rate, late;
 
 	if (r->ready_ns == 0)
 		r->ready_ns = r->cause == WEIR_CAUSE_RATE && r->until_ns < now_ns ? r->until_ns : now_ns;
 	late = now_ns - r->ready_ns;
+	if (late < LATE_NS)
+		return now_ns;
+	rate = weir_bucket_pace(&scope[SCOPE_HOST].entry->bucket[0]).rate;
 	/* Later than the time of one admission: rate * late >= 1e18 nano-admissions x ns. */
-	if (rate == 0 || late < LATE_NS || (unsigned __int128)rate * late < (unsigned __int128)1000000000 * 1000000000)
+	if (rate == 0 || (unsigned __int128)rate * late < (unsigned __int128)1000000000 * 1000000000)
 		return now_ns;
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		for (unsigned j = 0; j < WEIR_RATES; j++)
 			r->scope[i].unit[j] = 0;
 	r->ready_ns = 0;
-	return units_ready(g, r, now_ns);
+	return units_ready(g, r, scope, now_ns);
+}
+
+enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			       uint64_t now_ns, uint64_t *wake_ns)
+{
+	const struct scope *host = &scope[SCOPE_HOST];
+	uint64_t ready, hold, until = 0;
+	bool ramp = false;
+
+	r->wait_slot = host->slot;
+	if (g->dry_run)
+		return go_anyway(g, r, scope, now_ns);
+	if (weir_breaker_peek(&host->entry->breaker, &host->rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
+		return refuse(g, r, host, breaker_cause(host, now_ns), until, false, now_ns);
+	ready = units_ready(g, r, scope, now_ns);
+	hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
+	if (hold > now_ns)
+		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);
+	if (ready <= now_ns && r->delayed)
+		ready = renew_stale_units(g, r, scope, now_ns);
+	if (ready > now_ns)
+		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
+	if (!take_permits(g, r, scope, false, now_ns, &ramp))
+		return wait_for_permit(g, r, host, ramp, now_ns, wake_ns);
+	/* The ticket last: a probe is promised to nobody who then has to wait. */
+	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
+		if (r->lease != WEIR_NONE)
+			weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, 0);
+		request_give_permits(g, r);
+		return refuse(g, r, host, breaker_cause(host, now_ns), until, false, now_ns);
+	}
+	admit(g, r, host, now_ns);
+	return WEIR_GO;
 }
 
 enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns)
 {
-	uint64_t ready, hold, until = 0;
-	bool ramp = false;
-	struct scope host;
+	struct scope scope[WEIR_SCOPES];
 
 	*wake_ns = now_ns;
 	if (r->phase != WEIR_PHASE_WAITING)
 		return r->phase == WEIR_PHASE_REFUSED ? WEIR_REFUSE : WEIR_GO;
-	if (!scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host)) {
+	if (!scopes_of(g, r, scope)) {
 		r->phase = WEIR_PHASE_EXEMPT;
 		return WEIR_GO;
 	}
-	r->wait_slot = r->scope[SCOPE_HOST].slot;
-	if (g->dry_run)
-		return go_anyway(g, r, &host, now_ns);
-	if (weir_breaker_peek(&host.entry->breaker, &host.rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
-		return refuse(g, r, &host, breaker_cause(&host, now_ns), until, false, now_ns);
-	ready = units_ready(g, r, now_ns);
-	hold = weir_hold_until_ns(&host.entry->hold, host.rule->hold_max_ns, now_ns);
-	if (hold > now_ns)
-		return wait_until(g, r, &host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);
-	if (ready > now_ns)
-		return wait_until(g, r, &host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
-	ready = renew_stale_units(g, r, &host, now_ns);
-	if (ready > now_ns)
-		return wait_until(g, r, &host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
-	if (!take_permits(g, r, false, now_ns, &ramp))
-		return wait_for_permit(g, r, &host, ramp, now_ns, wake_ns);
-	/* The ticket last: a probe is promised to nobody who then has to wait. */
-	if (weir_breaker_try(&host.entry->breaker, &host.rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
-		if (r->lease != WEIR_NONE)
-			weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, 0);
-		request_give_permits(g, r);
-		return refuse(g, r, &host, breaker_cause(&host, now_ns), until, false, now_ns);
-	}
-	admit(g, r, &host, now_ns);
-	return WEIR_GO;
+	return request_look(g, r, scope, now_ns, wake_ns);
 }

@@ -11,6 +11,10 @@
 /* Bounds every sleep, so that a wake-up lost with a dying process costs no more than this. */
 #define SLEEP_MAX_NS UINT64_C(1000000000)
 
+/* weir_gate_look with the scopes at hand. */
+enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			       uint64_t now_ns, uint64_t *wake_ns);
+
 /* Gives back the permits that the request holds, and wakes those who want them. */
 void request_give_permits(const struct weir_gate *g, struct weir_request *r);
 

@@ -62,7 +62,7 @@ bool weir_gate_set(const struct weir_segment *seg, const char *host_port, uint64
 bool weir_gate_reset(const struct weir_segment *seg, const char *host_port, uint64_t now_ns)
 {
 	struct weir_gate g = {.segment = seg};
-	struct weir_rate_params params;
+	struct weir_rate_params own;
 	struct scope s;
 	uint64_t token;
 
@@ -76,9 +76,8 @@ bool weir_gate_reset(const struct weir_segment *seg, const char *host_port, uint
 	weir_breaker_force(&s.entry->breaker, WEIR_BREAKER_CLOSED, now_ns);
 	token = take_lock(s.entry, now_ns);
 	if (token != 0) {
-		params = scope_rate_params(&s, now_ns);
 		weir_bucket_thaw(&s.entry->bucket[0], now_ns);
-		weir_rate_reset(&s.entry->rate, &s.entry->bucket[0], &params, now_ns);
+		weir_rate_reset(&s.entry->rate, &s.entry->bucket[0], scope_rate_params(&s, now_ns, &own), now_ns);
 		weir_concurrency_reset(&s.entry->concurrency);
 		weir_trylock_release(&s.entry->update_lock, token);
 	}

@@ -43,15 +43,14 @@ void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_
 	struct weir_entry *e = s->entry;
 	uint64_t want = wanted(s, now_ns), token;
 	struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK};
-	struct weir_rate_params params;
+	struct weir_rate_params own;
 
 	if (atomic_load_explicit(&e->applied, memory_order_relaxed) == want)
 		return;
 	token = weir_trylock_take(&e->update_lock, now_ns);
 	if (token == 0)
 		return; /* whoever has it, or the next request, applies it */
-	params = scope_rate_params(s, now_ns);
-	(void)weir_rate_update(&e->rate, &e->bucket[0], &params, &tick, now_ns);
+	(void)weir_rate_update(&e->rate, &e->bucket[0], scope_rate_params(s, now_ns, &own), &tick, now_ns);
 	for (unsigned i = 1; i < WEIR_RATES; i++) {
 		const struct weir_fixed_rate *f = &s->rule->fixed[i - 1];
 

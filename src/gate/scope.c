@@ -47,27 +47,40 @@ static const struct weir_rule *entry_rule(const struct weir_segment *s, const st
 	return &view->rules[index];
 }
 
-bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct scope *out)
+static void fill(const struct weir_segment *s, const struct weir_policy_view *view, unsigned which, uint32_t slot,
+		 struct scope *out)
 {
-	const struct weir_segment *s = g->segment;
-	struct weir_policy_view view;
-
-	if (slot > s->entries)
-		return false;
 	out->slot = slot;
 	out->entry = &s->entry[slot];
-	out->generation = 0;
-	if (which == SCOPE_RUN) {
+	out->generation = which == SCOPE_RUN ? 0 : view->generation;
+	if (which == SCOPE_RUN || (which == SCOPE_TOTAL && view->total == NULL))
 		out->rule = &run_rule;
-		return true;
-	}
-	view = weir_policy_in_force(s);
-	out->generation = view.generation;
-	if (which == SCOPE_TOTAL)
-		out->rule = view.total != NULL ? view.total : &run_rule;
 	else
-		out->rule = entry_rule(s, &view, slot, out->entry);
+		out->rule = which == SCOPE_TOTAL ? view->total : entry_rule(s, view, slot, out->entry);
+}
+
+bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct scope *out)
+{
+	struct weir_policy_view view;
+
+	if (slot > g->segment->entries)
+		return false;
+	view = weir_policy_in_force(g->segment);
+	fill(g->segment, &view, which, slot, out);
 	return true;
+}
+
+bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct scope out[WEIR_SCOPES])
+{
+	const struct weir_segment *s = g->segment;
+	struct weir_policy_view view = weir_policy_in_force(s);
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		out[i].slot = WEIR_NONE;
+		if (r->scope[i].slot <= s->entries)
+			fill(s, &view, i, r->scope[i].slot, &out[i]);
+	}
+	return out[SCOPE_HOST].slot != WEIR_NONE;
 }
 
 void scope_run_key(const struct weir_run *run, const char *key, char out[WEIR_KEY_MAX])
@@ -104,33 +117,46 @@ void weir_gate_key(const struct weir_segment *s, const char *host_port, char key
 	key[n] = '\0';
 }
 
-/* The entry of host_port when it is an entry of its own and its rule is known for this generation: the usual case, one lookup. */
-static uint32_t known_slot(const struct weir_segment *s, const struct weir_policy_view *view, const char *host_port,
-			   const struct weir_rule **rule)
+/* The host's entry with its rule. The usual case, an entry of its own whose rule is known for this generation, is one lookup. */
+static bool host_scope(const struct weir_segment *s, const struct weir_policy_view *view, const char *host_port, uint64_t now_ns,
+		       struct scope *out)
 {
-	uint32_t slot = weir_entry_find(s, host_port), index;
-	uint64_t word;
+	char key[WEIR_KEY_MAX];
+	uint32_t index = WEIR_NONE;
 
-	if (slot == WEIR_NONE || slot > s->entries)
-		return WEIR_NONE;
-	if (view->rules == NULL || view->rule_count == 0) {
-		*rule = &weir_rule_builtin;
-		return slot;
+	out->generation = view->generation;
+	out->slot = weir_entry_find(s, host_port);
+	if (out->slot < s->entries && view->rule_count > 0) {
+		uint64_t word = atomic_load_explicit(&s->entry[out->slot].rule, memory_order_relaxed);
+
+		index = (uint32_t)word - 1;
+		if (word >> 32 == (view->generation & UINT32_MAX) && index < view->rule_count &&
+		    view->rules[index].group[0] == '\0') {
+			out->entry = &s->entry[out->slot];
+			out->rule = &view->rules[index];
+			return (out->rule->flags & WEIR_RULE_EXEMPT) == 0;
+		}
 	}
-	word = atomic_load_explicit(&s->entry[slot].rule, memory_order_relaxed);
-	index = (uint32_t)word;
-	if (word >> 32 != (view->generation & UINT32_MAX) || index < 1 || index > view->rule_count)
-		return WEIR_NONE;
-	*rule = &view->rules[index - 1];
-	return (*rule)->group[0] == '\0' ? slot : WEIR_NONE;
+	weir_gate_key(s, host_port, key, &index);
+	out->rule = view->rules != NULL && index < view->rule_count ? &view->rules[index] : &weir_rule_builtin;
+	if ((out->rule->flags & WEIR_RULE_EXEMPT) != 0)
+		return false;
+	out->slot = weir_entry_acquire(s, key, now_ns);
+	if (out->slot > s->entries)
+		return false;
+	out->entry = &s->entry[out->slot];
+	if (out->slot < s->entries && out->rule != &weir_rule_builtin)
+		atomic_store_explicit(&out->entry->rule, rule_word(view->generation, index), memory_order_relaxed);
+	return true;
 }
 
-static uint32_t run_slot(const struct weir_gate *g, const char *key, uint64_t now_ns)
+static uint32_t run_slot(const struct weir_gate *g, const char *host_port, uint64_t now_ns)
 {
 	const struct weir_segment *s = g->segment;
-	char run_key[WEIR_KEY_MAX];
-	uint32_t slot;
+	char key[WEIR_KEY_MAX], run_key[WEIR_KEY_MAX];
+	uint32_t slot, rule;
 
+	weir_gate_key(s, host_port, key, &rule);
 	scope_run_key(&g->run, key, run_key);
 	slot = weir_entry_acquire(s, run_key, now_ns);
 	if (slot >= s->entries) /* no room: the run's limit cannot be held, the host's still is */
@@ -141,36 +167,24 @@ static uint32_t run_slot(const struct weir_gate *g, const char *key, uint64_t no
 	return slot;
 }
 
-bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, uint32_t slot[WEIR_SCOPES])
+bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct scope out[WEIR_SCOPES])
 {
 	const struct weir_segment *s = g->segment;
 	struct weir_policy_view view = weir_policy_in_force(s);
-	const struct weir_rule *rule = NULL;
-	uint32_t index = WEIR_NONE;
-	char key[WEIR_KEY_MAX];
+	uint32_t slot;
 
-	slot[SCOPE_RUN] = slot[SCOPE_TOTAL] = WEIR_NONE;
-	slot[SCOPE_HOST] = known_slot(s, &view, host_port, &rule);
-	if (slot[SCOPE_HOST] == WEIR_NONE) {
-		weir_gate_key(s, host_port, key, &index);
-		rule = index < view.rule_count && view.rules != NULL ? &view.rules[index] : &weir_rule_builtin;
-		if ((rule->flags & WEIR_RULE_EXEMPT) != 0)
-			return false;
-		slot[SCOPE_HOST] = weir_entry_acquire(s, key, now_ns);
-		if (slot[SCOPE_HOST] < s->entries && rule != &weir_rule_builtin)
-			atomic_store_explicit(&s->entry[slot[SCOPE_HOST]].rule, rule_word(view.generation, index),
-					      memory_order_relaxed);
-	}
-	if ((rule->flags & WEIR_RULE_EXEMPT) != 0)
+	if (!host_scope(s, &view, host_port, now_ns, &out[SCOPE_HOST]))
 		return false;
+	out[SCOPE_RUN].slot = out[SCOPE_TOTAL].slot = WEIR_NONE;
 	if (g->run.id[0] != '\0' && (g->run.rate != 0 || g->run.concurrency != 0)) {
-		weir_gate_key(s, host_port, key, &index);
-		slot[SCOPE_RUN] = run_slot(g, key, now_ns);
+		slot = run_slot(g, host_port, now_ns);
+		if (slot != WEIR_NONE)
+			fill(s, &view, SCOPE_RUN, slot, &out[SCOPE_RUN]);
 	}
 	if (view.total != NULL) {
-		slot[SCOPE_TOTAL] = weir_entry_acquire(s, TOTAL_KEY, now_ns);
-		if (slot[SCOPE_TOTAL] >= s->entries)
-			slot[SCOPE_TOTAL] = WEIR_NONE;
+		slot = weir_entry_acquire(s, TOTAL_KEY, now_ns);
+		if (slot < s->entries)
+			fill(s, &view, SCOPE_TOTAL, slot, &out[SCOPE_TOTAL]);
 	}
 	return true;
 }
@@ -196,20 +210,21 @@ static uint32_t overridden_permits(const struct weir_entry *e, uint64_t now_ns)
 	return until == 0 || now_ns < until ? permits : 0;
 }
 
-struct weir_rate_params scope_rate_params(const struct scope *s, uint64_t now_ns)
+const struct weir_rate_params *scope_rate_params(const struct scope *s, uint64_t now_ns, struct weir_rate_params *own)
 {
-	struct weir_rate_params p = s->rule->rate;
+	bool overridden = scope_overridden(s->entry, now_ns);
 
-	if (scope_overridden(s->entry, now_ns)) {
-		p.strategy = WEIR_FIXED;
-		p.max = atomic_load_explicit(&s->entry->set_rate, memory_order_relaxed);
-		p.burst = atomic_load_explicit(&s->entry->set_burst, memory_order_relaxed);
-		p.min = 0;
-	} else if ((s->rule->flags & WEIR_RULE_LIMITS_RATE) == 0) {
-		p.strategy = WEIR_FIXED;
-		p.max = 0;
+	if (!overridden && (s->rule->flags & WEIR_RULE_LIMITS_RATE) != 0)
+		return &s->rule->rate;
+	*own = s->rule->rate;
+	own->strategy = WEIR_FIXED;
+	own->max = 0;
+	if (overridden) {
+		own->max = atomic_load_explicit(&s->entry->set_rate, memory_order_relaxed);
+		own->burst = atomic_load_explicit(&s->entry->set_burst, memory_order_relaxed);
+		own->min = 0;
 	}
-	return p;
+	return own;
 }
 
 uint32_t scope_permits(const struct scope *s, unsigned which, uint64_t now_ns, bool *ramp)

@@ -11,7 +11,7 @@ enum { SCOPE_HOST = 0, SCOPE_RUN = 1, SCOPE_TOTAL = 2 };
 
 /* An entry with the rule that holds for it now. Pointers go into the segment: for use within one call. */
 struct scope {
-	uint32_t slot;
+	uint32_t slot; /* WEIR_NONE: this scope does not apply, and the rest is not set */
 	struct weir_entry *entry;
 	const struct weir_rule *rule;
 	uint64_t generation; /* of the policy that the rule belongs to */
@@ -20,12 +20,14 @@ struct scope {
 /* The slot's entry with its rule; `which` says what kind of scope it is. False when the slot is out of range. */
 bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct scope *out);
 
-/* Finds or makes the entries of a request for host_port: slot[WEIR_SCOPES], WEIR_NONE where a scope does not apply. False when
- * the host is exempt. */
-bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, uint32_t slot[WEIR_SCOPES]);
+/* All scopes of a request. False when the host's cannot be had. */
+bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct scope out[WEIR_SCOPES]);
 
-/* What holds for the bucket that the controller paces: the override, else the rule's. */
-struct weir_rate_params scope_rate_params(const struct scope *s, uint64_t now_ns);
+/* Finds or makes the entries of a request for host_port and their rules. False when the host is exempt. */
+bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct scope out[WEIR_SCOPES]);
+
+/* What holds for the bucket that the controller paces: the override (made up in *own), else the rule's. */
+const struct weir_rate_params *scope_rate_params(const struct scope *s, uint64_t now_ns, struct weir_rate_params *own);
 
 /* Whether an override of the rate is in force. */
 bool scope_overridden(const struct weir_entry *e, uint64_t now_ns);

@@ -126,7 +126,8 @@ static void update_rate(const struct weir_gate *g, const struct scope *host, con
 static void settle_rate(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
 			const struct weir_result *result, uint64_t hold_until_ns, uint64_t now_ns)
 {
-	struct weir_rate_params params = scope_rate_params(host, now_ns);
+	struct weir_rate_params own;
+	const struct weir_rate_params *params = scope_rate_params(host, now_ns, &own);
 	struct weir_rate_answer answer = {
 		.signal = signal_of(result->outcome),
 		.admitted_ns = r->admitted_ns,
@@ -135,10 +136,10 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 		.quota = result->quotas != 0 ? result->quota : NULL,
 		.quotas = result->quotas < WEIR_QUOTAS ? result->quotas : WEIR_QUOTAS,
 	};
-	bool due = weir_rate_note(&host->entry->rate, &params, answer.signal, now_ns);
+	bool due = weir_rate_note(&host->entry->rate, params, answer.signal, now_ns);
 
 	if (due || answer.quotas != 0 || hold_until_ns != 0)
-		update_rate(g, host, &params, &answer, now_ns);
+		update_rate(g, host, params, &answer, now_ns);
 }
 
 static void settle_concurrency(const struct weir_gate *g, const struct scope *host, const struct weir_result *result,
@@ -202,24 +203,22 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struct weir_result *result, uint64_t now_ns)
 {
 	struct weir_request r = {.phase = WEIR_PHASE_ADMITTED, .lease = WEIR_NONE};
-	uint32_t slot[WEIR_SCOPES];
-	struct scope s;
+	struct scope scope[WEIR_SCOPES];
+	const struct scope *host = &scope[SCOPE_HOST];
 
-	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, host_port, now_ns, slot))
+	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, host_port, now_ns, scope))
 		return;
 	r.begun_ns = r.admitted_ns = now_ns - (result->latency_ns < now_ns ? result->latency_ns : now_ns);
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		r.scope[i].slot = slot[i];
-		if (slot[i] == WEIR_NONE || !scope_of(g, i, slot[i], &s))
+		r.scope[i].slot = scope[i].slot;
+		if (scope[i].slot == WEIR_NONE)
 			continue;
-		atomic_store_explicit(&s.entry->used_ns, now_ns, memory_order_relaxed);
-		scope_apply(g, &s, now_ns);
+		atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
+		scope_apply(g, &scope[i], now_ns);
 		for (unsigned j = 0; j < WEIR_RATES; j++)
-			weir_bucket_charge(&s.entry->bucket[j], now_ns);
+			weir_bucket_charge(&scope[i].entry->bucket[j], now_ns);
 	}
-	if (!scope_of(g, SCOPE_HOST, slot[SCOPE_HOST], &s))
-		return;
-	r.ticket.generation = weir_breaker_view(&s.entry->breaker, &s.rule->breaker, now_ns).generation;
-	atomic_fetch_add_explicit(&s.entry->counters.admitted, 1, memory_order_relaxed);
+	r.ticket.generation = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns).generation;
+	atomic_fetch_add_explicit(&host->entry->counters.admitted, 1, memory_order_relaxed);
 	weir_gate_settle(g, &r, result, now_ns);
 }
