@@ -1,8 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cli/environment.h"
 #include "src/cli/subcommand.h"
-static int run(int c, char **v)
+#include "src/cli/usage.h"
+#include "weir/log.h"
+#include "weir/policy.h"
+#include "weir/segment.h"
+
+/* The files that are meant: the one that was named, else the chain. Returns how many. */
+static size_t find_chain(const char *file, char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX])
 {
-	(void)c;
-	(void)v;
-	return 1;
+	struct weir_environment e = weir_environment_read();
+	if (file) {
+		if (strlen(file) >= WEIR_PATH_MAX)
+			return 0;
+		e.config = file;
+	}
+	return weir_config_chain(&e, chain);
 }
-const struct weir_subcommand weir_subcommand_config = {.name = "config", .synopsis = "config", .summary = "", .run = run};
+
+/* Compiles; complains about every finding and returns false when there are any. */
+static bool compile(const char *file, struct weir_policy *policy)
+{
+	char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
+	struct weir_environment e = weir_environment_read();
+	struct weir_findings findings;
+	memset(&findings, 0, sizeof findings);
+	memset(policy, 0, sizeof *policy);
+	size_t count = find_chain(file, chain);
+	if (count == 0 && file) {
+		weir_complain("config", "the path is too long");
+		return false;
+	}
+	bool named = file || (e.config && e.config[0]);
+	bool good = weir_policy_compile(chain, count, named, policy, &findings);
+	if (good && policy->rule_count > WEIR_RULES_DEFAULT) {
+		weir_complain("config", "%u rules are more than the %u that there is room for", policy->rule_count,
+			      WEIR_RULES_DEFAULT);
+		good = false;
+	}
+	for (size_t i = 0; i < findings.count; i++)
+		weir_complain("config", "%s", findings.line[i]);
+	if (!good && findings.count == 0 && policy->rule_count == 0)
+		weir_complain("config", "out of memory");
+	weir_findings_free(&findings);
+	if (!good)
+		weir_policy_free(policy);
+	return good;
+}
+
+static int check(const char *file)
+{
+	struct weir_policy policy;
+	if (!compile(file, &policy))
+		return WEIR_EXIT_FAILED;
+	unsigned files = 0;
+	for (uint32_t i = 0; i < policy.source_count; i++) {
+		if (policy.sources[i].inode == 0)
+			continue;
+		printf("%s\n", policy.sources[i].path);
+		files++;
+	}
+	if (files == 0)
+		puts("no configuration file: the built-in defaults hold");
+	printf("ok: %u rule%s\n", policy.rule_count, policy.rule_count == 1 ? "" : "s");
+	weir_policy_free(&policy);
+	return WEIR_EXIT_OK;
+}
+
+static int show(void)
+{
+	struct weir_policy policy;
+	if (!compile(NULL, &policy))
+		return WEIR_EXIT_FAILED;
+	for (size_t i = 0; i < policy.origin_count; i++) {
+		const struct weir_origin *o = &policy.origins[i];
+		int n = printf("%s = %s;", o->key, o->value);
+		printf("%*s # %s\n", n < 55 ? 55 - n : 0, "", o->source);
+	}
+	weir_policy_free(&policy);
+	return WEIR_EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	int status = weir_no_options(&weir_subcommand_config, argc, argv);
+	if (status >= 0)
+		return status;
+	const char *what = optind < argc ? argv[optind] : NULL;
+	int operands = argc - optind - 1;
+	if (what && strcmp(what, "check") == 0 && operands <= 1)
+		return check(operands == 1 ? argv[optind + 1] : NULL);
+	if (what && strcmp(what, "show") == 0 && operands == 0)
+		return show();
+	if (!what)
+		return weir_usage_error(&weir_subcommand_config, "expected check or show");
+	if (strcmp(what, "check") == 0 || strcmp(what, "show") == 0)
+		return weir_usage_error(&weir_subcommand_config, "%s: too many operands", what);
+	return weir_usage_error(&weir_subcommand_config, "expected check or show, got '%s'", what);
+}
+
+const struct weir_subcommand weir_subcommand_config = {
+	.name = "config",
+	.synopsis = "config check [FILE] | config show",
+	.summary = "Checks the configuration, or shows every value in force and where it comes from",
+	.details = "check: the exit status is 0 when the configuration would be taken, else 1, with what is wrong on stderr.\n",
+	.run = run,
+};

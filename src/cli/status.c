@@ -1,8 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/cli/client.h"
+#include "src/cli/environment.h"
 #include "src/cli/subcommand.h"
-static int run(int c, char **v)
+#include "src/cli/usage.h"
+
+static int run(int argc, char **argv)
 {
-	(void)c;
-	(void)v;
-	return 1;
+	int status = weir_no_options(&weir_subcommand_status, argc, argv);
+	if (status >= 0)
+		return status;
+	if (argc - optind > 1)
+		return weir_usage_error(&weir_subcommand_status, "unexpected '%s'", argv[optind + 1]);
+	const char *base = weir_environment_color(STDOUT_FILENO) ? "/v1/status?color=1" : "/v1/status";
+	char *path = optind < argc ? weir_client_path(base, "host", argv[optind]) : strdup(base);
+	struct weir_question q = {.method = "GET", .path = path, .accept = "text/plain"};
+	struct weir_reply reply;
+	if (!path || !weir_client_ask(&q, &reply)) {
+		free(path);
+		return WEIR_EXIT_NOTHING_KNOWN;
+	}
+	free(path);
+	status = weir_reply_failed("status", &reply);
+	if (status == 0) {
+		fwrite(reply.body, 1, reply.length, stdout);
+		status = strcmp(reply.health, "ok") == 0        ? WEIR_EXIT_OK
+			 : strcmp(reply.health, "unknown") == 0 ? WEIR_EXIT_NOTHING_KNOWN
+								: WEIR_EXIT_FAILED;
+	} else if (status != WEIR_EXIT_USAGE) {
+		status = WEIR_EXIT_NOTHING_KNOWN;
+	}
+	weir_reply_free(&reply);
+	return status;
 }
-const struct weir_subcommand weir_subcommand_status = {.name = "status", .synopsis = "status", .summary = "", .run = run};
+
+const struct weir_subcommand weir_subcommand_status = {
+	.name = "status",
+	.synopsis = "status [HOST]",
+	.summary = "Shows each host in a line: state, rate, requests in flight and waiting, and why",
+	.details = "HOST is host:port, a host (all its ports), or a group's name.\n"
+		   "\n"
+		   "The exit status is 0 when all is well, 1 when a host is throttled, open or half-open, and 3 when\n"
+		   "nothing is known.\n",
+	.run = run,
+};

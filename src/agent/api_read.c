@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* The requests that change nothing. */
+#include <string.h>
+
+#include "src/agent/api_call.h"
+#include "src/agent/host_name.h"
+#include "src/stats/explain.h"
+#include "src/stats/history.h"
+#include "src/stats/render.h"
+#include "weir/http.h"
+#include "weir/units.h"
+
+/* Takes a snapshot of what the query asks for: host=HOST, else all. False, and *reply says why, when there is none. */
+static bool take(const struct weir_call *call, struct weir_snapshot *snapshot, struct weir_api_reply *reply)
+{
+	static const char *const known[] = {"host", "color", NULL};
+	char name[WEIR_KEY_MAX];
+	const char *host = weir_fields_get(&call->query, "host"), *unknown = weir_fields_unknown(&call->query, known);
+	const char *why = host ? weir_host_name(host, name) : NULL;
+	if (unknown || why) {
+		weir_api_fail(reply, 400, "%s: %s", unknown ? unknown : "host", unknown ? "unknown field" : why);
+		return false;
+	}
+	if (!weir_snapshot_take(call->api->segment, host ? name : NULL, call->now_ns, call->wall_ns, snapshot)) {
+		weir_api_fail(reply, 500, "out of memory");
+		return false;
+	}
+	if (host && snapshot->host_count == 0) {
+		weir_api_fail(reply, 404, "%s: nothing is known of this host", name);
+		return false;
+	}
+	return true;
+}
+
+static bool wants_color(const struct weir_call *call)
+{
+	const char *color = weir_fields_get(&call->query, "color");
+	return color && strcmp(color, "1") == 0;
+}
+
+void weir_answer_health(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	struct weir_policy_view view = weir_policy_in_force(call->api->segment);
+	json_t *o = json_object();
+	json_object_set_new(o, "status", json_string("ok"));
+	json_object_set_new(o, "version", json_string(WEIR_VERSION));
+	json_object_set_new(o, "policy_generation", json_integer(view.rules ? (json_int_t)view.generation : 0));
+	json_object_set_new(o, "policy_rejected", json_boolean(view.rules && view.half->rejected));
+	weir_reply_json(reply, o);
+}
+
+void weir_answer_metrics(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	struct weir_snapshot snapshot;
+	if (!take(call, &snapshot, reply))
+		return;
+	FILE *out = weir_reply_open(reply, WEIR_PROMETHEUS_CONTENT_TYPE);
+	if (out) {
+		weir_render_prometheus(&snapshot, out);
+		weir_reply_close(reply, out);
+	}
+	weir_snapshot_free(&snapshot);
+}
+
+void weir_answer_stats(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	struct weir_snapshot snapshot;
+	if (!take(call, &snapshot, reply))
+		return;
+	if (weir_call_wants_text(call)) {
+		FILE *out = weir_reply_open(reply, "text/plain; charset=utf-8");
+		if (out) {
+			weir_render_text(&snapshot, wants_color(call), out);
+			weir_reply_close(reply, out);
+		}
+	} else {
+		weir_reply_json(reply, weir_render_json(&snapshot));
+	}
+	weir_snapshot_free(&snapshot);
+}
+
+void weir_answer_status(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	static const char *const verdicts[] = {
+		[WEIR_ALL_WELL] = "ok", [WEIR_SOME_DEGRADED] = "degraded", [WEIR_NOTHING_KNOWN] = "unknown"};
+	struct weir_snapshot snapshot;
+	if (!take(call, &snapshot, reply))
+		return;
+	FILE *out = weir_reply_open(reply, "text/plain; charset=utf-8");
+	if (out) {
+		weir_render_status(&snapshot, call->api->world, wants_color(call), out);
+		weir_reply_close(reply, out);
+		reply->health = verdicts[weir_snapshot_verdict(&snapshot)];
+	}
+	weir_snapshot_free(&snapshot);
+}
+
+void weir_answer_host(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	struct weir_snapshot snapshot;
+	char key[WEIR_KEY_MAX];
+	if (!weir_call_entry(call, false, key, reply))
+		return;
+	if (!weir_snapshot_take(call->api->segment, key, call->now_ns, call->wall_ns, &snapshot)) {
+		weir_api_fail(reply, 500, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < snapshot.hosts; i++) {
+		if (strcmp(snapshot.host[i].key, key) == 0) {
+			weir_reply_json(reply, weir_render_json_host(&snapshot.host[i]));
+			weir_snapshot_free(&snapshot);
+			return;
+		}
+	}
+	weir_snapshot_free(&snapshot);
+	weir_api_fail(reply, 404, "%s: nothing is known of this host", key);
+}
+
+/* url=URL, or host=HOST:PORT; a host without a port is asked for as https, what an API is today. */
+static const char *explained_host(const struct weir_call *call, char host_port[WEIR_HOST_PORT_MAX])
+{
+	static const char *const known[] = {"url", "host", NULL};
+	const char *url = weir_fields_get(&call->query, "url"), *host = weir_fields_get(&call->query, "host");
+	if (weir_fields_unknown(&call->query, known))
+		return "expected url=URL or host=HOST:PORT, nothing else";
+	if (!url == !host)
+		return "expected url=URL or host=HOST:PORT";
+	if (url)
+		return weir_url_host_port(url, host_port) ? NULL : "no host in this URL";
+	const char *colon = strrchr(host, ':');
+	bool has_port = colon && strspn(colon + 1, "0123456789") == strlen(colon + 1) && colon[1] &&
+			(strchr(host, ':') == colon || colon[-1] == ']');
+	uint64_t port = 443;
+	char name[WEIR_KEY_MAX];
+	if (strlen(host) >= sizeof name)
+		return "the name is too long";
+	memcpy(name, host, strlen(host) + 1);
+	if (has_port) {
+		const char *why = weir_parse_count(colon + 1, 65535, &port);
+		if (why)
+			return why;
+		name[colon - host] = '\0';
+	}
+	return weir_host_port(name, (uint16_t)port, host_port) ? NULL : "this is no host";
+}
+
+void weir_answer_explain(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	char host_port[WEIR_HOST_PORT_MAX];
+	const struct weir_compiler *c = call->api->compiler;
+	struct weir_explanation e;
+	const char *why = explained_host(call, host_port);
+	if (why) {
+		weir_api_fail(reply, 400, "%s", why);
+		return;
+	}
+	if (!weir_explain(call->api->segment, c && c->compiled ? &c->policy : NULL, host_port, call->now_ns, call->wall_ns, &e)) {
+		weir_api_fail(reply, 500, "out of memory");
+		return;
+	}
+	if (weir_call_wants_text(call)) {
+		FILE *out = weir_reply_open(reply, "text/plain; charset=utf-8");
+		if (out) {
+			weir_explanation_text(&e, out);
+			weir_reply_close(reply, out);
+		}
+	} else {
+		weir_reply_json(reply, weir_explanation_json(&e));
+	}
+	weir_explanation_free(&e);
+}
+
+void weir_answer_policy(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	const struct weir_compiler *c = call->api->compiler;
+	weir_reply_json(reply,
+			weir_policy_json(call->api->segment, c && c->compiled ? &c->policy : NULL, c ? &c->findings : NULL));
+}
+
+void weir_answer_events(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	const char *since = weir_fields_get(&call->query, "since");
+	uint64_t from = 0;
+	const char *why = since ? weir_parse_count(since, INT64_MAX, &from) : NULL;
+	if (why)
+		weir_api_fail(reply, 400, "since: %s", why);
+	else
+		weir_reply_json(reply, weir_history_json(call->api->segment, from, call->now_ns, call->wall_ns));
+}

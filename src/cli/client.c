@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/cli/client.h"
+
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/agent/api.h"
+#include "src/agent/compiler.h"
+#include "src/cli/environment.h"
+#include "src/cli/launch.h"
+#include "src/cli/usage.h"
+#include "weir/gate.h"
+
+#define ANSWER_MS     10000L
+#define START_NS      UINT64_C(2000000000) /* an agent that has to be started is there by then, or will not be */
+#define LOOK_EVERY_NS 10000000L
+#define REPLY_MAX     ((size_t)256 << 20) /* 65,536 hosts make some 60 MB */
+
+static size_t take_body(char *data, size_t size, size_t count, void *cls)
+{
+	struct weir_reply *reply = cls;
+	size_t n = size * count;
+	char *body = reply->length + n < REPLY_MAX ? realloc(reply->body, reply->length + n + 1) : NULL;
+	if (!body)
+		return 0;
+	memcpy(body + reply->length, data, n);
+	reply->body = body;
+	reply->length += n;
+	body[reply->length] = '\0';
+	return n;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *cls)
+{
+	static const char name[] = "Weir-Health: ";
+	struct weir_reply *reply = cls;
+	size_t n = size * count, skip = sizeof name - 1;
+	if (n > skip && strncasecmp(data, name, skip) == 0) {
+		size_t length = strcspn(data + skip, "\r\n");
+		if (length < sizeof reply->health) {
+			memcpy(reply->health, data + skip, length);
+			reply->health[length] = '\0';
+		}
+	}
+	return n;
+}
+
+/* One attempt. CURLE_COULDNT_CONNECT: nobody is listening. */
+static CURLcode attempt(const char *socket, const struct weir_question *q, struct weir_reply *reply)
+{
+	char url[WEIR_API_URI_MAX + 16];
+	struct curl_slist *headers = NULL;
+	long status = 0;
+	CURL *curl = curl_easy_init();
+	if (!curl)
+		return CURLE_OUT_OF_MEMORY;
+	snprintf(url, sizeof url, "http://weir%s", q->path);
+	if (q->accept) {
+		char accept[64];
+		snprintf(accept, sizeof accept, "Accept: %s", q->accept);
+		headers = curl_slist_append(headers, accept);
+	}
+	if (q->body)
+		headers = curl_slist_append(headers, "Content-Type: application/json");
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_MS);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, reply);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, reply);
+	if (strcmp(q->method, "POST") == 0)
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, q->body ? q->body : "");
+	CURLcode code = curl_easy_perform(curl);
+	if (code == CURLE_OK)
+		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	reply->status = (unsigned)status;
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(curl);
+	return code;
+}
+
+/* Answers from the segment, without an agent. */
+static bool answer_here(const struct weir_environment *e, const struct weir_world *w, const struct weir_question *q,
+			struct weir_reply *reply)
+{
+	struct weir_segment s;
+	const char *why = NULL;
+	int err = 0;
+	if (weir_segment_open(&s, w->segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK) {
+		weir_complain(w->segment, "%s%s%s", why ? why : "cannot be mapped", err ? ": " : "", err ? strerror(err) : "");
+		return false;
+	}
+	struct weir_compiler *compiler = calloc(1, sizeof *compiler);
+	if (compiler) {
+		weir_compiler_init(compiler, e);
+		weir_compiler_read(compiler);
+	}
+	struct weir_api api = {.segment = &s, .world = w, .compiler = compiler};
+	struct weir_api_reply answer;
+	struct weir_api_request request = {
+		.method = q->method,
+		.uri = q->path,
+		.accept = q->accept,
+		.content_type = "application/json",
+		.body = q->body,
+		.length = q->body ? strlen(q->body) : 0,
+	};
+	weir_api_answer(&api, &request, &answer);
+	reply->status = answer.status;
+	reply->body = answer.body;
+	reply->length = answer.length;
+	snprintf(reply->health, sizeof reply->health, "%s", answer.health ? answer.health : "");
+	if (compiler)
+		weir_compiler_free(compiler);
+	free(compiler);
+	weir_segment_close(&s);
+	return answer.body != NULL;
+}
+
+/* Asks the agent, starting it when nobody listens. */
+static CURLcode ask_agent(const struct weir_world *w, const struct weir_question *q, struct weir_reply *reply)
+{
+	const struct timespec rest = {0, LOOK_EVERY_NS};
+	CURLcode code = attempt(w->socket, q, reply);
+	if (code != CURLE_COULDNT_CONNECT || weir_environment_agent_off() || weir_launch_agent(w) != NULL)
+		return code;
+	for (uint64_t until_ns = weir_now_ns() + START_NS; weir_now_ns() < until_ns;) {
+		nanosleep(&rest, NULL);
+		code = attempt(w->socket, q, reply);
+		if (code != CURLE_COULDNT_CONNECT)
+			break;
+	}
+	return code;
+}
+
+bool weir_client_ask(const struct weir_question *q, struct weir_reply *reply)
+{
+	struct weir_environment e;
+	struct weir_world w;
+	memset(reply, 0, sizeof *reply);
+	if (strlen(q->path) >= WEIR_API_URI_MAX) {
+		weir_complain("request", "the name is too long");
+		return false;
+	}
+	if (!weir_environment_world(&e, &w))
+		return false;
+	/* This program may itself run under weir, in a shell that does; its own questions are no requests of anybody's. */
+	setenv("WEIR_DISABLE", "1", 1);
+	curl_global_init(CURL_GLOBAL_NOTHING);
+	CURLcode code = ask_agent(&w, q, reply);
+	unsetenv("WEIR_DISABLE");
+	if (code == CURLE_OK)
+		return true;
+	weir_reply_free(reply);
+	if (code == CURLE_COULDNT_CONNECT)
+		return answer_here(&e, &w, q, reply);
+	weir_complain(w.socket, "%s", curl_easy_strerror(code));
+	return false;
+}
+
+void weir_reply_free(struct weir_reply *reply)
+{
+	free(reply->body);
+	memset(reply, 0, sizeof *reply);
+}
+
+int weir_reply_failed(const char *what, const struct weir_reply *reply)
+{
+	if (reply->status == 200)
+		return 0;
+	json_t *document = reply->body ? json_loadb(reply->body, reply->length, 0, NULL) : NULL;
+	const char *why = json_string_value(json_object_get(document, "error"));
+	if (why)
+		weir_complain(what, "%s", why);
+	else
+		weir_complain(what, "the agent answered with status %u", reply->status);
+	json_decref(document);
+	return reply->status == 400 || reply->status == 414 ? WEIR_EXIT_USAGE : WEIR_EXIT_FAILED;
+}
+
+static char *join(const char *before, const char *name, const char *value, const char *after)
+{
+	char *path = NULL, *escaped = curl_easy_escape(NULL, value, 0);
+	if (!escaped || asprintf(&path, "%s%s%s%s%s", before, name, name[0] ? "=" : "", escaped, after) < 0)
+		path = NULL;
+	curl_free(escaped);
+	return path;
+}
+
+char *weir_client_path(const char *path, const char *name, const char *value)
+{
+	char before[64];
+	snprintf(before, sizeof before, "%s%c", path, strchr(path, '?') ? '&' : '?');
+	return join(before, name, value, "");
+}
+
+char *weir_client_host_path(const char *host, const char *after)
+{
+	return join("/v1/hosts/", "", host, after);
+}

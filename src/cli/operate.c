@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/cli/operate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/cli/client.h"
+
+int weir_operate(const struct weir_subcommand *c, const char *host, const char *verb, json_t *body, const char *done)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	char *path = weir_client_host_path(host, verb);
+	struct weir_question q = {.method = "POST", .path = path, .body = text};
+	struct weir_reply reply;
+	int status = WEIR_EXIT_FAILED;
+	json_decref(body);
+	if (text && path && weir_client_ask(&q, &reply)) {
+		status = weir_reply_failed(c->name, &reply);
+		json_t *answer = status == 0 ? json_loadb(reply.body, reply.length, 0, NULL) : NULL;
+		const char *name = json_string_value(json_object_get(answer, "host"));
+		if (status == 0)
+			printf("%s: %s\n", name ? name : host, done);
+		json_decref(answer);
+		weir_reply_free(&reply);
+	}
+	free(text);
+	free(path);
+	return status;
+}
