@@ -1,85 +1,327 @@
 /* SPDX-License-Identifier: MIT */
 /* adaptive: no limit until the host gives a reason; then learn its rate and stay just below. docs/control-rate.md */
-#include "rate_state.h"
-
-#define PAUSE_MIN_NS (50 * RATE_MS)
-#define PAUSE_MAX_NS (UINT64_C(3600) * RATE_SECOND)
+#include "rate_adaptive.h"
 
 void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns)
 {
 	if (s->phase >= RATE_PHASES)
 		s->phase = RATE_FREE;
+	if (s->estimate > WEIR_RATE_MAX)
+		s->estimate = WEIR_RATE_MAX;
+	if (s->step_from > WEIR_RATE_MAX)
+		s->step_from = WEIR_RATE_MAX;
+	if (s->trust > TRUST_MAX)
+		s->trust = TRUST_MAX;
 	if (s->empty_ns > now_ns)
 		s->empty_ns = now_ns;
 	if (s->step_ns > now_ns)
 		s->step_ns = now_ns;
+	if (s->run_last_ns > now_ns)
+		s->run_last_ns = now_ns;
+	if (s->run_ns > s->run_last_ns)
+		s->run_ns = s->run_last_ns;
 	if (s->pause_ns > PAUSE_MAX_NS)
 		s->pause_ns = PAUSE_MAX_NS;
 	if (s->growth_ppm > 1000000)
 		s->growth_ppm = 1000000;
-	if (s->plateau > 1000000)
-		s->plateau = 1000000;
+	if (s->flight > 4096)
+		s->flight = 4096;
+	if (s->stale > 4096)
+		s->stale = 4096;
+	if (s->agreed > 4096)
+		s->agreed = 4096;
+	if (s->plateau > PLATEAU_MAX)
+		s->plateau = PLATEAU_MAX;
 }
 
-static void step_for(struct rate_step *step, uint64_t accepts)
+static void begin_step(struct rate_step *step, uint64_t rate, uint64_t accepts)
 {
-	step->s->step_ns = step->now_ns;
-	step->s->step_accepted = step->accepted;
-	step->s->goal_accepted = step->accepted + accepts;
+	struct rate_state *s = step->s;
+
+	s->step_from = s->rate;
+	s->rate = rate_clamp(rate, step->p);
+	s->step_ns = step->now_ns;
+	s->step_accepted = step->accepted;
+	s->goal_accepted = step->accepted + accepts;
 }
 
-static void pause_for(struct rate_step *step, uint64_t ns)
+static uint64_t latency_ns(const struct rate_step *step)
 {
-	if (ns < PAUSE_MIN_NS)
-		ns = PAUSE_MIN_NS;
+	uint64_t sent = step->answer->admitted_ns;
+
+	return sent != 0 && sent < step->now_ns ? step->now_ns - sent : 0;
+}
+
+void rate_pause_until(struct rate_step *step, uint64_t until_ns)
+{
+	uint64_t ns = until_ns > step->now_ns ? until_ns - step->now_ns : 0;
+
 	if (ns > PAUSE_MAX_NS)
 		ns = PAUSE_MAX_NS;
 	step->s->pause_ns = ns;
 	step->freeze_until_ns = step->now_ns + ns;
 }
 
-static void cut(struct rate_step *step, uint64_t rate)
+static void refused(struct rate_step *step, bool first)
+{
+	struct rate_state *s = step->s;
+	uint64_t sent = step->answer->admitted_ns ? step->answer->admitted_ns : step->now_ns;
+
+	if (first) {
+		s->flight = step->answer->in_flight < 4096 ? step->answer->in_flight : 4096;
+		s->run_ns = sent;
+		s->runs = 0;
+		s->stale = 0;
+	}
+	s->run_last_ns = sent;
+	s->runs++;
+	s->cut_ns = step->now_ns;
+	s->cut_accepted = step->accepted;
+	s->goal_accepted = step->accepted + 1;
+}
+
+/* How far below the estimate to stay: one accept of those it rests on, at least MARGIN. */
+static uint64_t below(const struct rate_state *s)
+{
+	uint64_t margin = 1000000 / (s->trust + 1);
+
+	if (margin > 250000)
+		margin = 250000;
+	if (margin < MARGIN_PPM)
+		margin = MARGIN_PPM;
+	return rate_mul_div(s->estimate, 1000000 - margin, 1000000);
+}
+
+static void settle_on(struct rate_step *step, uint64_t estimate, uint64_t trust)
 {
 	struct rate_state *s = step->s;
 
-	s->rate = rate_clamp(rate, step->p);
-	s->cut_ns = step->now_ns;
-	s->cut_accepted = step->accepted;
+	s->estimate = rate_clamp(estimate, step->p);
+	s->trust = trust < 1 ? 1 : trust > TRUST_MAX ? TRUST_MAX : trust;
+	s->phase = RATE_PLATEAU;
+	s->growth_ppm = 500000 / s->trust;
+	if (s->growth_ppm < GROWTH_PPM)
+		s->growth_ppm = GROWTH_PPM;
+	s->plateau = (s->trust < 16 ? s->trust : 2 * s->trust) * (2 + s->flight) / 2;
+	if (s->plateau >= PLATEAU_BASE) {
+		s->plateau = PLATEAU_BASE;
+		for (uint64_t i = AGREED_MANY; i < s->agreed && s->plateau < PLATEAU_MAX; i += 1 + s->stale)
+			s->plateau *= 8;
+	}
+	begin_step(step, below(s), s->plateau);
+}
+
+static void begin_learning(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t pause = 2 * latency_ns(step);
+
+	if (pause < PAUSE_MIN_NS)
+		pause = PAUSE_MIN_NS;
+	s->phase = RATE_CLIMB;
+	s->estimate = s->trust = s->agreed = 0;
+	s->growth_ppm = 1000000;
+	begin_step(step, rate_of(1, pause), 1);
 	s->empty_ns = step->now_ns;
 	s->empty_accepted = step->accepted;
-	s->phase = RATE_CLIMB;
+	refused(step, true);
+	rate_pause_until(step, step->now_ns + pause);
+}
+
+/* The host refuses again and has accepted nothing since: no news about the rate, but this is no time to ask. */
+static void refused_again(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+
+	refused(step, false);
+	if (rate_window_pause(step))
+		return;
+	rate_pause_until(step, step->now_ns + 2 * (s->pause_ns > PAUSE_MIN_NS ? s->pause_ns : PAUSE_MIN_NS));
+}
+
+/* What a count of n accepts is worth: requests in flight at both ends may or may not belong to it, half of them on average. */
+static uint64_t worth(const struct rate_state *s, uint64_t n)
+{
+	uint64_t w = 2 * n / (2 + s->flight);
+
+	return w < 1 ? 1 : w;
+}
+
+/* Refused while looking upward: expected. A measurement from empty to empty can only be too low (what overflowed in between is
+ * missing from it), so it raises the estimate at once and lowers only a weak one. */
+static void judge_climb(struct rate_step *step, uint64_t n, uint64_t measured)
+{
+	struct rate_state *s = step->s;
+	uint64_t w = worth(s, n);
+	uint64_t doubt = 1000000 / w + 1000000 / (s->trust + 1);
+	uint64_t up = step->accepted - s->climb_accepted;
+	uint64_t due = rate_mul_div(s->estimate, step->now_ns - s->climb_ns, RATE_SECOND); /* nano-admissions */
+
+	if (s->trust >= 16 && measured > s->estimate + rate_mul_div(s->estimate, 2 * doubt, 1000000)) {
+		/* More than it can be by chance: the limit has risen since, and the mean of before and after is too low. */
+		s->estimate = measured > s->rate / 4 ? measured : s->rate / 4;
+		s->trust = 4;
+		s->agreed = 0;
+		return;
+	}
+	if (s->plateau >= PLATEAU_BASE)
+		s->agreed += 1 + s->stale;
+	if (up * WEIR_RATE_ONE < due + WEIR_RATE_ONE / 2 && measured > s->estimate / 10 * 7) {
+		/* Not even half a token was saved up: a bucket of depth 1, which shows its limit in the spacing alone. */
+		if (s->step_from > s->estimate)
+			s->estimate = s->step_from;
+		if (measured > s->estimate)
+			s->estimate = measured;
+		s->trust = w > s->trust ? w : s->trust;
+	} else if (s->trust < 8) {
+		/* Of so few, half an accept more or less matters, and so does what overflowed. */
+		measured += measured / (2 * (n ? n : 1));
+		s->estimate = measured > s->estimate / 5 * 3 ? measured : s->estimate / 5 * 3;
+		s->trust = w;
+	} else {
+		s->estimate = s->estimate / 2 + measured / 2;
+		s->trust = w > s->trust ? w : s->trust;
+	}
+}
+
+/* Refused below the estimate: it is too high, or the limit has just fallen. */
+static void judge_plateau(struct rate_state *s, uint64_t n, uint64_t measured)
+{
+	s->agreed = 0;
+	if (n >= 16 &&
+	    measured > s->estimate - rate_mul_div(s->estimate, 2, n) - rate_mul_div(s->estimate, 2 * MARGIN_PPM, 1000000)) {
+		/* The mean since the last refusal does not explain this one. */
+		s->phase = RATE_FALL;
+		return;
+	}
+	s->estimate = measured < s->estimate ? measured : s->estimate;
+	s->trust = worth(s, n);
+}
+
+/* The host refuses after it has accepted: its bucket is empty, as it was at the last such time. */
+static void refused_anew(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t n = step->accepted - s->empty_accepted;
+	uint64_t measured = rate_of(n, step->now_ns - s->empty_ns), pause, over = s->rate;
+
+	rate_window_exhausted(step);
+	if (s->window_ns != 0 && s->window_limit != 0) {
+		s->estimate = rate_of(s->window_limit, s->window_ns);
+		s->trust = s->window_limit;
+	} else if (s->estimate == 0) {
+		s->estimate = measured;
+		s->trust = worth(s, n);
+	} else if (s->phase == RATE_CLIMB) {
+		judge_climb(step, n, measured);
+	} else {
+		judge_plateau(s, n, measured);
+	}
+	s->empty_ns = step->now_ns;
+	s->empty_accepted = step->accepted;
+	refused(step, true);
+	if (s->phase == RATE_FALL)
+		begin_step(step, s->estimate / 4, 1);
+	else
+		settle_on(step, s->estimate, s->trust);
+	if (rate_window_pause(step))
+		return;
+	pause = 2 * latency_ns(step);
+	if (s->phase != RATE_FALL) {
+		uint64_t spaced = rate_time_ns(1, s->rate);
+
+		/* It was emptied at this excess per request, so about twice that is missing to the next one. */
+		over = over > s->estimate ? rate_mul_div(spaced, 2 * (over - s->estimate), s->estimate) : 0;
+		over = over > spaced ? spaced : over < spaced / 4 ? spaced / 4 : over;
+		if (pause < over)
+			pause = over;
+	}
+	rate_pause_until(step, step->now_ns + pause);
+}
+
+/* After a fall: of the requests that were in flight, so many were accepted. */
+static void landed(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t good = step->accepted - s->empty_accepted;
+
+	if (good > 2 * (1 + s->stale))
+		settle_on(step, s->estimate - rate_mul_div(s->estimate, MARGIN_PPM, 1000000), s->trust / 2);
+	else
+		settle_on(step, rate_mul_div(s->estimate, good + 1, good + s->stale + 2), 4);
 }
 
 static void throttled(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
-	uint64_t n = step->accepted - s->empty_accepted;
-	uint64_t estimate;
 
 	if (s->phase == RATE_FREE) {
-		cut(step, 10 * WEIR_RATE_ONE);
-		pause_for(step, 100 * RATE_MS);
-		s->growth_ppm = 1000000;
-		s->plateau = 8;
-		step_for(step, 1);
-		return;
-	}
-	if (step->answer->admitted_ns < s->cut_ns) {
+		begin_learning(step);
+	} else if (step->answer->admitted_ns < s->cut_ns) {
+		/* Sent before the last cut: part of the same event. Accepts until now belong to it as well. */
+		s->stale++;
 		s->cut_accepted = step->accepted;
+	} else if (step->accepted == s->cut_accepted) {
+		refused_again(step);
+	} else {
+		refused_anew(step);
+	}
+}
+
+/* The step's accepts have come in: go on, faster if the pace was in use. */
+static void stepped(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t n = step->accepted - s->step_accepted;
+	uint64_t took = step->now_ns - s->step_ns;
+	uint64_t accepts = s->trust / 4 < 4 ? 4 : s->trust / 4 > STEP_MAX ? STEP_MAX : s->trust / 4;
+
+	uint64_t next;
+
+	accepts = s->flight > 2 ? accepts * s->flight / 2 : accepts;
+	if (s->estimate == 0)
+		accepts = 1;
+	if (took > 2 * rate_time_ns(n + 1, s->rate) + 4 * latency_ns(step)) {
+		begin_step(step, s->rate, s->goal_accepted - s->step_accepted);
 		return;
 	}
-	if (step->accepted == s->cut_accepted) {
-		pause_for(step, 2 * s->pause_ns);
-		s->cut_ns = step->now_ns;
+	if (s->phase != RATE_CLIMB) {
+		s->climb_ns = step->now_ns;
+		s->climb_accepted = step->accepted;
+	}
+	s->phase = RATE_CLIMB;
+	next = s->rate + rate_mul_div(s->rate, s->growth_ppm, 1000000);
+	if (s->window_limit != 0 && s->window_ns != 0) {
+		if (step->accepted - s->climb_accepted > 2 * s->window_limit)
+			s->window_limit = s->window_ns = s->window_high_ns = 0;
+		else if (next > s->estimate + s->estimate / 4)
+			next = s->estimate + s->estimate / 4;
+	}
+	begin_step(step, next, accepts);
+	s->growth_ppm = s->growth_ppm > 500000 ? 1000000 : 2 * s->growth_ppm;
+}
+
+static void accepted(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	bool long_run = false;
+
+	if (step->answer->admitted_ns < s->cut_ns || step->answer->admitted_ns < s->step_ns) {
+		s->goal_accepted = s->goal_accepted > step->accepted ? s->goal_accepted : step->accepted + 1;
 		return;
 	}
-	estimate = rate_of(n, step->now_ns - s->empty_ns);
-	s->plateau = n >= s->plateau && s->plateau < 2048 ? 2 * s->plateau : s->plateau;
-	cut(step, rate_mul_div(estimate, 970, 1000));
-	pause_for(step, rate_time_ns(1, s->rate));
-	s->phase = RATE_PLATEAU;
-	s->growth_ppm = 20000;
-	step_for(step, s->plateau);
+	if (s->run_ns != 0) {
+		/* Refused for so long that a bucket of this rate would have filled up by eight. */
+		long_run = rate_mul_div(s->estimate, s->run_last_ns - s->run_ns, RATE_SECOND) > 8 * WEIR_RATE_ONE;
+		rate_window_reopened(step);
+		s->run_ns = 0;
+	}
+	if (s->phase == RATE_FALL && !long_run)
+		landed(step);
+	else if (s->phase == RATE_FALL)
+		settle_on(step, s->estimate, s->trust);
+	else if (step->accepted >= s->goal_accepted)
+		stepped(step);
 }
 
 void rate_adaptive(struct rate_step *step)
@@ -87,22 +329,14 @@ void rate_adaptive(struct rate_step *step)
 	struct rate_state *s = step->s;
 
 	step->burst = 1;
-	if (step->answer->signal == WEIR_RATE_THROTTLED) {
+	if (step->answer->signal == WEIR_RATE_THROTTLED)
 		throttled(step);
-	} else if (s->phase != RATE_FREE && step->accepted >= s->goal_accepted) {
-		uint64_t took = step->now_ns - s->step_ns;
-		uint64_t n = step->accepted - s->step_accepted;
-
-		if (took <= 2 * rate_time_ns(n + 1, s->rate)) {
-			s->rate = rate_clamp(s->rate + rate_mul_div(s->rate, s->growth_ppm, 1000000), step->p);
-			s->growth_ppm = s->growth_ppm * 2 > 1000000 ? 1000000 : s->growth_ppm * 2;
-		}
-		s->phase = RATE_CLIMB;
-		step_for(step, 16);
-	}
+	else if (s->phase != RATE_FREE && step->answer->signal == WEIR_RATE_ACCEPTED)
+		accepted(step);
 	if (s->phase == RATE_FREE) {
 		s->rate = step->p->max < WEIR_RATE_MAX ? step->p->max : 0;
 		step->burst = step->p->burst;
+		return;
 	}
-	step->due_accepted = s->phase == RATE_FREE ? 0 : s->goal_accepted;
+	step->due_accepted = s->run_ns != 0 ? step->accepted + 1 : s->goal_accepted;
 }

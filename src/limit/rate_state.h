@@ -23,6 +23,7 @@ enum rate_phase {
 	RATE_FREE = 0, /* no limit: the host has given no reason */
 	RATE_CLIMB,    /* looking for the limit from below */
 	RATE_PLATEAU,  /* staying a little below what was found */
+	RATE_FALL,     /* the limit has fallen, nobody knows how far */
 	RATE_PHASES
 };
 
@@ -40,16 +41,36 @@ struct rate_state {
 	/* the last cut: results of requests admitted before it say nothing new */
 	uint64_t cut_ns;
 	uint64_t cut_accepted; /* accepted when it was made: no other cut until it has grown */
-	/* adaptive */
-	uint64_t empty_ns;       /* the host last refused: its bucket was empty then */
+	/* adaptive: the estimate and where the search for it stands */
+	uint64_t estimate;       /* nano/s, 0 = none yet */
+	uint64_t trust;          /* accepts that the estimate rests on */
+	uint64_t agreed;         /* cycles in a row that confirmed it */
+	uint64_t empty_ns;       /* the host last refused after it had accepted: its bucket was empty then */
 	uint64_t empty_accepted; /* accepted at that time */
-	uint64_t pause_ns;       /* of the last freeze made after a refusal */
+	uint64_t stale;          /* refusals of requests that were in flight at the last cut */
 	uint64_t goal_accepted;  /* the step or plateau ends when accepted reaches it */
-	uint64_t step_ns;        /* when the step began */
+	uint64_t step_ns;        /* when it began */
 	uint64_t step_accepted;
+	uint64_t step_from;  /* the rate before it */
 	uint64_t growth_ppm; /* of the next step */
-	uint64_t plateau;    /* accepts on the next plateau */
-	uint64_t spare[23];
+	uint64_t plateau;    /* accepts on the last plateau */
+	/* adaptive: refusals in a row, without an accept between them */
+	uint64_t run_ns;      /* when the first of them was sent, 0 = none */
+	uint64_t run_last_ns; /* when the last of them was sent */
+	uint64_t runs;        /* how many */
+	uint64_t pause_ns;    /* the last pause made */
+	/* adaptive: a fixed window */
+	uint64_t window_ns;     /* its length, 0 = not known */
+	uint64_t window_limit;  /* accepts in one, 0 = no window seen */
+	uint64_t window_low_ns; /* a boundary lies between these two */
+	uint64_t window_high_ns;
+	uint64_t window_run_ns;   /* no boundary lay within a span of this length */
+	uint64_t window_accepted; /* accepted at the boundary */
+	uint64_t window_guess;    /* candidate length that is being tried + 1 */
+	uint64_t climb_ns;        /* when the way up began */
+	uint64_t climb_accepted;
+	uint64_t flight; /* requests in flight when the host last refused: the blur of a count of accepts */
+	uint64_t spare[5];
 };
 _Static_assert(sizeof(struct rate_state) == WEIR_RATE_WORDS * sizeof(uint64_t), "fills the published block");
 

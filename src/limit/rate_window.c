@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Fixed windows: finds length, budget and phase. */
+#include "rate_adaptive.h"
+
+/* Windows that people use. */
+static const uint32_t length_s[] = {1,   2,    5,    10,   15,   20,    30,    60,    120,   180,   300,  600,
+				    900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 43200, 86400};
+#define LENGTHS (sizeof(length_s) / sizeof(length_s[0]))
+
+static uint64_t length_ns(uint64_t i)
+{
+	return length_s[i] * RATE_SECOND;
+}
+
+void rate_window_reopened(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t low = s->run_last_ns, high = step->now_ns;
+
+	if (s->runs < 3 && s->window_guess == 0 && s->window_ns == 0)
+		return;
+	if (s->window_guess > 0 && s->window_guess <= LENGTHS) {
+		s->window_ns = length_ns(s->window_guess - 1);
+		s->window_guess = 0;
+	}
+	if (s->window_ns != 0) {
+		/* the same boundary, seen again: intersect */
+		uint64_t k = (high - s->window_high_ns + s->window_ns / 2) / s->window_ns;
+		uint64_t plow = s->window_low_ns + k * s->window_ns, phigh = s->window_high_ns + k * s->window_ns;
+
+		if (plow > low && plow < high)
+			low = plow;
+		if (phigh < high && phigh > low)
+			high = phigh;
+	} else {
+		s->window_run_ns = s->run_last_ns - s->run_ns;
+	}
+	s->window_low_ns = low;
+	s->window_high_ns = high;
+	s->window_accepted = step->accepted - 1;
+	if (s->window_ns != 0 && s->window_limit != 0) {
+		uint64_t r = rate_of(s->window_limit, s->window_ns);
+		s->rate = rate_clamp(rate_mul_div(r, 996, 1000), step->p);
+		s->estimate = r;
+		s->trust = s->window_limit;
+		s->phase = RATE_PLATEAU;
+		s->goal_accepted = step->accepted + (4 * s->window_limit > PLATEAU_BASE ? 4 * s->window_limit : PLATEAU_BASE);
+	}
+}
+
+void rate_window_exhausted(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t n = step->accepted - s->window_accepted;
+
+	if (s->window_high_ns == 0 || s->window_limit != 0)
+		return;
+	/* Refused while looking above a rate that is known well: that rate's doing. */
+	if (s->phase == RATE_CLIMB && s->trust >= 16)
+		return;
+	/* A bucket that refused throughout the run fills at less than one per run: it could not have given this much. */
+	if (n < 4 || (unsigned __int128)(n - 1) * s->window_run_ns <= step->now_ns - (s->window_low_ns - s->window_run_ns)) {
+		s->window_high_ns = 0;
+		return;
+	}
+	s->window_limit = n;
+	s->window_guess = 0;
+}
+
+/* When to ask next: in the middle of the span in which the next boundary lies, or at its end once it is narrow. */
+static uint64_t next_boundary(const struct rate_state *s, uint64_t now_ns)
+{
+	uint64_t span = s->window_high_ns - s->window_low_ns;
+	uint64_t high = s->window_high_ns, low;
+
+	if (high <= now_ns)
+		high += ((now_ns - high) / s->window_ns + 1) * s->window_ns;
+	low = high - span > now_ns ? high - span : now_ns;
+	return high - low > s->window_ns / 64 ? low + (high - low) / 2 : high;
+}
+
+bool rate_window_pause(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+
+	if (s->window_limit == 0 || s->window_high_ns == 0)
+		return false;
+	if (s->window_ns != 0) {
+		uint64_t at = next_boundary(s, step->now_ns);
+
+		if (s->runs > 8) {
+			s->window_ns = 0;
+			s->window_limit = 0;
+			s->window_high_ns = 0;
+			return false;
+		}
+		rate_pause_until(step, at);
+		return true;
+	}
+	while (s->window_guess < LENGTHS) {
+		uint64_t w = length_ns(s->window_guess++);
+
+		if (w > s->window_run_ns && s->window_high_ns + w > step->now_ns) {
+			rate_pause_until(step, s->window_high_ns + w);
+			return true;
+		}
+	}
+	s->window_limit = s->window_high_ns = s->window_guess = 0;
+	return false;
+}
