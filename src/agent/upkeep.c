@@ -6,7 +6,7 @@
 
 #include "weir/log.h"
 
-#define SWEEP_EVERY_NS UINT64_C(10000000000)
+#define SWEEP_EVERY_NS UINT64_C(5000000000)
 #define ENTRY_IDLE_NS  UINT64_C(3600000000000) /* an entry that nobody has used for an hour has nothing to tell any more */
 
 bool weir_upkeep_init(struct weir_upkeep *u, const struct weir_segment *s, const char *segment_path, uint64_t now_ns)

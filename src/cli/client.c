@@ -95,7 +95,7 @@ static bool answer_here(const struct weir_environment *e, const struct weir_worl
 	const char *why = NULL;
 	int err = 0;
 	if (weir_segment_open(&s, w->segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK) {
-		weir_complain(w->segment, "%s%s%s", why ? why : "cannot be mapped", err ? ": " : "", err ? strerror(err) : "");
+		weir_complain(w->segment, "%s", why ? why : err ? strerror(err) : "cannot be mapped");
 		return false;
 	}
 	struct weir_compiler *compiler = calloc(1, sizeof *compiler);

@@ -14,6 +14,7 @@
 #include "weir/segment.h"
 
 #define PATIENCE_NS UINT64_C(2000000000)
+#define STARTED_NS  UINT64_C(500000000) /* a program that is started has come as far as its lock by then */
 
 const char *weir_launch_agent(const struct weir_world *w)
 {
@@ -47,43 +48,60 @@ static bool fresh(const struct weir_segment *s)
 	return view.rules && weir_policy_fresh(&view);
 }
 
+/* One look at the segment: whether a fresh policy is there; asks a running agent for one, and sleeps for a moment, when it is
+ * not. */
+static bool look(const struct weir_world *w, bool ask_first)
+{
+	const struct timespec moment = {0, 5000000};
+	struct weir_segment s;
+	const char *why;
+	int err;
+	if (weir_segment_open(&s, w->segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK) {
+		nanosleep(&moment, NULL);
+		return false;
+	}
+	uint32_t seen = atomic_load(&s.header->policy_changes);
+	bool there = fresh(&s);
+	if (!there && ask_first)
+		ask(&s);
+	if (!there)
+		sleep_on(&s, seen);
+	weir_segment_close(&s);
+	return there;
+}
+
+static bool there_already(const struct weir_world *w)
+{
+	struct weir_segment s;
+	const char *why;
+	int err;
+	if (weir_segment_open(&s, w->segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK)
+		return false;
+	bool there = fresh(&s);
+	weir_segment_close(&s);
+	return there;
+}
+
 const char *weir_launch_await_policy(const struct weir_environment *e, const struct weir_world *w)
 {
-	uint64_t until_ns = weir_now_ns() + PATIENCE_NS;
-	bool launched = false;
-	const char *why = NULL;
-	do {
-		struct weir_segment s;
-		int err = 0;
-		bool mapped = weir_segment_open(&s, w->segment, false, NULL, &why, &err) == WEIR_SEGMENT_OK;
-		uint32_t seen = mapped ? atomic_load(&s.header->policy_changes) : 0;
-		if (mapped && fresh(&s)) {
-			weir_segment_close(&s);
+	uint64_t begun_ns = weir_now_ns(), now_ns = begun_ns;
+	int err = 0;
+	const char *why = weir_runtime_prepare(w->dir, e->uid, &err);
+	if (why)
+		return why;
+	/* Also where the policy is there already: it is the agent that keeps it so, and cleans up during the command. */
+	if (weir_environment_agent_off())
+		return there_already(w) ? NULL : weir_agent_compile_once(e);
+	why = weir_launch_agent(w);
+	if (why)
+		return why;
+	for (bool first = true; now_ns - begun_ns < PATIENCE_NS; first = false) {
+		if (look(w, first))
 			return NULL;
-		}
-		if (weir_environment_agent_off()) {
-			if (mapped)
-				weir_segment_close(&s);
-			return weir_agent_compile_once(e);
-		}
-		if (!launched) {
-			const char *failed = weir_launch_agent(w);
-			launched = true;
-			if (!failed && mapped)
-				ask(&s);
-			if (failed) {
-				if (mapped)
-					weir_segment_close(&s);
-				return failed;
-			}
-		}
-		if (mapped) {
-			sleep_on(&s, seen);
-			weir_segment_close(&s);
-		} else {
-			const struct timespec wait = {0, 5000000};
-			nanosleep(&wait, NULL);
-		}
-	} while (weir_now_ns() < until_ns);
+		now_ns = weir_now_ns();
+		/* An agent that cannot start says so in its log; its place stays empty. */
+		if (now_ns - begun_ns > STARTED_NS && weir_instance_pid(w) == 0)
+			return "the agent could not be started";
+	}
 	return "the agent has not published a policy within 2 s";
 }

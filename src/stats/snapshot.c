@@ -104,10 +104,14 @@ static void sum_up(struct weir_snapshot *out)
 	}
 }
 
-/* The overflow slot is always there; it is worth showing once it was used. A run's share of a host is shown with the host. */
-static bool wanted(const struct weir_segment *s, uint32_t slot, const char *key, const char *only)
+/* The overflow slot is always there; it is worth showing once it was used; a run's share of a host, with
+ * the host, while the run has requests under way. */
+static bool wanted(const struct weir_segment *s, uint32_t slot, const char *key, const struct weir_occupancy *occupancy,
+		   const char *only)
 {
 	if (slot == s->entries && atomic_load_explicit(&s->entry[slot].used_ns, memory_order_relaxed) == 0)
+		return false;
+	if (key[0] == '@' && occupancy[slot].in_flight == 0 && occupancy[slot].waiting == 0)
 		return false;
 	if (!only)
 		return true;
@@ -121,7 +125,7 @@ static bool take_entries(const struct weir_segment *s, const struct weir_policy_
 	size_t room = 0;
 	char key[WEIR_KEY_MAX];
 	for (uint32_t slot = 0; slot <= s->entries; slot++) {
-		if (!weir_entry_key(s, slot, key) || !wanted(s, slot, key, only))
+		if (!weir_entry_key(s, slot, key) || !wanted(s, slot, key, occupancy, only))
 			continue;
 		if (out->host_count == room) {
 			room = room ? 2 * room : 16;

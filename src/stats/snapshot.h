@@ -76,9 +76,10 @@ struct weir_snapshot {
 	uint64_t leases_lost, leases_reaped, events;
 	struct weir_tally totals; /* over the hosts */
 	uint32_t in_flight, waiting;
-	struct weir_host_view *host; /* hosts and groups by name, then the overflow, the total, the runs */
-	size_t host_count;           /* all of them */
-	size_t hosts;                /* of kind HOST or OTHER: the first ones */
+	struct weir_host_view
+		*host;     /* hosts and groups by name, then the overflow, the total, the runs that have requests under way */
+	size_t host_count; /* all of them */
+	size_t hosts;      /* of kind HOST or OTHER: the first ones */
 };
 
 /* Takes a snapshot. `only`: NULL for everything, else the entries of this name alone: a key, or a host whose ports are all meant.
