@@ -240,7 +240,7 @@ enum weir_breaker_answer weir_breaker_peek(const struct weir_breaker *b, const s
 
 static bool same_generation(struct fields f, struct weir_breaker_ticket ticket)
 {
-	return f.generation == (ticket.generation & GENERATION_MASK);
+	return f.generation == (ticket.probe != 0 ? ticket.generation & GENERATION_MASK : ticket.generation);
 }
 
 /* Whether the ticket is that of the probe that holds the lease now. */
@@ -360,13 +360,25 @@ static uint32_t trips_kept(const struct weir_breaker_params *p, struct fields f,
 /* The word of an opening from f. */
 static uint64_t opened(const struct weir_breaker_params *p, struct fields f, uint64_t seen, uint64_t now_ns)
 {
-	uint64_t now_ms = now_ns / NS_PER_MS;
+	/* + 1: the part of a millisecond that the division left out, so that it is never open for less than open_time. */
+	uint64_t now_ms = now_ns / NS_PER_MS + 1;
+	uint64_t from_ms = now_ms;
 	uint32_t trips = f.state == WEIR_BREAKER_CLOSED ? trips_kept(p, f, now_ms) : f.trips;
+	uint64_t until_ms;
+	uint64_t least_ms = now_ms;
 
+	/* After a probe that failed, the time counts from when it was sent: a probe that hangs before it fails must not stretch
+	 * the time to the next one. But leave at least the first open time between the two. */
+	if (f.state == WEIR_BREAKER_HALF_OPEN) {
+		uint64_t lease = lease_ms(p, f.trips);
+
+		if (f.time_ms > lease && f.time_ms - lease < now_ms)
+			from_ms = f.time_ms - lease;
+		least_ms = now_ms + jittered_ms(p, open_time_ms(p, 1), ~seen, now_ns);
+	}
 	trips = trips < TRIPS_MAX ? trips + 1 : TRIPS_MAX;
-	/* + 1: the part of a millisecond that now_ms left out, so that it is never open for less than open_time. */
-	return pack(WEIR_BREAKER_OPEN, trips, f.generation + 1,
-		    stamp_ms(now_ms + 1 + jittered_ms(p, open_time_ms(p, trips), seen, now_ns)));
+	until_ms = from_ms + jittered_ms(p, open_time_ms(p, trips), seen, now_ns);
+	return pack(WEIR_BREAKER_OPEN, trips, f.generation + 1, stamp_ms(until_ms > least_ms ? until_ms : least_ms));
 }
 
 static enum weir_breaker_change settle_closed(struct weir_breaker *b, const struct weir_breaker_params *p,

@@ -92,6 +92,7 @@ enum stage { DRAIN = 0, SETTLE = 1, MEASURE = 2 };
 #define LATENCY_MAX 1e9                   /* us; a quarter of an hour and then some */
 #define DUE_MAX_NS  UINT64_C(60000000000) /* no update is further away; what is has been damaged */
 #define LEVEL_MAX   1e6
+#define WAIT_MAX_NS UINT64_C(3600000000000) /* nor a look more than an hour */
 #define BACKOFF_MAX (1U << 16)
 
 /* The published state. All fields are sanitized when read: the memory may hold anything. */
@@ -189,6 +190,10 @@ static void sanitize(struct state *s, uint64_t now_ns)
 		s->since_ns = now_ns;
 	if (s->bound_ns > now_ns)
 		s->bound_ns = now_ns;
+	if (s->alarm_ns > now_ns + WAIT_MAX_NS)
+		s->alarm_ns = now_ns + WAIT_MAX_NS;
+	if (s->look_ns > now_ns + WAIT_MAX_NS)
+		s->look_ns = now_ns + WAIT_MAX_NS;
 	s->limit = within(s->limit, 1, LEVEL_MAX);
 	s->before_us = within(s->before_us, 0, LATENCY_MAX);
 	s->before_level = within(s->before_level, 0, LEVEL_MAX);
@@ -347,7 +352,7 @@ static double look_ns(const struct epoch *e)
 
 static uint64_t later(uint64_t now_ns, double ns)
 {
-	return now_ns + (uint64_t)within(ns, 0, 1e17);
+	return now_ns + (uint64_t)within(ns, 0, (double)WAIT_MAX_NS);
 }
 
 /* Begins to look closer: the level stays as it is, but is held, so that what is measured first is at rest. A growing queue's
