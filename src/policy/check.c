@@ -11,14 +11,15 @@
 static const struct order {
 	enum weir_field_id low, high;
 	bool optional;
+	bool start; /* high is where something starts, and no limit */
 } orders[] = {
-	{WEIR_FIELD_RATE_MIN, WEIR_FIELD_RATE_MAX, true},
-	{WEIR_FIELD_RATE_MIN, WEIR_FIELD_RATE_INITIAL, true},
-	{WEIR_FIELD_RATE_INITIAL, WEIR_FIELD_RATE_MAX, true},
-	{WEIR_FIELD_CONCURRENCY_MIN, WEIR_FIELD_CONCURRENCY_MAX, true},
-	{WEIR_FIELD_CONCURRENCY_MIN, WEIR_FIELD_CONCURRENCY_INITIAL, true},
-	{WEIR_FIELD_CONCURRENCY_INITIAL, WEIR_FIELD_CONCURRENCY_MAX, true},
-	{WEIR_FIELD_OPEN_TIME, WEIR_FIELD_OPEN_TIME_MAX, false},
+	{WEIR_FIELD_RATE_MIN, WEIR_FIELD_RATE_MAX, true, false},
+	{WEIR_FIELD_RATE_MIN, WEIR_FIELD_RATE_INITIAL, true, true},
+	{WEIR_FIELD_RATE_INITIAL, WEIR_FIELD_RATE_MAX, true, false},
+	{WEIR_FIELD_CONCURRENCY_MIN, WEIR_FIELD_CONCURRENCY_MAX, true, false},
+	{WEIR_FIELD_CONCURRENCY_MIN, WEIR_FIELD_CONCURRENCY_INITIAL, true, true},
+	{WEIR_FIELD_CONCURRENCY_INITIAL, WEIR_FIELD_CONCURRENCY_MAX, true, false},
+	{WEIR_FIELD_OPEN_TIME, WEIR_FIELD_OPEN_TIME_MAX, false, false},
 };
 
 static bool said(const struct weir_draft *d, enum weir_field_id id)
@@ -55,22 +56,29 @@ static void check_order(struct weir_compilation *c, struct weir_draft *d, const 
 
 	if (low <= high || (o->optional && high == 0))
 		return;
-	if (said(d, o->low)) {
-		report_order(c, d, o);
-	} else if (said(d, o->high)) {
-		/* What is said here wins over what was inherited: "at most 4" brings an inherited "at first 8" down with it. The
-		 * other way round would loosen a limit that somebody has set. */
+	/* What is said here wins over what was inherited: "at most 4" brings an inherited "at first 8" down with it. But nothing
+	 * that is said raises an inherited limit: somebody has set it. */
+	if (said(d, o->high) && !said(d, o->low)) {
 		weir_field_put(&d->rule, o->low, high);
 		d->from[o->low] = d->from[o->high];
+	} else if (said(d, o->low) && !said(d, o->high) && o->start) {
+		weir_field_put(&d->rule, o->high, low);
+		d->from[o->high] = d->from[o->low];
+	} else if (said(d, o->low)) {
+		report_order(c, d, o);
 	}
 }
 
-/* A word that makes no sense without another key. */
+/* A word that makes no sense without another key. Where it was inherited, its source has been reported already. */
 static void check_need(struct weir_compilation *c, struct weir_draft *d, enum weir_field_id word, enum weir_field_id needed,
 		       const char *what)
 {
-	if (weir_field_get(&d->rule, needed) == 0 && (said(d, word) || said(d, needed)))
-		report(c, d, said(d, word) ? word : needed, what);
+	if (weir_field_get(&d->rule, needed) != 0)
+		return;
+	if (said(d, word))
+		report(c, d, word, what);
+	else if (said(d, needed))
+		report(c, d, needed, what);
 }
 
 static void check_strategy(struct weir_compilation *c, struct weir_draft *d)
@@ -79,7 +87,11 @@ static void check_strategy(struct weir_compilation *c, struct weir_draft *d)
 		return;
 	switch (d->rule.rate.strategy) {
 	case WEIR_FIXED:
-		check_need(c, d, WEIR_FIELD_STRATEGY, WEIR_FIELD_RATE_MAX, "\"fixed\" needs rate.max, the rate itself");
+		/* total is fixed without a word, and without a rate it says nothing. */
+		if (d == &c->total && !said(d, WEIR_FIELD_STRATEGY))
+			check_need(c, d, WEIR_FIELD_RATE, WEIR_FIELD_RATE_MAX, "no rate is given: rate.max is missing");
+		else
+			check_need(c, d, WEIR_FIELD_STRATEGY, WEIR_FIELD_RATE_MAX, "\"fixed\" needs rate.max, the rate itself");
 		break;
 	case WEIR_AGGRESSIVE:
 		check_need(c, d, WEIR_FIELD_STRATEGY, WEIR_FIELD_RATE_MAX, "\"aggressive\" needs rate.max, where it begins");

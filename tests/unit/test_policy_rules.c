@@ -184,6 +184,8 @@ static void what_a_rule_says_brings_inherited_bounds_in_line(void **state)
 	assert_int_equal(r->concurrency.initial, 1);
 	assert_string_equal(origin(b, "hosts[a].concurrency.min")->value, "1");
 	assert_non_null(strstr(origin(b, "hosts[a].concurrency.min")->source, "/t:2"));
+	r = rule_of(b, "hosts = ( { match = \"a\"; rate = { min = \"9/s\"; }; } );", 0);
+	assert_int_equal(r->rate.initial, 9 * S);
 }
 
 static void matches_are_brought_into_the_form_of_keys(void **state)
