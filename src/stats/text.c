@@ -173,14 +173,14 @@ static void put_status_line(const struct weir_host_view *h, bool color, FILE *ou
 static void put_world(const struct weir_snapshot *s, const struct weir_world *w, FILE *out)
 {
 	if (s->agent_pid)
-		fprintf(out, "agent: pid %" PRIu32, s->agent_pid);
+		fprintf(out, "agent: pid %" PRIu32 "\n", s->agent_pid);
 	else
-		fputs("agent: not running", out);
+		fputs("agent: not running\n", out);
 	if (s->generation)
-		fprintf(out, "; policy: generation %" PRIu64 ", %" PRIu32 " rule%s", s->generation, s->rule_count,
+		fprintf(out, "policy: generation %" PRIu64 ", %" PRIu32 " rule%s", s->generation, s->rule_count,
 			s->rule_count == 1 ? "" : "s");
 	else
-		fputs("; policy: none compiled yet, built-in defaults", out);
+		fputs("policy: none compiled yet, built-in defaults", out);
 	if (s->source_count == 0)
 		fputs(", no configuration file", out);
 	for (uint32_t i = 0; i < s->source_count; i++)
