@@ -120,6 +120,7 @@ static enum weir_segment_result open_checked(const char *path, int *fd, struct s
 {
 	const char *wrong;
 
+	memset(st, 0, sizeof *st);
 	*fd = weir_open_high(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
 	if (*fd < 0) {
 		if (errno == ENOENT) {

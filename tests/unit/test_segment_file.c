@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -152,10 +153,10 @@ static void of_eight_makers_all_get_the_same_file(void **state)
 				close(start[1]);
 				if (read(start[0], &byte, 1) != 0 ||
 				    weir_segment_open(&segment, path, true, &small, &why, &error) != WEIR_SEGMENT_OK)
-					_exit(1);
+					leave(1);
 				/* A file that another has replaced would lose some of these. */
 				atomic_fetch_add(&segment.header->agent_pid, UINT64_C(1) << 8 * i);
-				_exit(0);
+				leave(0);
 			}
 			assert_true(child[i] > 0);
 		}
@@ -221,7 +222,7 @@ static void of_eight_who_find_a_stale_file_all_get_the_same_new_one(void **state
 				    weir_segment_open(&segment, path, true, &small, &why, &error) != WEIR_SEGMENT_OK)
 					_exit(1);
 				atomic_fetch_add(&segment.header->agent_pid, UINT64_C(1) << 8 * i);
-				_exit(0);
+				leave(0);
 			}
 		}
 		close(start[0]);
@@ -233,6 +234,22 @@ static void of_eight_who_find_a_stale_file_all_get_the_same_new_one(void **state
 		assert_int_equal(open_it(false), WEIR_SEGMENT_OK);
 		assert_int_equal(segment.header->agent_pid, UINT64_C(0x0101010101010101));
 	}
+}
+
+static void nobody_waits_for_ever_for_one_who_stopped_while_replacing(void **state)
+{
+	uint64_t begin = monotonic_ns();
+	int fd;
+
+	(void)state;
+	make_stale();
+	fd = open(path, O_RDWR);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(open_it(true), WEIR_SEGMENT_STALE);
+	assert_true(monotonic_ns() - begin < 10 * SECOND);
+	assert_int_equal(weir_segment_replace(&segment, path, &small, &why, &error), WEIR_SEGMENT_FAILED);
+	close(fd);
+	assert_int_equal(open_it(true), WEIR_SEGMENT_OK);
 }
 
 static void a_maker_killed_at_any_moment_leaves_a_whole_file_or_none(void **state)
@@ -585,6 +602,7 @@ int main(void)
 		in_directory(a_file_of_an_earlier_boot_is_stale_and_replaced_by_one_who_may_create),
 		in_directory(a_file_of_an_unknown_boot_is_used),
 		in_directory(of_eight_who_find_a_stale_file_all_get_the_same_new_one),
+		in_directory(nobody_waits_for_ever_for_one_who_stopped_while_replacing),
 		in_directory(a_maker_killed_at_any_moment_leaves_a_whole_file_or_none),
 		in_directory(what_is_not_our_private_regular_file_is_denied),
 		in_directory(a_file_of_another_user_is_denied),
