@@ -34,7 +34,9 @@ struct weir_place {
 struct weir_document {
 	char path[WEIR_SOURCE_PATH_MAX];
 	config_t config;
-	bool parsed; /* config holds the file's settings */
+	bool parsed;    /* config holds the file's settings */
+	char *literals; /* its strings and numbers (setting.h); config's integers are offsets in it */
+	size_t literal_bytes;
 };
 
 struct weir_finding {
@@ -124,8 +126,11 @@ bool weir_chain_trusts(struct weir_compilation *c, uint32_t document, const stru
 /* document.c: reads and parses document `number` (from 1). */
 void weir_document_load(struct weir_compilation *c, uint32_t number);
 
-/* scan.c: goes through a file's raw text and returns it (to be freed) with every number in the form of a marked string (see
- * setting.h), or NULL after reporting what is wrong with it. */
+/* document.c: frees what was read of it. */
+void weir_document_free(struct weir_document *d);
+
+/* scan.c: goes through a file's raw text, takes out its literals, and returns the rest (to be freed) with the offset of each
+ * literal in its place; or NULL after reporting what is wrong with it. */
 char *weir_scan(struct weir_compilation *c, uint32_t document, const char *text, size_t length);
 
 /* section.c: takes over defaults, total, agent and segment of a document. */

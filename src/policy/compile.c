@@ -110,10 +110,8 @@ bool weir_policy_compile(char chain[][WEIR_PATH_MAX], size_t count, bool must_ex
 		memcpy(out->sources, sources.sources, sizeof out->sources);
 		out->source_count = sources.source_count;
 	}
-	for (size_t i = 0; i < c->documents; i++) {
-		if (c->document[i].parsed)
-			config_destroy(&c->document[i].config);
-	}
+	for (size_t i = 0; i < c->documents; i++)
+		weir_document_free(&c->document[i]);
 	free(c->finding);
 	free(c->host);
 	free(c);

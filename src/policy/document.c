@@ -117,3 +117,10 @@ void weir_document_load(struct weir_compilation *c, uint32_t number)
 	parse(c, number, scanned);
 	free(scanned);
 }
+
+void weir_document_free(struct weir_document *d)
+{
+	if (d->parsed)
+		config_destroy(&d->config);
+	free(d->literals);
+}

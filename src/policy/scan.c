@@ -2,10 +2,11 @@
 /*
  * A pass over a file's raw text, before libconfig sees it, for what libconfig gets wrong or is silent about: numbers that wrap,
  * comments that are never closed, strings that run over lines, control characters, \x escapes, @include, nesting without end.
- * The rest of the syntax is libconfig's affair.
+ * Strings and numbers are taken out (setting.h says why). The rest of the syntax is libconfig's affair.
  */
 #include "src/policy/compilation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct scan {
 	struct weir_place at;
 	const char *p, *end;
 	char *out;
+	char *literals, *literal; /* where they begin, where the next one goes */
 	unsigned depth;
 	bool wrong;
 };
@@ -93,12 +95,22 @@ static void skip_block(struct scan *s)
 	stop(s, "this comment is never closed");
 }
 
-static void copy_string(struct scan *s)
+/* Puts the place of the literal that begins now into the text. Blanks keep it apart from its neighbours, so that two literals
+ * side by side are a syntax error and not one. */
+static void begin_literal(struct scan *s, char kind)
 {
-	*s->out++ = *s->p++;
+	s->out += sprintf(s->out, " %u ", (unsigned)(s->literal - s->literals));
+	*s->literal++ = kind;
+}
+
+static void take_string(struct scan *s)
+{
+	begin_literal(s, WEIR_LITERAL_STRING);
+	s->p++;
 	while (s->p < s->end && *s->p != '\n') {
 		if (*s->p == '"') {
-			*s->out++ = *s->p++;
+			*s->literal++ = '\0';
+			s->p++;
 			return;
 		}
 		if (control(*s->p) || *s->p == '\t' || *s->p == '\r') {
@@ -110,9 +122,9 @@ static void copy_string(struct scan *s)
 				stop(s, "in strings \\\" and \\\\ are the only escapes");
 				return;
 			}
-			*s->out++ = *s->p++;
+			s->p++;
 		}
-		*s->out++ = *s->p++;
+		*s->literal++ = *s->p++;
 	}
 	stop(s, "this string is not closed on its line");
 }
@@ -125,17 +137,15 @@ static bool number_begins(const struct scan *s)
 }
 
 /* Takes all that belongs together, "60s" and "5/s" without quotes as well: the finding can then show it. */
-static void mark_number(struct scan *s)
+static void take_number(struct scan *s)
 {
-	*s->out++ = '"';
-	*s->out++ = WEIR_NUMBER_MARK;
+	begin_literal(s, WEIR_LITERAL_NUMBER);
 	do {
-		*s->out++ = *s->p++;
+		*s->literal++ = *s->p++;
 	} while (s->p < s->end && (digit(*s->p) || letter(*s->p) || *s->p == '.' || *s->p == '_' ||
 				   (*s->p == '/' && (digit(ahead(s, 1)) || letter(ahead(s, 1)))) ||
 				   ((*s->p == '-' || *s->p == '+') && (s->p[-1] == 'e' || s->p[-1] == 'E'))));
-	*s->out++ = WEIR_NUMBER_MARK;
-	*s->out++ = '"';
+	*s->literal++ = '\0';
 }
 
 static void copy_name(struct scan *s)
@@ -181,30 +191,35 @@ static void step(struct scan *s)
 	else if (c == '/' && ahead(s, 1) == '*')
 		skip_block(s);
 	else if (c == '"')
-		copy_string(s);
+		take_string(s);
 	else if (letter(c) || c == '*')
 		copy_name(s);
 	else if (number_begins(s))
-		mark_number(s);
+		take_number(s);
 	else
 		copy_plain(s);
 }
 
 char *weir_scan(struct weir_compilation *c, uint32_t document, const char *text, size_t length)
 {
-	/* A number of one digit grows to five bytes, and something must stand between two numbers: three times is enough. */
-	char *result = malloc(length * 3 + 8);
+	/* Worst is "1,1,1": every two bytes become ten, " 1234567 ,", and three of literals. */
+	struct weir_document *d = &c->document[document - 1];
+	char *result = malloc(length * 5 + 16);
 	struct scan s = {.c = c, .at = {.document = document, .line = 1}, .p = text, .end = text + length, .out = result};
 
-	if (!result) {
+	d->literals = malloc(length * 2 + 16);
+	if (!result || !d->literals) {
 		c->out_of_memory = true;
+		free(result);
 		return NULL;
 	}
+	s.literals = s.literal = d->literals;
 	if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		s.p += 3; /* a byte order mark, as some editors write it */
 	while (s.p < s.end)
 		step(&s);
 	*s.out = '\0';
+	d->literal_bytes = (size_t)(s.literal - s.literals);
 	if (s.wrong) {
 		free(result);
 		return NULL;

@@ -105,14 +105,14 @@ static void take_rate(struct weir_draft *d, const struct weir_setting *s)
 	uint64_t rate;
 
 	if (weir_setting_is_group(s)) {
-		const config_setting_t *strategy = config_setting_get_member(s->setting, "strategy");
-		const char *word = strategy ? config_setting_get_string(strategy) : NULL;
+		struct weir_setting strategy;
+		const char *word = weir_setting_member(s, "strategy", &strategy) ? weir_setting_text(&strategy) : NULL;
 
 		if (weir_setting_children(s) == 0)
 			return;
 		say(d, WEIR_FIELD_RATE, 1, at);
 		if (word && strcmp(word, "fixed") == 0)
-			say(d, WEIR_FIELD_BURST, 1, (struct weir_place){s->document, strategy->line});
+			say(d, WEIR_FIELD_BURST, 1, weir_setting_place(&strategy));
 		take_group(d, s, "rate");
 	} else if (is_false(s) || (text && strcmp(text, "none") == 0)) {
 		say(d, WEIR_FIELD_RATE, 0, at);
@@ -129,14 +129,13 @@ static void take_rate(struct weir_draft *d, const struct weir_setting *s)
 static void take_concurrency(struct weir_draft *d, const struct weir_setting *s)
 {
 	struct weir_place at = weir_setting_place(s);
-	char number[2];
 	uint64_t n;
 
 	if (weir_setting_is_group(s)) {
 		take_group(d, s, "concurrency");
 	} else if (is_false(s)) {
 		say(d, WEIR_FIELD_MODE, WEIR_CONCURRENCY_OFF, at);
-	} else if (!weir_setting_number(s, number, sizeof number)) {
+	} else if (!weir_setting_number(s)) {
 		weir_setting_expected(s, "a number such as 4, false or a group { }", NULL);
 	} else if (weir_value_count(s, 1, weir_field_table[WEIR_FIELD_CONCURRENCY_MAX].max, &n)) {
 		say(d, WEIR_FIELD_MODE, WEIR_CONCURRENCY_FIXED, at);
@@ -212,8 +211,9 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 /* Takes over everything that a group of rule keys says. */
 static void take_rule(struct weir_draft *d, const struct weir_setting *s, const char *const keys[])
 {
-	const config_setting_t *rate = config_setting_get_member(s->setting, "rate");
-	struct weir_setting rates = {0};
+	struct weir_setting rate, rates = {0};
+	bool rate_said =
+		weir_setting_member(s, "rate", &rate) && !(weir_setting_is_group(&rate) && weir_setting_children(&rate) == 0);
 
 	for (unsigned i = 0; i < weir_setting_children(s); i++) {
 		struct weir_setting child = weir_setting_child(s, i);
@@ -229,11 +229,11 @@ static void take_rule(struct weir_draft *d, const struct weir_setting *s, const 
 	/* Last, wherever it stands: what it means depends on whether `rate` is said. */
 	if (!rates.setting)
 		return;
-	if (rate && !weir_field_get(&d->rule, WEIR_FIELD_RATE) && weir_setting_children(&rates) > 0)
+	if (rate_said && !weir_field_get(&d->rule, WEIR_FIELD_RATE) && weir_setting_children(&rates) > 0)
 		weir_finding_add(s->c, weir_setting_place(&rates), rates.path,
 				 "rates are given, but rate is switched off beside them");
 	else
-		weir_quotas_read(d, &rates, rate && (!config_setting_is_group(rate) || config_setting_length(rate) > 0));
+		weir_quotas_read(d, &rates, rate_said);
 }
 
 /* Reads the one key that agent and segment have. */
@@ -330,9 +330,10 @@ static void take_host(struct weir_compilation *c, const struct weir_setting *s, 
 		return;
 	}
 	size_t findings = c->findings;
+	struct weir_setting match;
 
 	take_rule(d, s, rule_keys);
-	if (!config_setting_get_member(s->setting, "match"))
+	if (!weir_setting_member(s, "match", &match))
 		weir_finding_add(c, d->at, d->path, "match is missing: say which hosts this rule is for");
 	if (c->findings == findings)
 		weir_check_draft(c, d);
@@ -344,16 +345,10 @@ static void take_host(struct weir_compilation *c, const struct weir_setting *s, 
 
 void weir_section_hosts(struct weir_compilation *c, uint32_t document)
 {
-	struct weir_setting root = weir_setting_root(c, document), s = {0};
+	struct weir_setting root = weir_setting_root(c, document), s;
 	size_t first = c->hosts;
 
-	for (unsigned i = 0; i < weir_setting_children(&root); i++) {
-		struct weir_setting child = weir_setting_child(&root, i);
-
-		if (strcmp(weir_setting_name(&child), "hosts") == 0)
-			s = child;
-	}
-	if (!s.setting)
+	if (!weir_setting_member(&root, "hosts", &s))
 		return;
 	if (config_setting_type(s.setting) != CONFIG_TYPE_LIST) {
 		weir_setting_expected(&s, "a list of rules ( { match = \"HOST\"; ... }, ... )", NULL);

@@ -27,6 +27,16 @@ struct weir_setting weir_setting_child(const struct weir_setting *parent, unsign
 	return s;
 }
 
+bool weir_setting_member(const struct weir_setting *group, const char *name, struct weir_setting *out)
+{
+	for (unsigned i = 0; i < weir_setting_children(group); i++) {
+		*out = weir_setting_child(group, i);
+		if (strcmp(weir_setting_name(out), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 unsigned weir_setting_children(const struct weir_setting *s)
 {
 	int n = config_setting_length(s->setting);
@@ -54,50 +64,39 @@ struct weir_place weir_setting_place(const struct weir_setting *s)
 	return (struct weir_place){.document = s->document, .line = s->setting->line};
 }
 
-/* The string as libconfig has it: a text, or a number between marks. NULL when it is neither. */
-static const char *raw(const struct weir_setting *s)
+/* The literal behind the offset that libconfig has; NULL when the setting is a truth value, a group or a list. */
+static const char *literal(const struct weir_setting *s)
 {
-	if (config_setting_type(s->setting) != CONFIG_TYPE_STRING)
-		return NULL;
-	const char *text = config_setting_get_string(s->setting);
+	const struct weir_document *d = &s->c->document[s->document - 1];
+	int offset = config_setting_get_int(s->setting);
 
-	return text ? text : "";
+	if (config_setting_type(s->setting) != CONFIG_TYPE_INT || offset < 0 || (size_t)offset >= d->literal_bytes)
+		return NULL;
+	return d->literals + offset;
 }
 
 const char *weir_setting_text(const struct weir_setting *s)
 {
-	const char *text = raw(s);
+	const char *l = literal(s);
 
-	/* A mark inside: libconfig has joined a string and a number that stood side by side. */
-	return text && !strchr(text, WEIR_NUMBER_MARK) ? text : NULL;
+	return l && l[0] == WEIR_LITERAL_STRING ? l + 1 : NULL;
 }
 
-bool weir_setting_number(const struct weir_setting *s, char *out, size_t size)
+const char *weir_setting_number(const struct weir_setting *s)
 {
-	const char *text = raw(s);
+	const char *l = literal(s);
 
-	if (!text || text[0] != WEIR_NUMBER_MARK)
-		return false;
-	size_t length = strcspn(text + 1, "\001");
-
-	if (text[length + 1] != WEIR_NUMBER_MARK || text[length + 2] != '\0')
-		return false;
-	snprintf(out, size, "%.*s", (int)(length < size ? length : size), text + 1);
-	return true;
+	return l && l[0] == WEIR_LITERAL_NUMBER ? l + 1 : NULL;
 }
 
 /* What was written, for a finding. */
 static void describe(const struct weir_setting *s, char *out, size_t size)
 {
-	const char *text = raw(s);
-	char number[QUOTED_MAX];
+	const char *l = literal(s);
+	const char *quote = l && l[0] == WEIR_LITERAL_STRING ? "\"" : "";
 
-	if (weir_setting_number(s, number, sizeof number))
-		snprintf(out, size, "%s%s", number, strlen(text) > sizeof number + 1 ? "..." : "");
-	else if (text && strchr(text, WEIR_NUMBER_MARK))
-		snprintf(out, size, "two values side by side");
-	else if (text)
-		snprintf(out, size, "\"%.*s\"%s", QUOTED_MAX, text, strlen(text) > QUOTED_MAX ? "..." : "");
+	if (l)
+		snprintf(out, size, "%s%.*s%s%s", quote, QUOTED_MAX, l + 1, quote, strlen(l + 1) > QUOTED_MAX ? "..." : "");
 	else if (config_setting_type(s->setting) == CONFIG_TYPE_BOOL)
 		snprintf(out, size, "%s", config_setting_get_bool(s->setting) ? "true" : "false");
 	else if (weir_setting_is_group(s))

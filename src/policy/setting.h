@@ -2,16 +2,19 @@
 /*
  * One setting of a file: what it is called, where it stands, what it says.
  *
- * libconfig converts numbers by itself and wraps those that are too large without a word (4294967297 becomes 1). So no number
- * reaches it: the scan turns each into a string between two bytes 0x01, which appear nowhere else because control characters are
- * refused. Numbers are then read by the parser of units.h, exactly, and a finding can quote what was written.
+ * libconfig converts numbers by itself and wraps those that are too large without a word (4294967297 becomes 1), joins strings
+ * that stand side by side, and leaks a string that a syntax error follows. So neither reaches it: the scan puts each literal into
+ * the document's `literals` and its offset there into the text that libconfig parses. Numbers are then read by the parser of
+ * units.h, exactly, and a finding can quote what was written.
  */
 #ifndef WEIR_POLICY_SETTING_H
 #define WEIR_POLICY_SETTING_H
 
 #include "src/policy/compilation.h"
 
-#define WEIR_NUMBER_MARK '\001'
+/* The first byte of a literal; its text, ended by NUL, follows. */
+#define WEIR_LITERAL_STRING '"'
+#define WEIR_LITERAL_NUMBER '0'
 
 struct weir_setting {
 	struct weir_compilation *c;
@@ -24,6 +27,9 @@ struct weir_setting {
 struct weir_setting weir_setting_root(struct weir_compilation *c, uint32_t document);
 struct weir_setting weir_setting_child(const struct weir_setting *parent, unsigned i);
 
+/* The child of this name; false when there is none. */
+bool weir_setting_member(const struct weir_setting *group, const char *name, struct weir_setting *out);
+
 unsigned weir_setting_children(const struct weir_setting *s);
 bool weir_setting_is_group(const struct weir_setting *s);
 bool weir_setting_is_list(const struct weir_setting *s); /* ( ) or [ ] */
@@ -33,8 +39,8 @@ struct weir_place weir_setting_place(const struct weir_setting *s);
 /* Its text when it is a string, NULL when it is anything else. */
 const char *weir_setting_text(const struct weir_setting *s);
 
-/* Its digits when it is a number, copied into out (cut if longer); false when it is anything else. */
-bool weir_setting_number(const struct weir_setting *s, char *out, size_t size);
+/* Its digits, as they were written, when it is a number; NULL when it is anything else. */
+const char *weir_setting_number(const struct weir_setting *s);
 
 /* Reports "expected WHAT, got VALUE (WHY)". why may be NULL. Returns false, so that a reader can return it. */
 bool weir_setting_expected(const struct weir_setting *s, const char *what, const char *why);

@@ -7,16 +7,14 @@
 #include "weir/bucket.h"
 #include "weir/units.h"
 
-#define NUMBER_MAX 40 /* longer numbers are cut, and are too large or too precise all the same */
-
 bool weir_value_count(const struct weir_setting *s, uint64_t min, uint64_t max, uint64_t *out)
 {
-	char number[NUMBER_MAX], what[80];
-	const char *why = NULL;
+	const char *number = weir_setting_number(s), *why;
+	char what[80];
 	uint64_t n;
 
 	snprintf(what, sizeof what, "a whole number from %llu to %llu", (unsigned long long)min, (unsigned long long)max);
-	if (!weir_setting_number(s, number, sizeof number))
+	if (!number)
 		return weir_setting_expected(s, what, NULL);
 	why = weir_parse_count(number, max, &n);
 	if (why)
@@ -28,47 +26,46 @@ bool weir_value_count(const struct weir_setting *s, uint64_t min, uint64_t max, 
 }
 
 /* "0.5" is 500, "1.1" is 1100. Returns NULL or what is wrong. */
-static const char *parse_permille(char *number, uint64_t *out)
+static const char *parse_permille(const char *number, uint64_t *out)
 {
-	char *point = strchr(number, '.');
-	uint64_t whole = 0, thousandths = 0;
-	const char *why;
+	const char *point = strchr(number, '.');
+	size_t n = point ? strlen(point + 1) : 0, whole_digits = point ? (size_t)(point - number) : strlen(number);
+	char decimals[4] = "000", whole[12] = "0"; /* ".5" has no digits before the point */
+	uint64_t units, thousandths;
 
-	if (point) {
-		char digits[4] = "000";
-		size_t n = strlen(point + 1);
+	if (point && n == 0)
+		return "no digit after the point";
+	while (n > 3 && point[n] == '0')
+		n--;
+	if (n > 3)
+		return "more than three decimals";
+	if (whole_digits >= sizeof whole)
+		return "too many digits";
+	if (n > 0)
+		memcpy(decimals, point + 1, n);
+	if (whole_digits > 0)
+		memcpy(whole, number, whole_digits + 1);
+	whole[whole_digits > 0 ? whole_digits : 1] = '\0';
+	const char *why = weir_parse_count(whole, UINT32_MAX, &units);
 
-		if (n == 0)
-			return "no digit after the point";
-		while (n > 3 && point[n] == '0')
-			n--;
-		if (n > 3)
-			return "more than three decimals";
-		memcpy(digits, point + 1, n);
-		why = weir_parse_count(digits, 999, &thousandths);
-		if (why)
-			return "it is not a number";
-		*point = '\0';
-	}
-	if (number[0] != '\0') { /* ".5" */
-		why = weir_parse_count(number, UINT32_MAX / 1000 - 1, &whole);
-		if (why)
-			return strcmp(why, "it is not a whole number") == 0 ? "it is not a number" : why;
-	}
-	*out = whole * 1000 + thousandths;
+	if (!why)
+		why = weir_parse_count(decimals, 999, &thousandths);
+	if (why)
+		return strcmp(why, "it is not a whole number") == 0 ? "it is not a number" : why;
+	*out = units * 1000 + thousandths;
 	return NULL;
 }
 
 bool weir_value_permille(const struct weir_setting *s, uint64_t min, uint64_t max, uint64_t *out)
 {
-	char number[NUMBER_MAX], low[WEIR_VALUE_MAX], high[WEIR_VALUE_MAX], what[160];
-	const char *why;
+	const char *number = weir_setting_number(s), *why;
+	char low[WEIR_VALUE_MAX], high[WEIR_VALUE_MAX], what[160];
 	uint64_t n;
 
 	weir_value_print_permille(min, low, sizeof low);
 	weir_value_print_permille(max, high, sizeof high);
 	snprintf(what, sizeof what, "a number from %s to %s", low, high);
-	if (!weir_setting_number(s, number, sizeof number))
+	if (!number)
 		return weir_setting_expected(s, what, NULL);
 	why = parse_permille(number, &n);
 	if (!why && n < min)
@@ -88,12 +85,8 @@ bool weir_value_duration(const struct weir_setting *s, uint64_t min, uint64_t ma
 	char low[32], high[32], range[160];
 	uint64_t n;
 
-	if (!text) {
-		char number[NUMBER_MAX];
-
-		return weir_setting_expected(
-			s, what, weir_setting_number(s, number, sizeof number) ? "in quotes and with its unit" : NULL);
-	}
+	if (!text)
+		return weir_setting_expected(s, what, weir_setting_number(s) ? "in quotes and with its unit" : NULL);
 	why = weir_parse_duration(text, &n);
 	if (why)
 		return weir_setting_expected(s, what, why);
@@ -111,12 +104,8 @@ bool weir_value_rate(const struct weir_setting *s, bool or_none, uint64_t *nano_
 	static const char what[] = "a rate such as \"5/s\"";
 	const char *text = weir_setting_text(s), *why;
 
-	if (!text) {
-		char number[NUMBER_MAX];
-
-		return weir_setting_expected(
-			s, what, weir_setting_number(s, number, sizeof number) ? "in quotes and with its unit" : NULL);
-	}
+	if (!text)
+		return weir_setting_expected(s, what, weir_setting_number(s) ? "in quotes and with its unit" : NULL);
 	if (or_none && strcmp(text, "none") == 0) {
 		*nano_per_s = 0;
 		return true;

@@ -75,12 +75,12 @@ static inline int tear_down(void **state)
 	return 0;
 }
 
-/* Appends a path to the chain; a name without a slash is one of the temporary directory. Returns the path. */
+/* Appends a path to the chain; a relative one is of the temporary directory. Returns the path. */
 static inline const char *chain(struct bench *b, const char *name)
 {
 	char path[WEIR_PATH_MAX] = "";
 
-	snprintf(path, sizeof path, "%s%s%s", strchr(name, '/') ? "" : b->dir, strchr(name, '/') ? "" : "/", name);
+	snprintf(path, sizeof path, "%s%s%s", name[0] == '/' ? "" : b->dir, name[0] == '/' ? "" : "/", name);
 	return memcpy(b->chain[b->chained++], path, sizeof path);
 }
 

@@ -6,7 +6,8 @@ struct row {
 	const char *text, *finding;
 };
 
-#define HOST "a host such as \"api.example.org\", \"*.example.org:443\" or \"[::1]:8080\""
+#define SYNTAX "syntax error: look for a missing quote, comma, semicolon or bracket here or on the line before"
+#define HOST   "a host such as \"api.example.org\", \"*.example.org:443\" or \"[::1]:8080\""
 
 static void each_is(struct bench *b, const struct row *row, size_t rows)
 {
@@ -224,9 +225,9 @@ static void large_numbers_do_not_wrap(void **state)
 		 "t:1: segment.hosts: expected a whole number from 16 to 65536, got 4294968320 (the number is too large)"},
 		{"defaults = { rate = { recovery = 4294968.396; }; };",
 		 "t:1: defaults.rate.recovery: expected a number from 1.001 to 10, got 4294968.396 (the number is too large)"},
-		{"defaults = { concurrency = 00000000000000000000000000000000000000000000000000000000000000000000000000004; };",
+		{"defaults = { concurrency = 90000000000000000000000000000000000000000000000000000000000000000000000000004; };",
 		 "t:1: defaults.concurrency: expected a whole number from 1 to 65535, got "
-		 "00000000000000000000000000000000000000000000000000000000000... (the number is too small)"},
+		 "900000000000000000000000000000000000000000000000000000000000... (the number is too large)"},
 		{"defaults = { rate = \"18446744073709551621/s\"; };",
 		 "t:1: defaults.rate: expected a rate such as \"5/s\", got \"18446744073709551621/s\" (the number is too large)"},
 		{"hosts = ( { match = \"a:65616\"; } );",
@@ -234,10 +235,9 @@ static void large_numbers_do_not_wrap(void **state)
 		{"hosts = ( { match = \"a:18446744073709551696\"; } );",
 		 "t:1: hosts[0].match: expected " HOST ", got \"a:18446744073709551696\" (the port is none of 1 to 65535, or *)"},
 		/* A number and a string side by side would be joined. */
-		{"defaults = { concurrency = 1 \"0\"; };",
-		 "t:1: defaults.concurrency: expected a number such as 4, false or a group { }, got two values side by side"},
-		{"defaults = { throttle_status = [ 403 429 ]; };",
-		 "t:1: defaults.throttle_status[0]: expected a whole number from 100 to 599, got two values side by side"},
+		{"defaults = { concurrency = 1 \"0\"; };", "t:1: " SYNTAX},
+		{"defaults = { throttle_status = [ 403 429 ]; };", "t:1: " SYNTAX},
+		{"agent = { idle_exit = \"1\"\"m\"; };", "t:1: " SYNTAX},
 	};
 
 	each_is(*state, row, COUNT(row));
@@ -393,7 +393,6 @@ static void what_contradicts_itself_is_refused(void **state)
 
 static void syntax_errors_name_their_line(void **state)
 {
-#define SYNTAX "syntax error: look for a missing quote, comma, semicolon or bracket here or on the line before"
 	static const struct row row[] = {
 		{"defaults = {\n rate = { max = \"5/s\" \n", "t:3: " SYNTAX},
 		{"\ndefaults = { exempt = maybe; };", "t:2: " SYNTAX},
@@ -440,7 +439,6 @@ static void what_only_looks_wrong_is_accepted(void **state)
 		"/* # \" */ // /*\n# \" /* \nagent = { };",
 		"\xef\xbb\xbf# nothing",
 		"agent = { };\r\ntotal : { }\r\n",
-		"agent = { idle_exit = \"1\" \"m\"; };",
 		"agent = { idle_exit = \"0.5m\" };",
 		"defaults = { rate = { backoff = 0.5000; recovery = 1.10; }; };",
 		"defaults = { rate = { backoff = .5; }; };",
