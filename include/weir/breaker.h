@@ -7,8 +7,8 @@
  *   half-open --(success_threshold probes succeeded)--> closed, with a ramp; --(a probe failed)--> open, for longer
  *
  * word = state:2 | trips:6 | generation:16 | time_ms:40. `time` is, by state: closed: when it closed (start of the ramp; 0 = no
- * ramp); open: when the next probe may go; half-open: when the lease of the probe in flight ends, 0 when none is in flight and
- * the next may go. Every transition is one CAS and raises the generation; a result carries the generation in which its request
+ * ramp); open: when the next probe may go; half-open: when the lease of the probe in flight ends, 0 to 3 when none is in flight
+ * and the next may go. Every transition is one CAS and raises the generation; a result carries the generation in which its request
  * was admitted and is dropped when that has passed, so late results never flip a newer state. A probe whose owner dies loses its
  * lease (by reaping or by time) and the next request probes; that stays within the generation, so that a server whose answers
  * take longer than a lease still closes the breaker: the late success of a probe counts, its late failure does not. The failures

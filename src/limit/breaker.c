@@ -68,6 +68,10 @@ static uint64_t load(const struct weir_breaker *b)
 	return atomic_load_explicit(&b->word, memory_order_acquire);
 }
 
+/* The low two bits of a lease's end number the probes of one half-open state in turn, so that two that are granted within the
+ * same millisecond have different names. With no probe in flight they are all that is left of the time. */
+#define TURN_MASK UINT64_C(3)
+
 /* ---- times ---- */
 
 static uint64_t to_ms(uint64_t ns)
@@ -142,7 +146,7 @@ static uint64_t furthest_ms(const struct weir_breaker_params *p, uint32_t state)
 	if (state == WEIR_BREAKER_HALF_OPEN) {
 		uint64_t lease = to_ms(p->probe_lease_ns);
 
-		return lease > open ? lease : open;
+		return (lease > open ? lease : open) + TURN_MASK;
 	}
 	return open + open * jitter_permille(p) / 1000 + 1;
 }
@@ -158,6 +162,21 @@ static uint64_t end_ms(const struct weir_breaker_params *p, struct fields f, uin
 static uint64_t stamp_ms(uint64_t ms)
 {
 	return (ms & TIME_MASK) != 0 ? ms : 1;
+}
+
+static bool in_flight(struct fields f)
+{
+	return f.state == WEIR_BREAKER_HALF_OPEN && f.time_ms > TURN_MASK;
+}
+
+static uint64_t turn_after(struct fields f)
+{
+	return f.state == WEIR_BREAKER_HALF_OPEN ? (f.time_ms + 1) & TURN_MASK : 0;
+}
+
+static uint64_t freed(struct fields f)
+{
+	return pack(WEIR_BREAKER_HALF_OPEN, f.trips, f.generation, f.time_ms & TURN_MASK);
 }
 
 /* ---- asking ---- */
@@ -186,8 +205,10 @@ static enum weir_breaker_answer judge(const struct weir_breaker_params *p, struc
 	}
 	if (off(p))
 		return WEIR_BREAKER_PASS;
+	if (f.state == WEIR_BREAKER_HALF_OPEN && !in_flight(f))
+		return WEIR_BREAKER_PROBE;
 	end = end_ms(p, f, now_ns / NS_PER_MS);
-	if (end == 0 || now_ns / NS_PER_MS >= end)
+	if (now_ns / NS_PER_MS >= end)
 		return WEIR_BREAKER_PROBE;
 	*until_ns = end * NS_PER_MS;
 	return WEIR_BREAKER_REFUSE;
@@ -203,6 +224,7 @@ enum weir_breaker_answer weir_breaker_try(struct weir_breaker *b, const struct w
 		struct fields f = unpack(seen);
 		enum weir_breaker_answer answer = judge(p, f, now_ns, until_ns);
 		bool taken_over;
+		uint64_t turn;
 		uint64_t end;
 
 		*ticket = (struct weir_breaker_ticket){.generation = f.generation, .probe = 0};
@@ -216,12 +238,14 @@ enum weir_breaker_answer weir_breaker_try(struct weir_breaker *b, const struct w
 			return answer;
 		}
 		/* A probe lost to time counts as a trip: the next one gets a longer lease, and leaves a longer open time. */
-		taken_over = f.state == WEIR_BREAKER_HALF_OPEN && f.time_ms != 0;
+		taken_over = in_flight(f);
+		turn = turn_after(f);
 		if (f.state == WEIR_BREAKER_OPEN)
 			f.generation = (f.generation + 1) & GENERATION_MASK;
 		if (taken_over && f.trips < TRIPS_MAX)
 			f.trips++;
-		end = stamp_ms(now_ms + lease_ms(p, f.trips));
+		end = now_ms + lease_ms(p, f.trips);
+		end += (turn - end) & TURN_MASK;
 		if (swap(b, &seen, pack(WEIR_BREAKER_HALF_OPEN, f.trips, f.generation, end))) {
 			*ticket = (struct weir_breaker_ticket){.generation = probe_name(f.generation, end), .probe = 1};
 			return WEIR_BREAKER_PROBE;
@@ -246,8 +270,7 @@ static bool same_generation(struct fields f, struct weir_breaker_ticket ticket)
 /* Whether the ticket is that of the probe that holds the lease now. */
 static bool holds_lease(struct fields f, struct weir_breaker_ticket ticket)
 {
-	return ticket.probe != 0 && f.state == WEIR_BREAKER_HALF_OPEN && f.time_ms != 0 &&
-	       ticket.generation == probe_name(f.generation, f.time_ms);
+	return ticket.probe != 0 && in_flight(f) && ticket.generation == probe_name(f.generation, f.time_ms);
 }
 
 bool weir_breaker_valid(const struct weir_breaker *b, struct weir_breaker_ticket ticket)
@@ -428,7 +451,7 @@ enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struc
 			if (swap(b, &seen, pack(WEIR_BREAKER_CLOSED, f.trips, f.generation + 1, stamp_ms(now_ns / NS_PER_MS))))
 				return WEIR_BREAKER_RECLOSED;
 		} else {
-			if (!holds_lease(f, ticket) || swap(b, &seen, pack(WEIR_BREAKER_HALF_OPEN, f.trips, f.generation, 0)))
+			if (!holds_lease(f, ticket) || swap(b, &seen, freed(f)))
 				return WEIR_BREAKER_SAME;
 		}
 		f = unpack(seen);
@@ -445,7 +468,7 @@ void weir_breaker_forgo(struct weir_breaker *b, struct weir_breaker_ticket ticke
 
 	/* Where the swap fails the lease has just changed hands, and there is nothing to give back. */
 	if (holds_lease(f, ticket))
-		(void)swap(b, &seen, pack(WEIR_BREAKER_HALF_OPEN, f.trips, f.generation, 0));
+		(void)swap(b, &seen, freed(f));
 }
 
 /* ---- ramp, force, view ---- */
@@ -505,7 +528,7 @@ struct weir_breaker_view weir_breaker_view(const struct weir_breaker *b, const s
 		view.until_ns = WEIR_NEVER;
 	else if (f.state == WEIR_BREAKER_CLOSED)
 		view.until_ns = ramping(p, f, now_ms, &elapsed) ? (f.time_ms + to_ms(p->ramp_ns)) * NS_PER_MS : 0;
-	else
+	else if (f.state == WEIR_BREAKER_OPEN || in_flight(f))
 		view.until_ns = end_ms(p, f, now_ms) * NS_PER_MS;
 	return view;
 }
