@@ -454,6 +454,9 @@ static void a_wake_reaches_the_waiters_of_another_process(void **state)
 	weir_entry_wake(&segment, 17); /* out of range: nothing */
 	weir_entry_wake(&segment, WEIR_NONE);
 	weir_entry_wake(&segment, 16);
+	assert_int_equal(segment.entry[16].changes, 0); /* nobody waits, nothing to tell */
+	atomic_store(&segment.entry[16].waiting, 1);
+	weir_entry_wake(&segment, 16);
 	assert_int_equal(segment.entry[16].changes, 1);
 }
 

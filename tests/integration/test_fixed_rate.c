@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Two hundred fresh curls, eight at a time, under a fixed limit: the rate is held, in order, and nobody goes early. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/harness/environment.h"
+#include "tests/harness/harness.h"
+
+#define REQUESTS  200
+#define AT_A_TIME 8
+#define PER_S     50.0
+
+/* What the machine may add between the moment weir lets a request go and its arrival: a busy two-core machine starts a curl late
+ * at times. */
+#define LATE_S 0.015
+
+static const char *fixed_limit(struct scene *scene)
+{
+	return write_file(scene->dir, "weir.conf",
+			  "hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"50/s\"; burst = 1; };\n"
+			  "            concurrency = { mode = \"off\"; }; } );\n");
+}
+
+static void two_hundred_curls_keep_fifty_a_second(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char shell[512];
+	struct command curls = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .config = fixed_limit(scene)};
+	struct quotad_arrival *arrival;
+	struct outcome o;
+	size_t count, early = 0, furthest = 0;
+	double span, rate;
+
+	snprintf(shell, sizeof shell, "seq 0 %d | xargs -P %d -I{} curl -sf -o /dev/null %s", REQUESTS - 1, AT_A_TIME,
+		 quotad_url(server, "/n/{}"));
+	o = command_run(&curls);
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	arrival = quotad_journal(server, &count);
+	assert_int_equal(count, REQUESTS);
+	span = arrival[count - 1].arrival_s - arrival[0].arrival_s;
+	rate = (double)(count - 1) / span;
+	for (size_t i = 0; i < count; i++) {
+		size_t id = (size_t)atol(arrival[i].path + strlen("/n/")), off = id > i ? id - i : i - id;
+
+		furthest = off > furthest ? off : furthest;
+		early += arrival[i].arrival_s - arrival[0].arrival_s < (double)i / PER_S - LATE_S;
+	}
+	print_message("measured %.2f/s over %.2f s; furthest out of order %zu places; early %zu\n", rate, span, furthest, early);
+	assert_true(rate > PER_S * 0.99 && rate < PER_S * 1.01);
+	assert_int_equal(early, 0);
+	assert_true(furthest <= AT_A_TIME);
+	free(arrival);
+}
+
+/* The same through connect(): every wget is one connection. */
+static void wgets_are_held_to_the_same_limit(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char shell[512];
+	struct command wgets = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .config = fixed_limit(scene)};
+	struct quotad_count count;
+	struct outcome o;
+
+	snprintf(shell, sizeof shell, "seq 50 | xargs -P %d -I{} wget -q -O /dev/null %s", AT_A_TIME,
+		 quotad_url(server, "/n/{}"));
+	o = command_run(&wgets);
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	count = quotad_count(server);
+	assert_int_equal(count.requests, 50);
+	assert_true(count.last_s - count.first_s > 49 / PER_S - LATE_S);
+	assert_true(count.last_s - count.first_s < 49 / PER_S + 0.5);
+}
+
+/* A run's own limit is on top of the host's, and does not bind others. */
+static void a_run_has_its_own_limit(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char shell[512], *weir = build_path("weir");
+	struct command run = {.shell = shell, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
+	struct quotad_count count;
+	struct outcome o;
+
+	snprintf(shell, sizeof shell, "seq 20 | %s run -r 20/s xargs -P 4 -I{} curl -sf -o /dev/null %s", weir,
+		 quotad_url(server, "/n/{}"));
+	o = command_run(&run);
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	count = quotad_count(server);
+	assert_int_equal(count.requests, 20);
+	assert_true(count.last_s - count.first_s > 0.5);
+	assert_true(count.last_s - count.first_s < 2.0);
+	free(weir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(two_hundred_curls_keep_fifty_a_second, scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(wgets_are_held_to_the_same_limit, scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(a_run_has_its_own_limit, scene_setup, scene_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
