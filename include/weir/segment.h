@@ -219,7 +219,9 @@ struct weir_event {
 	uint32_t kind;  /* enum weir_event_kind */
 	uint32_t cause; /* enum weir_cause */
 	uint32_t pid;
-	char key[76]; /* of the entry, cut if longer */
+	char key[72];   /* of the entry, cut if longer */
+	uint32_t check; /* over all of the above: shows when a writer that was stopped for a round scribbled over another's event
+			 */
 };
 _Static_assert(sizeof(struct weir_event) == 128, "ABI");
 

@@ -2,7 +2,8 @@
 /*
  * The ring of events. A writer takes a number, marks the number's slot as being written, fills it and puts the number in place;
  * it may die anywhere, and readers then find a slot that does not carry the number they look for. A slot that a dead writer left
- * marked is taken over by the writer who comes round the ring to it.
+ * marked is taken over by the writer who comes round the ring to it. Should that writer not have been dead but stopped, what it
+ * goes on to write no longer matches the event's check word.
  */
 #include <stddef.h>
 #include <string.h>
@@ -17,6 +18,21 @@
 /* How often a slot that its writer is just filling is looked at again: longer than filling it takes, shorter than a microsecond.
  */
 #define LOOKS 64
+
+/* Over number and contents; multiplication and folding as in wyhash. The events' own check field must be zero. */
+static uint32_t check_of(const struct weir_event *e, uint64_t number)
+{
+	uint64_t h = number + 1;
+
+	for (size_t i = 1; i < EVENT_WORDS; i++) {
+		uint64_t w;
+
+		memcpy(&w, (const unsigned char *)e + i * sizeof w, sizeof w);
+		h = (h ^ w) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 32;
+	}
+	return (uint32_t)h;
+}
 
 void weir_event_write(const struct weir_segment *s, enum weir_event_kind kind, enum weir_cause cause, const char *key,
 		      uint64_t before, uint64_t after, uint64_t until_ns, uint64_t now_ns)
@@ -36,6 +52,7 @@ void weir_event_write(const struct weir_segment *s, enum weir_event_kind kind, e
 	if (key != NULL)
 		memcpy(e.key, key, strnlen(key, sizeof e.key - 1));
 	number = atomic_fetch_add_explicit(&s->header->event_head, 1, memory_order_relaxed);
+	e.check = check_of(&e, number);
 	slot = &s->event[number & (s->events - 1)];
 	seen = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
 	/* A younger event is there already (we were stopped for a whole round of the ring): ours is too old to matter. */
@@ -54,6 +71,7 @@ static bool copy(const struct weir_segment *s, uint64_t number, struct weir_even
 {
 	const struct weir_event *slot = &s->event[number & (s->events - 1)];
 	uint64_t seen = 0;
+	uint32_t check;
 
 	for (int i = 0; i < LOOKS; i++) {
 		seen = atomic_load_explicit(&slot->sequence, memory_order_acquire);
@@ -64,6 +82,10 @@ static bool copy(const struct weir_segment *s, uint64_t number, struct weir_even
 		return false;
 	words_load(&out->at_ns, &slot->at_ns, EVENT_WORDS - 1);
 	if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != seen)
+		return false;
+	check = out->check;
+	out->check = 0;
+	if (check != check_of(out, number))
 		return false;
 	atomic_init(&out->sequence, seen);
 	if (out->kind >= WEIR_EVENT_COUNT)

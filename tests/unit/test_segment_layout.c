@@ -118,6 +118,7 @@ static struct field {
 	FIELD(weir_event, cause),
 	FIELD(weir_event, pid),
 	FIELD(weir_event, key),
+	FIELD(weir_event, check),
 	FIELD(weir_entry, used_ns),
 	FIELD(weir_entry, rule),
 	FIELD(weir_entry, hold),
