@@ -84,7 +84,12 @@ static int take_place(struct agent *a)
 		fprintf(stderr, "weir: agent: already running as pid %u\n", other);
 		return 1;
 	}
-	return why ? complain(a->world.lock, why, err) : 0;
+	if (why)
+		return complain(a->world.lock, why, err);
+	err = weir_instance_write_pid(&a->world, (uint32_t)getpid());
+	if (err)
+		weir_log(WEIR_LOG_WARN, "agent: %s: %s", a->world.pid, strerror(err));
+	return 0;
 }
 
 static int open_signals(void)
@@ -129,9 +134,6 @@ static int start(struct agent *a, const struct weir_agent_options *o)
 	weir_event_write(&a->segment, WEIR_EVENT_AGENT_STARTED, WEIR_CAUSE_NONE, NULL, 0, (uint64_t)getpid(), 0, now_ns);
 
 	weir_requests_start(&a->requests, &a->segment);
-	err = weir_instance_write_pid(&a->world, (uint32_t)getpid());
-	if (err)
-		weir_log(WEIR_LOG_WARN, "agent: %s: %s", a->world.pid, strerror(err));
 	why = weir_server_start(&a->server, &a->world, &a->segment, &a->compiler, &err);
 	if (why) /* limits hold without the exports */
 		weir_log(WEIR_LOG_ERROR, "agent: %s: %s%s%s", a->world.socket, why, err ? ": " : "", err ? strerror(err) : "");
@@ -165,7 +167,7 @@ static void look_soon(struct agent *a, uint64_t now_ns)
 }
 
 /* Compiles if the files are not what the policy in force was made from. */
-static void look_at_files(struct agent *a, bool asked, uint64_t now_ns)
+static void look_at_files(struct agent *a, uint64_t now_ns)
 {
 	struct weir_policy_view view = weir_policy_in_force(&a->segment);
 	a->stat_at_ns = now_ns + STAT_EVERY_NS;
@@ -174,7 +176,7 @@ static void look_at_files(struct agent *a, bool asked, uint64_t now_ns)
 			weir_watch_set(&a->watch, a->compiler.sources, a->compiler.source_count);
 		return;
 	}
-	if (!asked && a->compiler.published_ns && now_ns < a->compiler.published_ns + PUBLISH_EVERY_NS) {
+	if (now_ns < a->compiler.published_ns + PUBLISH_EVERY_NS) {
 		look_soon(a, now_ns);
 		return;
 	}
@@ -212,11 +214,9 @@ static void serve(struct agent *a)
 			look_soon(a, now_ns - SETTLE_NS); /* a process waits: nothing to settle */
 		if (fds[2].revents && weir_watch_drain(&a->watch))
 			look_soon(a, now_ns);
-		if (a->compile_at_ns && now_ns >= a->compile_at_ns) {
+		if ((a->compile_at_ns && now_ns >= a->compile_at_ns) || now_ns >= a->stat_at_ns) {
 			a->compile_at_ns = 0;
-			look_at_files(a, true, now_ns);
-		} else if (now_ns >= a->stat_at_ns) {
-			look_at_files(a, false, now_ns);
+			look_at_files(a, now_ns);
 		}
 		weir_server_run(&a->server);
 		if (now_ns < a->upkeep_at_ns)
