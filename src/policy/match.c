@@ -93,7 +93,7 @@ static const char *split(char *text, char **name, char **port)
 
 const char *weir_match_read(const char *text, char match[WEIR_MATCH_MAX], uint32_t *flags)
 {
-	char copy[WEIR_MATCH_MAX + INET6_ADDRSTRLEN], *name, *port;
+	char copy[WEIR_MATCH_MAX + INET6_ADDRSTRLEN] = "", *name, *port;
 	uint64_t number = 0;
 	const char *wrong;
 	size_t n = strlen(text);

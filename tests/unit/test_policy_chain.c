@@ -190,6 +190,14 @@ static void what_is_no_file_is_refused(void **state)
 	refused_because(b, "e/dangling.conf: cannot be read: No such file or directory");
 }
 
+static void a_file_whose_reading_fails_is_refused(void **state)
+{
+	struct bench *b = *state;
+
+	chain(b, "/proc/self/mem"); /* a regular file of ours; nothing is mapped at address 0 */
+	refused_because(b, "/proc/self/mem: cannot be read: Input/output error");
+}
+
 static void huge_files_are_refused_unread(void **state)
 {
 	struct bench *b = *state;
@@ -331,6 +339,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_directory_stands_for_its_conf_files_in_byte_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(absent_files_are_sources_and_no_mistake, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_file_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_whose_reading_fails_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(huge_files_are_refused_unread, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(files_that_others_can_write_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(files_of_strangers_are_refused, set_up, tear_down),

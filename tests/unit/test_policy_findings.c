@@ -114,7 +114,7 @@ static void values_of_the_wrong_type_are_shown(void **state)
 	each_is(*state, row, COUNT(row));
 }
 
-static void values_out_of_bounds_are_refused(void **state)
+static void rates_and_counts_out_of_bounds_are_refused(void **state)
 {
 	static const struct row row[] = {
 		{"hosts = (\n{ match = \"a\"; },\n{ match = \"b\"; },\n{ match = \"c\";\n rate = {\n max = \"fast\"; }; } );",
@@ -140,6 +140,14 @@ static void values_out_of_bounds_are_refused(void **state)
 		 "t:1: defaults.rate.burst: expected a whole number from 1 to 1000000, got 1e3 (it is not a whole number)"},
 		{"defaults = { rate = { burst = 5L; }; };",
 		 "t:1: defaults.rate.burst: expected a whole number from 1 to 1000000, got 5L (it is not a whole number)"},
+	};
+
+	each_is(*state, row, COUNT(row));
+}
+
+static void shares_out_of_bounds_are_refused(void **state)
+{
+	static const struct row row[] = {
 		{"defaults = { rate = { backoff = 0; }; };",
 		 "t:1: defaults.rate.backoff: expected a number from 0.001 to 0.999, got 0 (the number is too small)"},
 		{"defaults = { rate = { backoff = 1; }; };",
@@ -158,6 +166,14 @@ static void values_out_of_bounds_are_refused(void **state)
 		 "t:1: defaults.rate.recovery: expected a number from 1.001 to 10, got 1.0 (the number is too small)"},
 		{"defaults = { rate = { error_threshold = 1.001; }; };",
 		 "t:1: defaults.rate.error_threshold: expected a number from 0 to 1, got 1.001 (the number is too large)"},
+	};
+
+	each_is(*state, row, COUNT(row));
+}
+
+static void durations_words_and_lists_out_of_bounds_are_refused(void **state)
+{
+	static const struct row row[] = {
 		{"defaults = { rate = { interval = \"1ms\"; }; };",
 		 "t:1: defaults.rate.interval: expected a duration from \"10ms\" to \"1d\", got \"1ms\""},
 		{"defaults = { wait = { max = \"8d\"; }; };",
@@ -502,7 +518,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(unknown_keys_come_with_a_suggestion, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(values_of_the_wrong_type_are_shown, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(values_out_of_bounds_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rates_and_counts_out_of_bounds_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(shares_out_of_bounds_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(durations_words_and_lists_out_of_bounds_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(large_numbers_do_not_wrap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hosts_that_are_none_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(groups_that_are_none_are_refused, set_up, tear_down),

@@ -306,12 +306,12 @@ static void what_is_printed_reads_back_as_nearly_the_same(void **state)
 
 static void rates_written_as_whole_numbers_read_back_exactly(void **state)
 {
-	static const char unit[][4] = {"s", "m", "h", "d", "6h", "10s", "5m"};
+	static const char *const unit[] = {"s", "m", "h", "d", "6h", "10s", "5m"};
 
 	(void)state;
 	for (unsigned n = 1; n <= 60000; n += n < 2000 ? 1 : 997) {
 		for (size_t u = 0; u < COUNT(unit); u++) {
-			char text[32], printed[32];
+			char text[48], printed[32];
 			uint64_t rate = 0, back = 0;
 
 			snprintf(text, sizeof text, "%u/%s", n, unit[u]);
