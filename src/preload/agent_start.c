@@ -105,7 +105,7 @@ void weir_policy_await(const struct weir_segment *s)
 		now = weir_now_ns();
 	}
 	if (!fresh && !in_force_and_fresh(s))
-		weir_log(WEIR_LOG_INFO, "going on without a fresh policy");
+		weir_log(weir_agent_off() ? WEIR_LOG_DEBUG : WEIR_LOG_WARN, "going on without a fresh policy");
 }
 
 void weir_agent_for_repair(void)

@@ -178,12 +178,11 @@ WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 		errno = saved;
 		return again(fd, address, length);
 	}
-	if ((state == WEIR_TCP_FRESH || state == WEIR_TCP_FAILED) && find_target(to, port, &target) &&
-	    weir_host_chosen(target.host_port)) {
+	if ((state == WEIR_TCP_FRESH || state == WEIR_TCP_FAILED) && find_target(to, port, &target)) {
 		g = weir_attach();
 		if (g && weir_pending_any())
 			weir_pending_sweep();
-		if (g) {
+		if (g && weir_host_chosen(target.host_port)) {
 			errno = saved;
 			return attempt(g, WEIR_FRAME, fd, address, length, &target);
 		}

@@ -161,11 +161,11 @@ WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)
 
 	if (!curl)
 		return CURLE_FAILED_INIT;
-	if (!handle || weir_disabled() || !find_host(h, curl, handle, host_port) || !weir_host_chosen(host_port))
+	if (!handle || weir_disabled() || !find_host(h, curl, handle, host_port))
 		return curl->perform(handle);
 	g = weir_attach();
 	if (g && weir_pending_any())
 		weir_pending_sweep();
 	errno = saved;
-	return g ? exchange(g, WEIR_FRAME, curl, handle, host_port) : curl->perform(handle);
+	return g && weir_host_chosen(host_port) ? exchange(g, WEIR_FRAME, curl, handle, host_port) : curl->perform(handle);
 }

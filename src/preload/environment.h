@@ -24,7 +24,8 @@ void weir_environment_read(struct weir_environment *e);
 /* Parses WEIR_RUN, "ID,rate_nano,burst,concurrency" with decimal numbers, strictly. False and *run untouched when malformed. */
 bool weir_run_parse(const char *text, struct weir_run *run);
 
-/* Whether WEIR_HOSTS, a glob over the host's name that `weir run -H` sets, lets this host be limited. True when it is not set. */
+/* Whether WEIR_HOSTS, a glob over the host's name that `weir run -H` sets, lets this host be limited. True when it is not set.
+ * After weir_environment_gate. */
 bool weir_host_chosen(const char *host_port);
 
 #endif

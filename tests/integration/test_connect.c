@@ -1,0 +1,316 @@
+/* Programs that connect by themselves, under weir: the same as without, and each connection is one request. */
+#include "tests/harness/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/integration/closed_port.h"
+#include "tests/integration/every_agent.h"
+#include "tests/integration/host_counts.h"
+
+#define SLACK_S 0.5
+
+struct stage {
+	struct scene *scene;
+	struct quotad *server;
+	char *env[6];
+	int closed, closed_fd;
+	char host_port[64], closed_host_port[64];
+};
+
+static void stage_open(struct stage *s, void **state)
+{
+	static const char *const with_tls[] = {"--tls", NULL};
+	size_t n = 0;
+
+	memset(s, 0, sizeof *s);
+	s->scene = *state;
+	s->server = quotad_start(s->scene->dir, with_tls);
+	s->closed = closed_port(&s->closed_fd);
+	assert_true(asprintf(&s->env[n++], "U=http://localhost:%d", s->server->http_port) > 0);
+	assert_true(asprintf(&s->env[n++], "PORT=%d", s->server->http_port) > 0);
+	assert_true(asprintf(&s->env[n++], "CLOSED=%d", s->closed) > 0);
+	assert_true(asprintf(&s->env[n++], "D=%s", s->scene->dir) > 0);
+	host_port_of(s->host_port, "localhost", s->server->http_port);
+	host_port_of(s->closed_host_port, "localhost", s->closed);
+}
+
+static void stage_close(struct stage *s)
+{
+	for (size_t i = 0; s->env[i]; i++)
+		free(s->env[i]);
+	close(s->closed_fd);
+}
+
+static struct outcome run(struct stage *s, const char *shell)
+{
+	struct command c = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = s->scene->dir, .env = (const char *const *)s->env};
+
+	return command_run(&c);
+}
+
+static void expect(struct stage *s, const char *shell, int exit_status, const char *out)
+{
+	struct outcome o = run(s, shell);
+
+	assert_string_equal(o.out, out);
+	assert_int_equal(o.exit_status, exit_status);
+	outcome_free(&o);
+}
+
+#define PYTHON         "/usr/bin/python3 -c '"
+#define GET(arguments) PYTHON "import os, urllib.request as u; print(u.urlopen(" arguments ").read())'"
+#define BASE           "os.environ[\"U\"]"
+#define DEAD           "\"http://localhost:\" + os.environ[\"CLOSED\"]"
+
+static const char *const command_lines[] = {
+	"wget -qO- $U/n/1",
+	"wget -qO- $U/n/1 $U/n/2 $U/n/3",
+	"wget -qO- $U/status/404",
+	"wget -qO- $U/redirect/$PORT/n/4",
+	"wget -q -O $D/out $U/bytes/100000 && cksum <$D/out",
+	"wget -qO- -t 1 http://localhost:$CLOSED/",
+	"wget -qO- -t 1 -T 5 $U/n/1",
+	"wget -qO- -t 1 -T 0.3 $U/delay/5000",
+	GET(BASE " + \"/n/1\""),
+	GET(BASE " + \"/n/1\", timeout=5"),
+	GET(BASE " + \"/n/1\", data=b\"x\""),
+	PYTHON "import os, http.client as h\n"
+	       "c = h.HTTPConnection(\"localhost\", int(os.environ[\"PORT\"]))\n"
+	       "for i in range(3):\n"
+	       "    c.request(\"GET\", \"/n/%d\" % i)\n"
+	       "    print(c.getresponse().read())'",
+	PYTHON "import os, socket\n"
+	       "for wait in (None, 5):\n"
+	       "    try: socket.create_connection((\"localhost\", int(os.environ[\"CLOSED\"])), wait)\n"
+	       "    except OSError as e: print(e.errno)'",
+	PYTHON "import asyncio, os\n"
+	       "async def get():\n"
+	       "    r, w = await asyncio.open_connection(\"localhost\", int(os.environ[\"PORT\"]))\n"
+	       "    w.write(b\"GET /n/7 HTTP/1.0\\r\\n\\r\\n\")\n"
+	       "    print((await r.read()).split(b\"\\r\\n\\r\\n\")[1])\n"
+	       "asyncio.run(get())'",
+	"bash -c 'exec 3<>/dev/tcp/localhost/$PORT && printf \"GET /n/5 HTTP/1.0\\r\\n\\r\\n\" >&3 && tail -n 1 <&3'",
+	"bash -c 'exec 3<>/dev/tcp/localhost/$CLOSED' 2>/dev/null",
+	"git ls-remote $U/status/404 2>&1",
+	"git ls-remote http://localhost:$CLOSED/x 2>/dev/null",
+};
+
+static void programs_do_what_they_do_without_weir(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state);
+	for (size_t i = 0; i < sizeof command_lines / sizeof command_lines[0]; i++) {
+		struct command c = {.shell = command_lines[i], .dir = s.scene->dir, .env = (const char *const *)s.env};
+
+		assert_same_with_and_without_weir(&c, SAME_OUTPUT);
+	}
+	assert_int_equal(leases_held(s.scene), 0);
+	stage_close(&s);
+}
+
+static void a_connection_counts_under_the_name_that_was_asked_for(void **state)
+{
+	struct stage s;
+	char numeric[64];
+
+	stage_open(&s, state);
+	expect(&s, "wget -qO- $U/n/1 $U/n/2", 0, "1\n2\n"); /* one connection, kept */
+	expect(&s, "wget -qO- http://127.0.0.1:$PORT/n/3", 0, "3\n");
+	assert_int_equal(counts_of(s.scene, s.host_port).succeeded, 1);
+	assert_int_equal(counts_of(s.scene, s.host_port).connections, 1);
+	assert_int_equal(counts_of(s.scene, host_port_of(numeric, "127.0.0.1", s.server->http_port)).succeeded, 1);
+	stage_close(&s);
+}
+
+static void a_non_blocking_connection_counts_once_and_succeeds(void **state)
+{
+	struct stage s;
+	struct host_counts n;
+
+	stage_open(&s, state);
+	expect(&s, GET(BASE " + \"/n/1\", timeout=5"), 0, "b'1\\n'\n");
+	n = counts_of(s.scene, s.host_port);
+	assert_int_equal(n.admitted, 1);
+	assert_int_equal(n.succeeded, 1);
+	assert_int_equal(n.permits, 0);
+	stage_close(&s);
+}
+
+/* The server is gone: after the threshold no connection is tried any more, and the program is told at once. */
+static void expect_the_breaker(struct stage *s, const char *shell)
+{
+	struct host_counts n;
+	struct outcome o;
+
+	for (int i = 0; i < 5; i++) {
+		o = run(s, shell);
+		assert_int_not_equal(o.exit_status, 0);
+		outcome_free(&o);
+	}
+	n = counts_of(s->scene, s->closed_host_port);
+	assert_int_equal(n.failed, 5);
+	assert_int_equal(n.refused, 0);
+	o = run(s, shell);
+	assert_int_not_equal(o.exit_status, 0);
+	outcome_free(&o);
+	n = counts_of(s->scene, s->closed_host_port);
+	assert_int_equal(n.failed, 5);
+	assert_int_equal(n.refused, 1);
+	assert_int_equal(leases_held(s->scene), 0);
+}
+
+static void wget_is_refused_by_an_open_breaker(void **state)
+{
+	struct stage s;
+	struct outcome o;
+
+	stage_open(&s, state);
+	expect_the_breaker(&s, "wget -qO- -t 1 http://localhost:$CLOSED/");
+	o = run(&s, "wget -O- -t 1 http://localhost:$CLOSED/");
+	assert_int_equal(o.exit_status, 4);
+	assert_non_null(strstr(o.err, "Connection refused"));
+	outcome_free(&o);
+	stage_close(&s);
+}
+
+static void python_is_refused_by_an_open_breaker(void **state)
+{
+	struct stage s;
+	struct outcome o;
+
+	stage_open(&s, state);
+	expect_the_breaker(&s, GET(DEAD));
+	o = run(&s, GET(DEAD));
+	assert_non_null(strstr(o.err, "Connection refused"));
+	outcome_free(&o);
+	stage_close(&s);
+}
+
+static void python_with_a_time_out_is_refused_by_an_open_breaker(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state);
+	expect_the_breaker(&s, GET(DEAD ", timeout=5"));
+	stage_close(&s);
+}
+
+static void a_connection_that_would_wait_too_long_times_out_at_once(void **state)
+{
+	static const char config[] = "hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"1/m\"; "
+				     "burst = 1; }; wait = { max = \"2s\"; }; } );\n";
+	struct stage s;
+	char *file;
+
+	stage_open(&s, state);
+	file = write_file(s.scene->dir, "weir.conf", config);
+	for (int i = 0; i < 2; i++) {
+		struct command c = {.shell = PYTHON "import os, socket\n"
+						    "try: socket.create_connection((\"localhost\", int(os.environ[\"PORT\"])))\n"
+						    "except OSError as e: print(type(e).__name__)'",
+				    .mode = COMMAND_UNDER_WEIR,
+				    .dir = s.scene->dir,
+				    .config = file,
+				    .env = (const char *const *)s.env};
+		struct outcome o = command_run(&c);
+
+		assert_string_equal(o.out, i == 0 ? "" : "TimeoutError\n");
+		assert_true(o.seconds < 1 + SLACK_S);
+		outcome_free(&o);
+	}
+	free(file);
+	stage_close(&s);
+}
+
+static void connections_of_one_host_are_spaced_at_its_rate(void **state)
+{
+	static const char config[] =
+		"hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"10/s\"; burst = 1; }; } );\n";
+	struct stage s;
+	char *file;
+	struct outcome o;
+
+	stage_open(&s, state);
+	file = write_file(s.scene->dir, "weir.conf", config);
+	o = command_run(&(struct command){.shell = "for i in 1 2 3 4 5 6; do wget -qO- $U/n/$i; done",
+					  .mode = COMMAND_UNDER_WEIR,
+					  .dir = s.scene->dir,
+					  .config = file,
+					  .env = (const char *const *)s.env});
+	assert_string_equal(o.out, "1\n2\n3\n4\n5\n6\n");
+	assert_true(o.seconds >= 0.5);
+	assert_int_equal(counts_under(s.scene, file, s.host_port).admitted, 6);
+	outcome_free(&o);
+	free(file);
+	stage_close(&s);
+}
+
+/* wget leaves connect by longjmp from SIGALRM. A lease that stayed behind would block the next try of the same process for as
+ * long as a lease lasts. */
+static void a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind(void **state)
+{
+	static const char config[] = "hosts = ( { match = \"*\"; concurrency = { mode = \"fixed\"; max = 1; }; } );\n";
+	struct stage s;
+	struct host_counts n;
+	char *file;
+	struct outcome o;
+
+	stage_open(&s, state);
+	file = write_file(s.scene->dir, "weir.conf", config);
+	quotad_outage(s.server, "blackhole", 0);
+	o = command_run(&(struct command){.shell = "wget -qO- -t 3 --waitretry=0 --connect-timeout=0.4 $U/n/1",
+					  .mode = COMMAND_UNDER_WEIR,
+					  .dir = s.scene->dir,
+					  .config = file,
+					  .env = (const char *const *)s.env});
+	assert_int_equal(o.exit_status, 4);
+	assert_true(o.seconds < 3);
+	n = counts_under(s.scene, file, s.host_port);
+	assert_int_equal(n.admitted, 3);
+	assert_int_equal(n.failed + n.ignored, 3);
+	assert_true(n.failed >= 2);
+	assert_int_equal(n.permits, 0);
+	outcome_free(&o);
+	free(file);
+	stage_close(&s);
+}
+
+static void git_over_http_is_seen_by_its_connections(void **state)
+{
+	struct stage s;
+	struct host_counts n;
+	struct outcome o;
+
+	stage_open(&s, state);
+	o = run(&s, "git ls-remote http://127.0.0.1:$PORT/status/404 2>/dev/null");
+	assert_int_equal(o.exit_status, 128);
+	outcome_free(&o);
+	n = counts_of(s.scene, host_port_of(s.host_port, "127.0.0.1", s.server->http_port));
+	assert_true(n.admitted >= 1);
+	assert_int_equal(n.succeeded, n.admitted);
+	stage_close(&s);
+}
+
+#define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SCENE(programs_do_what_they_do_without_weir),
+		SCENE(a_connection_counts_under_the_name_that_was_asked_for),
+		SCENE(a_non_blocking_connection_counts_once_and_succeeds),
+		SCENE(wget_is_refused_by_an_open_breaker),
+		SCENE(python_is_refused_by_an_open_breaker),
+		SCENE(python_with_a_time_out_is_refused_by_an_open_breaker),
+		SCENE(a_connection_that_would_wait_too_long_times_out_at_once),
+		SCENE(connections_of_one_host_are_spaced_at_its_rate),
+		SCENE(a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind),
+		SCENE(git_over_http_is_seen_by_its_connections),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,164 @@
+/* libweir.so as a file: what it exports, what it needs, what it calls. */
+#include "tests/harness/harness.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/harness/environment.h"
+
+static const char *const hooks[] = {
+	"close",           "connect",          "curl_easy_cleanup", "curl_easy_duphandle", "curl_easy_init", "curl_easy_perform",
+	"curl_easy_reset", "curl_easy_setopt", "getaddrinfo",       "gethostbyname",       "gethostbyname2", "gethostbyname2_r",
+	"gethostbyname_r", "getsockopt",
+};
+#define HOOKS (sizeof hooks / sizeof hooks[0])
+
+/* What a library in a stranger's process has no business with. */
+static const char *const never_called[] = {
+	"_exit",          "exit",           "quick_exit",
+	"abort",          "__assert_fail",  "atexit",
+	"on_exit",        "malloc",         "calloc",
+	"realloc",        "free",           "pthread_create",
+	"pthread_atfork", "fork",           "vfork",
+	"system",         "printf",         "fprintf",
+	"vfprintf",       "puts",           "fputs",
+	"fopen",          "perror",         "signal",
+	"sigaction",      "setenv",         "putenv",
+	"unsetenv",       "setlocale",      "srand",
+	"rand",           "setsockopt",     "__printf_chk",
+	"__fprintf_chk",  "__vfprintf_chk", "stdout",
+	"stderr",         "sleep",          "pthread_mutex_lock",
+};
+
+static char *readelf(const char *option)
+{
+	char *library = build_path("libweir.so");
+	const char *argv[] = {"readelf", "-W", option, library, NULL};
+	struct command c = {.argv = argv};
+	struct outcome o = command_run(&c);
+	char *text = strdup(o.out);
+
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	free(library);
+	return text;
+}
+
+/* A sanitizer's or gcov's run-time adds needs and symbols of its own. */
+static void skip_when_instrumented(void)
+{
+	char *dynamic = readelf("--dynamic"), *symbols = readelf("--dyn-syms");
+	bool instrumented = strstr(dynamic, "san.so") || strstr(symbols, "__asan") || strstr(symbols, "__tsan") ||
+			    strstr(symbols, "__ubsan") || strstr(symbols, "gcov");
+
+	free(dynamic);
+	free(symbols);
+	if (instrumented)
+		skip();
+}
+
+/* The name in a line of --dyn-syms, without its version; *undefined says on which side of the library it is. */
+static bool symbol_in(char *line, char name[128], bool *undefined)
+{
+	char type[32], bind[32], visibility[32], section[32];
+
+	if (sscanf(line, " %*d: %*s %*s %31s %31s %31s %31s %127s", type, bind, visibility, section, name) != 5)
+		return false;
+	*undefined = strcmp(section, "UND") == 0;
+	name[strcspn(name, "@")] = '\0';
+	return strcmp(bind, "LOCAL") != 0;
+}
+
+static bool is_one_of(const char *name, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(list[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void libweir_exports_its_hooks_and_nothing_else(void **state)
+{
+	char *symbols, *rest, name[128];
+	size_t exported = 0;
+	bool undefined;
+
+	(void)state;
+	skip_when_instrumented();
+	symbols = readelf("--dyn-syms");
+	for (char *line = strtok_r(symbols, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (!symbol_in(line, name, &undefined) || undefined)
+			continue;
+		if (!is_one_of(name, hooks, HOOKS))
+			fail_msg("%s is exported and is no hook", name);
+		exported++;
+	}
+	assert_int_equal(exported, HOOKS);
+	free(symbols);
+}
+
+static void libweir_needs_the_c_library_alone(void **state)
+{
+	char *dynamic, *rest;
+	unsigned needed = 0;
+
+	(void)state;
+	skip_when_instrumented();
+	dynamic = readelf("--dynamic");
+	for (char *line = strtok_r(dynamic, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (!strstr(line, "(NEEDED)"))
+			continue;
+		if (!strstr(line, "[libc.so.6]") && !strstr(line, "[ld-linux"))
+			fail_msg("it needs more than the C library: %s", line);
+		needed++;
+	}
+	assert_in_range(needed, 1, 2);
+	free(dynamic);
+}
+
+static void libweir_calls_nothing_that_could_end_or_change_its_host(void **state)
+{
+	char *symbols, *rest, name[128];
+	bool undefined;
+
+	(void)state;
+	skip_when_instrumented();
+	symbols = readelf("--dyn-syms");
+	for (char *line = strtok_r(symbols, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (symbol_in(line, name, &undefined) && undefined &&
+		    is_one_of(name, never_called, sizeof never_called / sizeof never_called[0]))
+			fail_msg("it calls %s", name);
+	}
+	free(symbols);
+}
+
+static void libweir_is_hardened_and_needs_no_relocation_of_its_text(void **state)
+{
+	char *dynamic, *segments;
+
+	(void)state;
+	skip_when_instrumented();
+	dynamic = readelf("--dynamic");
+	segments = readelf("--segments");
+	assert_null(strstr(dynamic, "TEXTREL"));
+	assert_non_null(strstr(dynamic, "BIND_NOW"));
+	assert_non_null(strstr(segments, "GNU_RELRO"));
+	assert_null(strstr(segments, "RWE"));
+	free(dynamic);
+	free(segments);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(libweir_exports_its_hooks_and_nothing_else),
+		cmocka_unit_test(libweir_needs_the_c_library_alone),
+		cmocka_unit_test(libweir_calls_nothing_that_could_end_or_change_its_host),
+		cmocka_unit_test(libweir_is_hardened_and_needs_no_relocation_of_its_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
