@@ -57,9 +57,9 @@ enum stage { DRAIN = 0, SETTLE = 1, MEASURE = 2 };
 #define LEVEL_MIN 3.0
 /* Latency and concurrency grown by this are a reason to look closer. */
 #define REASON 1.5
-/* Without a reason, look closer only after this many times as long as that takes, doubling each time that it finds nothing: each
- * look slows down the host by a quarter for its length, so this bounds the harm to less than one per cent. */
-#define PATIENCE 40.0
+/* Without a reason, look closer only after this many times as long as a look takes, and twice as many each time that it finds
+ * nothing: a look slows the host down by a quarter while it lasts, so k looks cost k/4 of 10 * 2^k. */
+#define PATIENCE 10.0
 
 /* After a descent, the next one may follow after this many times as long as a look takes. */
 #define RETRY 4.0
@@ -211,7 +211,7 @@ static void sanitize(struct state *s, uint64_t now_ns)
 
 static double least(const struct weir_concurrency_params *p)
 {
-	return p->min != 0 ? p->min : 1;
+	return within(p->min, 1, LEVEL_MAX);
 }
 
 static double most(const struct weir_concurrency_params *p)
@@ -403,11 +403,12 @@ static void conclude_free(struct state *s, const struct epoch *e, uint64_t now_n
 	}
 }
 
-static void false_alarm(struct state *s, const struct epoch *e, uint64_t now_ns)
+/* `clear`: it was none; else it could not be told. */
+static void false_alarm(struct state *s, const struct epoch *e, bool clear, uint64_t now_ns)
 {
 	double wait;
 
-	if (s->backoff < BACKOFF_MAX)
+	if (clear && s->backoff < BACKOFF_MAX)
 		s->backoff *= 2;
 	wait = PATIENCE * (double)s->backoff * look_ns(e);
 	s->alarm_ns = later(now_ns, wait);
@@ -431,7 +432,7 @@ static void conclude_descend(struct state *s, const struct weir_concurrency_para
 		return;
 	}
 	if (!known || (s->steps == 0 && steepness < (s->restore > 0 ? FLAT : STEEP))) {
-		false_alarm(s, e, now_ns);
+		false_alarm(s, e, known && steepness < FLAT, now_ns);
 		s->ref_us = 0;
 		if (s->restore > 0)
 			go_dither(s, s->restore, now_ns);
