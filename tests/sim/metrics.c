@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* The metrics, from the record of a run. */
+#include <math.h>
+
+#include "record.h"
+
+#define NS        1e9
+#define STARTUP_S 30
+#define DROP_S    10 /* refusals so long after a fall of the rate are counted as its doing */
+
+static double sum(const uint32_t *per_s, double from_s, double to_s)
+{
+	double total = 0;
+
+	for (unsigned i = (unsigned)from_s; i < (unsigned)to_s && i < SIM_SECONDS; i++)
+		total += per_s[i];
+	return total;
+}
+
+/* Admissions that limit i grants between two times, the depth of a bucket included when it starts full. */
+static double granted(const struct sim_record *r, const struct sim_scenario *s, unsigned i, double from_s, double to_s)
+{
+	const struct sim_limit *l = &s->limit[i];
+	double rate = l->rate, at = from_s, total;
+
+	if (l->kind == SIM_NO_LIMIT)
+		return INFINITY;
+	if (l->kind == SIM_WINDOW)
+		return l->limit * (to_s - from_s) / l->window_s;
+	total = from_s <= 0 ? l->burst : 0;
+	for (unsigned k = 0; i == 0 && k < SIM_CHANGES; k++) {
+		double when = r->change_s[k];
+
+		if (s->change[k].kind != SIM_SET_RATE || when >= to_s)
+			continue;
+		if (when > at) {
+			total += rate * (when - at);
+			at = when;
+		}
+		rate = s->change[k].value;
+	}
+	return total + rate * (to_s - at);
+}
+
+static double capacity(const struct sim_record *r, const struct sim_scenario *s, double from_s, double to_s)
+{
+	double least = INFINITY;
+
+	for (unsigned i = 0; i < SIM_LIMITS; i++)
+		least = fmin(least, granted(r, s, i, from_s, to_s));
+	return least;
+}
+
+static double utilisation(const struct sim_record *r, const struct sim_scenario *s)
+{
+	double from = (double)r->from_ns / NS, to = (double)r->end_ns / NS;
+	double good = 0;
+
+	/* Whole seconds, as the record has them; a window's remainder of a second is nothing beside its length. */
+	good = sum(r->accepted, from, to);
+	return good / capacity(r, s, floor(from), floor(to));
+}
+
+static double throttled(const struct sim_record *r)
+{
+	double from = fmax((double)r->from_ns / NS, STARTUP_S), to = (double)r->end_ns / NS + 1;
+	double bad = sum(r->throttled, from, to), all = bad + sum(r->accepted, from, to);
+
+	return all > 0 ? bad / all : 0;
+}
+
+/* Seconds from `from_s` until the first second in which (over three seconds from there on) 90 % of the capacity is used. */
+static double reaches(const struct sim_record *r, const struct sim_scenario *s, double from_s, double to_s)
+{
+	for (double t = ceil(from_s); t + 3 <= to_s; t++)
+		if (sum(r->accepted, t, t + 3) >= 0.9 * (capacity(r, s, t, t + 3) - (t <= 0 ? s->limit[0].burst : 0)))
+			return t - from_s;
+	return to_s - from_s;
+}
+
+static double fall_s(const struct sim_record *r, const struct sim_scenario *s, bool rise)
+{
+	double rate = s->limit[0].rate;
+
+	for (unsigned k = 0; k < SIM_CHANGES; k++) {
+		if (s->change[k].kind != SIM_SET_RATE)
+			continue;
+		if ((s->change[k].value > rate) == rise)
+			return r->change_s[k];
+		rate = s->change[k].value;
+	}
+	return -1;
+}
+
+static double after_fall(const struct sim_record *r, const struct sim_scenario *s, bool seconds)
+{
+	double at = fall_s(r, s, false), last = at, count = 0;
+
+	for (unsigned i = 0; i < r->refusals; i++) {
+		double t = (double)r->refusal_ns[i] / NS;
+
+		if (t < at || t > at + DROP_S)
+			continue;
+		count++;
+		last = t;
+	}
+	return seconds ? last - at : count;
+}
+
+static double window_rejects(const struct sim_record *r, const struct sim_scenario *s)
+{
+	double from = (double)r->from_ns / NS, to = (double)r->end_ns / NS;
+
+	return sum(r->throttled, from, to) / fmax(1, (to - from) / s->limit[0].window_s);
+}
+
+static double quantile_ns(const struct sim_record *r, double q)
+{
+	double all = 0, below = 0;
+
+	for (unsigned i = 0; i < SIM_LATENCY_STEPS; i++)
+		all += r->latency[i];
+	for (unsigned i = 0; i < SIM_LATENCY_STEPS; i++) {
+		below += r->latency[i];
+		if (below >= q * all)
+			return 1000 * pow(1.01, i + 0.5);
+	}
+	return 0;
+}
+
+static double jain(const struct sim_record *r)
+{
+	double total = 0, squares = 0, n = 0;
+
+	for (unsigned i = 0; i < SIM_WORKERS; i++) {
+		double x = (double)r->worker_accepted[i];
+
+		total += x;
+		squares += x * x;
+		n += x > 0;
+	}
+	return squares > 0 ? total * total / (n * squares) : 0;
+}
+
+double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server,
+		     enum sim_metric metric)
+{
+	double to = (double)r->end_ns / NS, rise = fall_s(r, s, true);
+
+	(void)server;
+	switch (metric) {
+	case SIM_UTILISATION:
+		return utilisation(r, s);
+	case SIM_THROTTLED:
+		return throttled(r);
+	case SIM_STARTUP_THROTTLED:
+		return sum(r->throttled, 0, STARTUP_S);
+	case SIM_REACHES_90_S:
+		return reaches(r, s, 0, to);
+	case SIM_WINDOW_REJECTS:
+		return window_rejects(r, s);
+	case SIM_DROP_THROTTLED:
+		return after_fall(r, s, false);
+	case SIM_DROP_S:
+		return after_fall(r, s, true);
+	case SIM_RISE_S:
+		return rise < 0 ? 0 : reaches(r, s, rise, to);
+	case SIM_INSIDE_HOLD:
+		return (double)r->inside_hold;
+	case SIM_RESUMES_LATE:
+		return r->holds ? r->late_sum / r->holds : 0;
+	case SIM_P99_RATIO:
+		/* Unloaded: the network's share plus the 99th percentile of the exponential service time. */
+		return quantile_ns(r, .99) / 1e6 / ((s->rtt_ms > 0 ? s->rtt_ms : 45) + s->slots.service_ms * log(100));
+	case SIM_JAIN:
+		return jain(r);
+	case SIM_LEAKED:
+		return (double)r->leaked;
+	case SIM_DEAD_REQUESTS:
+		return (double)r->dead_requests;
+	case SIM_RECOVERY_S:
+		return r->recovery_s;
+	case SIM_STUCK_S:
+		return r->stuck_s;
+	default:
+		return 0;
+	}
+}
+
+const char *sim_metric_name(enum sim_metric m)
+{
+	static const char *const name[SIM_METRICS] = {
+		[SIM_UTILISATION] = "utilisation",
+		[SIM_THROTTLED] = "throttled",
+		[SIM_STARTUP_THROTTLED] = "429s in the first 30 s",
+		[SIM_REACHES_90_S] = "s to 90 %",
+		[SIM_WINDOW_REJECTS] = "429s a window",
+		[SIM_DROP_THROTTLED] = "429s after the fall",
+		[SIM_DROP_S] = "s of 429s after the fall",
+		[SIM_RISE_S] = "s to 90 % after the rise",
+		[SIM_INSIDE_HOLD] = "sent inside a hold",
+		[SIM_RESUMES_LATE] = "resumed late",
+		[SIM_GOODPUT] = "goodput",
+		[SIM_P99_RATIO] = "p99 / unloaded",
+		[SIM_DRIFT] = "drift",
+		[SIM_RECOVERY_S] = "s to recover",
+		[SIM_DEAD_REQUESTS] = "requests to the dead host",
+		[SIM_STUCK_S] = "s stuck",
+		[SIM_JAIN] = "Jain",
+		[SIM_LEAKED] = "permits leaked",
+		[SIM_FALSE_TRIPS] = "false trips",
+	};
+
+	return m < SIM_METRICS && name[m] ? name[m] : "?";
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The oracle sees the server's state and spends it before it is spent: a request goes when it will find a token, or a free slot,
+ * on its arrival. It is as good as a client can be that knows everything but the jitter of the network.
+ */
+#include <stdlib.h>
+
+#include "controller.h"
+#include "record.h"
+
+#define EPOCH_NS (UINT64_C(1000) * 1000000000) /* of the world's clock */
+
+struct oracle {
+	struct sim_server *server;
+	const struct sim_scenario *scenario;
+	unsigned flying;
+	uint64_t moved;
+};
+
+static void *start(const struct sim_setting *setting)
+{
+	struct oracle *o = calloc(1, sizeof(*o));
+
+	o->server = setting->server;
+	o->scenario = setting->scenario;
+	return o;
+}
+
+static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64_t *wake_ns)
+{
+	struct oracle *o = self;
+	uint64_t at = sim_server_free_ns(o->server, now_ns - EPOCH_NS, o->flying);
+
+	(void)worker;
+	if (o->server->outage != SIM_UP) {
+		*wake_ns = now_ns + 100000000;
+		return SIM_WAIT;
+	}
+	if (at == UINT64_MAX || (o->scenario->slots.count > 0 && o->flying >= o->scenario->slots.count)) {
+		*wake_ns = now_ns + 10000000;
+		return SIM_WAIT;
+	}
+	at += EPOCH_NS;
+	if (at > now_ns) {
+		*wake_ns = at;
+		return SIM_WAIT;
+	}
+	o->flying++;
+	return SIM_GO;
+}
+
+static void result(void *self, unsigned worker, const struct sim_result *r, uint64_t now_ns)
+{
+	struct oracle *o = self;
+
+	(void)worker;
+	(void)r;
+	(void)now_ns;
+	o->flying--;
+	o->moved++;
+}
+
+static uint64_t changes(void *self)
+{
+	return ((struct oracle *)self)->moved;
+}
+
+const struct sim_controller sim_oracle = {
+	.name = "oracle", .start = start, .stop = free, .ask = ask, .result = result, .changes = changes};

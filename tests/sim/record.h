@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What happened in one run, and the metrics read from it. */
+#ifndef SIM_RECORD_H
+#define SIM_RECORD_H
+
+#include <stdint.h>
+
+#include "scenario.h"
+#include "server.h"
+
+#define SIM_SECONDS       (1U << 17) /* of one run that are kept apart */
+#define SIM_REFUSALS      65536      /* throttled answers whose times are kept */
+#define SIM_WORKERS       256
+#define SIM_LATENCY_STEPS 4096 /* of 1 % */
+
+struct sim_record {
+	uint64_t end_ns, from_ns;                                 /* the run ends; the measured span begins */
+	uint32_t *accepted, *throttled, *sent, *failed, *refused; /* per second */
+	float *in_flight;                                         /* mean over the second */
+	uint64_t *refusal_ns;                                     /* throttled answers, by time */
+	uint32_t refusals;
+	uint64_t worker_accepted[SIM_WORKERS];
+	uint32_t latency[SIM_LATENCY_STEPS]; /* of good answers in the measured span */
+	uint64_t inside_hold;                /* sent inside a hold */
+	double late_sum;                     /* resumption after holds, as shares of them */
+	uint32_t holds;
+	uint64_t dead_requests;
+	uint64_t leaked;
+	double change_s[SIM_CHANGES]; /* when the changes came */
+	double recovery_s;            /* outage: first success after it; < 0: none */
+	double stuck_s;
+};
+
+void sim_record_open(struct sim_record *r);
+void sim_record_clear(struct sim_record *r);
+void sim_record_close(struct sim_record *r);
+void sim_record_latency(struct sim_record *r, uint64_t ns);
+
+double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server,
+		     enum sim_metric metric);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A scenario: a server, clients, what happens when, and what weir must reach. Plain tables (scenarios_*.c); every field that is
+ * left out is zero and means "none" or the default named here.
+ */
+#ifndef SIM_SCENARIO_H
+#define SIM_SCENARIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dialect.h"
+
+enum sim_limit_kind { SIM_NO_LIMIT, SIM_BUCKET, SIM_WINDOW };
+
+/* One quota of the server; a request must pass all of them. */
+struct sim_limit {
+	enum sim_limit_kind kind;
+	double rate;     /* bucket: tokens per second */
+	double burst;    /* bucket: its depth */
+	double limit;    /* window: requests per window */
+	double window_s; /* window: its length; its phase is drawn per seed */
+};
+
+/* A pool of equal servers behind one FIFO queue. */
+struct sim_slots {
+	unsigned count;
+	double service_ms; /* mean; exponential */
+	double tail;       /* share of requests that take 50 times as long (a heavy tail without overload) */
+};
+
+enum sim_change_kind {
+	SIM_KEEP,
+	SIM_SET_RATE,     /* value: tokens per second of limit[0] */
+	SIM_SET_SLOWDOWN, /* value: factor on service times */
+	SIM_SET_ERRORS,   /* value: share of 503 */
+	SIM_SET_OUTAGE,   /* value: enum sim_outage */
+};
+
+enum sim_outage { SIM_UP, SIM_RST, SIM_BLACK_HOLE, SIM_HANG };
+
+struct sim_change {
+	double at_s;
+	enum sim_change_kind kind;
+	double value;
+	double until_s; /* with at_s: drawn uniformly between the two, 0 = exactly at_s */
+};
+
+/* What is measured. Every metric is one number per run. */
+enum sim_metric {
+	SIM_NO_METRIC,
+	SIM_UTILISATION,       /* accepted / capacity of the measured span */
+	SIM_THROTTLED,         /* share of throttled answers in the measured span, start-up excluded */
+	SIM_STARTUP_THROTTLED, /* throttled answers in the first 30 s */
+	SIM_REACHES_90_S,      /* seconds until a second with 90 % of the capacity that stays so on average */
+	SIM_WINDOW_REJECTS,    /* throttled answers per window in the measured span */
+	SIM_DROP_THROTTLED,    /* throttled answers in the 10 s after the first fall of the rate */
+	SIM_DROP_S,            /* seconds from the fall until the last of them */
+	SIM_RISE_S,            /* seconds from the rise until 90 % of the new rate (over a second) */
+	SIM_INSIDE_HOLD,       /* requests sent inside a hold, those in flight aside */
+	SIM_RESUMES_LATE,      /* mean delay of the first request after a hold, as a share of the hold */
+	SIM_GOODPUT,           /* good answers / capacity of the slots */
+	SIM_P99_RATIO,         /* 99th percentile of the latency / that of the unloaded server */
+	SIM_DRIFT,             /* mean in flight of the last third / that of the second third */
+	SIM_RECOVERY_S,    /* seconds from the end of trouble until 95 % of the capacity (slots) or the first success (outage) */
+	SIM_DEAD_REQUESTS, /* requests that reached the dead host */
+	SIM_STUCK_S,       /* longest span in an outage's aftermath without any request */
+	SIM_JAIN,          /* fairness over threads of equal processes */
+	SIM_LEAKED,        /* permits still out when everybody has gone */
+	SIM_FALSE_TRIPS,   /* requests refused by a healthy host's breaker */
+	SIM_METRICS
+};
+
+struct sim_target {
+	enum sim_metric metric;
+	char bound; /* '>' at least, '<' at most */
+	double value;
+};
+
+#define SIM_TIMEOUT_S 30
+#define SIM_LIMITS    3
+#define SIM_CHANGES   6
+#define SIM_TARGETS   6
+
+struct sim_scenario {
+	const char *name;
+	unsigned row;      /* of the evaluation */
+	const char *text;  /* what the server is, for the report */
+	double duration_s; /* or: */
+	unsigned windows;  /* so many windows of limit[0] */
+	double from_s;     /* the measured span begins, 0 = at once; or: */
+	unsigned from_window;
+	unsigned processes;  /* 0 = 16 */
+	unsigned threads;    /* of each, 0 = 1 */
+	unsigned big;        /* one more process with so many threads */
+	double rtt_ms;       /* mean of the network's share of the latency, 0 = 45; drawn from two thirds to four thirds of it */
+	double think_ms;     /* mean pause of a thread between answer and next request, exponential, 0 = 0.2 */
+	double offered;      /* > 0: open loop instead, so many requests per second in total */
+	double timeout_s;    /* of the client, 0 = SIM_TIMEOUT_S */
+	double patience_s;   /* weir's wait.max, 0 = a day */
+	double kill_every_s; /* one process is killed (and started again) so often, the next one stopped for as long */
+	double kill_probe;   /* share of requests to a dead host whose process is killed */
+	struct sim_limit limit[SIM_LIMITS];
+	struct sim_slots slots;
+	double errors; /* share of 500 */
+	enum sim_dialect dialect;
+	struct sim_change change[SIM_CHANGES];
+	struct sim_target target[SIM_TARGETS]; /* what weir must reach; each is a column of the report */
+	unsigned families;                     /* which baselines run: bits of enum sim_family */
+	bool loopback;                         /* has a loopback confirmation too */
+};
+
+enum sim_family { SIM_RATE_BASELINES = 1, SIM_CONCURRENCY_BASELINES = 2, SIM_BREAKER_BASELINES = 4 };
+
+extern const struct sim_scenario sim_scenarios[];
+extern const unsigned sim_scenario_count;
+
+const char *sim_metric_name(enum sim_metric m);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calendar.h"
+
+#define NS       1000000000ULL
+#define RTT_MS   45
+#define THINK_MS 0.2
+
+#define BRIEF_S 1200
+
+/* Time begins some way from 0, as a machine's does. */
+#define EPOCH_NS (1000 * NS)
+
+enum event { ASK, LOOK, ARRIVE, RETURN, CHANGE, SECOND, KILL, OFFER };
+enum doing { RESTING, WAITING, FLYING };
+
+struct worker {
+	enum doing doing;
+	unsigned process;
+	uint64_t stamp, sent_ns, due_ns;
+	struct sim_answer answer;
+	bool timed_out;
+};
+
+struct world {
+	const struct sim_scenario *scenario;
+	const struct sim_controller *controller;
+	void *self;
+	struct sim_server server;
+	struct sim_calendar calendar;
+	struct sim_random random;
+	struct sim_record *record;
+	struct worker worker[SIM_WORKERS];
+	unsigned process_of[SIM_WORKERS];
+	unsigned workers, processes, in_flight;
+	uint64_t now_ns, changes, end_ns;
+	uint64_t last_second_ns;
+	double flight_sum;
+	uint64_t flight_from_ns;
+	bool trace;
+};
+
+static unsigned second_of(uint64_t now_ns)
+{
+	uint64_t s = (now_ns - EPOCH_NS) / NS;
+
+	return s < SIM_SECONDS ? (unsigned)s : SIM_SECONDS - 1;
+}
+
+static void at(struct world *w, uint64_t when, enum event kind, unsigned worker)
+{
+	sim_calendar_add(&w->calendar, when > w->now_ns ? when : w->now_ns, kind, worker, w->worker[worker].stamp);
+}
+
+static void flights(struct world *w, int change)
+{
+	w->flight_sum += (double)w->in_flight * (double)(w->now_ns - w->flight_from_ns);
+	w->flight_from_ns = w->now_ns;
+	w->in_flight = (unsigned)((int)w->in_flight + change);
+}
+
+static uint64_t half_trip(struct world *w)
+{
+	double ms = w->scenario->rtt_ms > 0 ? w->scenario->rtt_ms : RTT_MS;
+
+	return (uint64_t)(sim_random_between(&w->random, ms / 3, ms * 2 / 3) * 1e6);
+}
+
+static void rest(struct world *w, unsigned i, uint64_t ns)
+{
+	w->worker[i].doing = RESTING;
+	w->worker[i].stamp++;
+	if (w->scenario->offered <= 0)
+		at(w, w->now_ns + ns, ASK, i);
+}
+
+static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t wake_ns)
+{
+	struct worker *k = &w->worker[i];
+
+	switch (verdict) {
+	case SIM_GO:
+		k->doing = FLYING;
+		k->stamp++;
+		k->sent_ns = w->now_ns;
+		flights(w, 1);
+		w->record->sent[second_of(w->now_ns)]++;
+		at(w, w->now_ns + half_trip(w), ARRIVE, i);
+		break;
+	case SIM_WAIT:
+		/* Looking again at the same instant forever would stop the clock. */
+		if (wake_ns <= w->now_ns)
+			wake_ns = w->now_ns + 1000;
+		if (k->doing == WAITING && k->due_ns == wake_ns)
+			break; /* that look is on the calendar already */
+		k->doing = WAITING;
+		k->stamp++;
+		k->due_ns = wake_ns;
+		if (wake_ns < w->end_ns)
+			at(w, wake_ns, LOOK, i);
+		break;
+	case SIM_NO:
+		w->record->refused[second_of(w->now_ns)]++;
+		rest(w, i, wake_ns > w->now_ns + NS / 10 ? wake_ns - w->now_ns : NS / 10);
+		break;
+	}
+}
+
+static void ask(struct world *w, unsigned i)
+{
+	uint64_t wake = w->now_ns;
+	enum sim_verdict v = w->controller->ask(w->self, i, w->now_ns, &wake);
+
+	obey(w, i, v, wake);
+}
+
+static void look(struct world *w, unsigned i)
+{
+	uint64_t wake = w->now_ns;
+	enum sim_verdict v;
+
+	w->worker[i].due_ns = 0;
+	v = (w->controller->look ? w->controller->look : w->controller->ask)(w->self, i, w->now_ns, &wake);
+	obey(w, i, v, wake);
+}
+
+static void look_all_if_changed(struct world *w)
+{
+	uint64_t changes = w->controller->changes ? w->controller->changes(w->self) : 0;
+
+	for (unsigned round = 0; changes != w->changes && round < 4; round++) {
+		w->changes = changes;
+		for (unsigned i = 0; i < w->workers; i++) {
+			uint64_t wake = w->now_ns;
+			enum sim_verdict v;
+
+			if (w->worker[i].doing != WAITING)
+				continue;
+			v = (w->controller->look ? w->controller->look : w->controller->ask)(w->self, i, w->now_ns, &wake);
+			obey(w, i, v, wake);
+		}
+		changes = w->controller->changes(w->self);
+	}
+}
+
+static void arrive(struct world *w, unsigned i)
+{
+	struct worker *k = &w->worker[i];
+	uint64_t timeout = (uint64_t)((w->scenario->timeout_s > 0 ? w->scenario->timeout_s : SIM_TIMEOUT_S) * 1e9);
+	uint64_t back;
+
+	sim_server_arrive(&w->server, w->now_ns - EPOCH_NS, &k->answer);
+	if (w->server.outage != SIM_UP)
+		w->record->dead_requests++;
+	back = k->answer.leaves_ns + EPOCH_NS + half_trip(w);
+	k->timed_out = k->answer.status == SIM_SILENCE || back > k->sent_ns + timeout;
+	at(w, k->timed_out ? k->sent_ns + timeout : back, RETURN, i);
+}
+
+static void came_back(struct world *w, unsigned i)
+{
+	struct worker *k = &w->worker[i];
+	struct sim_result r = {.answer = k->answer, .sent_ns = k->sent_ns, .latency_ns = w->now_ns - k->sent_ns};
+	struct sim_record *rec = w->record;
+	unsigned s = second_of(w->now_ns);
+	double think = sim_random_exponential(&w->random, w->scenario->think_ms > 0 ? w->scenario->think_ms : THINK_MS);
+
+	if (k->timed_out)
+		r.answer.status = SIM_SILENCE;
+	flights(w, -1);
+	if (r.answer.status == SIM_OK) {
+		rec->accepted[s]++;
+		if (w->now_ns - EPOCH_NS >= rec->from_ns) {
+			rec->worker_accepted[i]++;
+			sim_record_latency(rec, r.latency_ns);
+		}
+	} else if (r.answer.status == SIM_TOO_MANY) {
+		rec->throttled[s]++;
+		if (rec->refusals < SIM_REFUSALS)
+			rec->refusal_ns[rec->refusals++] = w->now_ns - EPOCH_NS;
+	} else {
+		rec->failed[s]++;
+	}
+	w->controller->result(w->self, i, &r, w->now_ns);
+	rest(w, i, (uint64_t)(think * 1e6));
+}
+
+static void every_second(struct world *w)
+{
+	char line[256];
+	unsigned s = second_of(w->now_ns);
+
+	flights(w, 0);
+	if (s > 0)
+		w->record->in_flight[s - 1] = (float)(w->flight_sum / NS);
+	w->flight_sum = 0;
+	if (w->controller->tick)
+		w->controller->tick(w->self, w->now_ns);
+	if (w->trace && s > 0) {
+		line[0] = 0;
+		if (w->controller->trace)
+			w->controller->trace(w->self, w->now_ns, line, sizeof(line));
+		if (s < 100 || w->record->throttled[s - 1] || s % 60 == 0)
+			printf("%6u sent %4u ok %4u 429 %4u other %3u no %3u  %s\n", s, w->record->sent[s - 1],
+			       w->record->accepted[s - 1], w->record->throttled[s - 1], w->record->failed[s - 1],
+			       w->record->refused[s - 1], line);
+	}
+	at(w, w->now_ns + NS, SECOND, 0);
+}
+
+static void happen(struct world *w, const struct sim_event *e)
+{
+	const struct sim_change *c;
+
+	switch ((enum event)e->kind) {
+	case ASK:
+		if (e->stamp == w->worker[e->worker].stamp)
+			ask(w, e->worker);
+		break;
+	case LOOK:
+		if (e->stamp == w->worker[e->worker].stamp)
+			look(w, e->worker);
+		break;
+	case ARRIVE:
+		arrive(w, e->worker);
+		break;
+	case RETURN:
+		if (e->stamp == w->worker[e->worker].stamp)
+			came_back(w, e->worker);
+		break;
+	case CHANGE:
+		c = &w->scenario->change[e->stamp];
+		sim_server_change(&w->server, c->kind, c->value, w->now_ns - EPOCH_NS);
+		break;
+	case SECOND:
+		every_second(w);
+		break;
+	case KILL:
+	case OFFER:
+		break;
+	}
+	look_all_if_changed(w);
+}
+
+static void populate(struct world *w)
+{
+	unsigned processes = w->scenario->processes ? w->scenario->processes : 16;
+	unsigned threads = w->scenario->threads ? w->scenario->threads : 1;
+
+	w->processes = processes + (w->scenario->big > 0);
+	for (unsigned p = 0; p < w->processes; p++)
+		for (unsigned t = 0; t < (p < processes ? threads : w->scenario->big) && w->workers < SIM_WORKERS; t++) {
+			w->worker[w->workers].process = p;
+			w->process_of[w->workers++] = p;
+		}
+	for (unsigned i = 0; i < w->workers; i++)
+		at(w, w->now_ns + sim_random_u64(&w->random) % (NS / 100), ASK, i);
+}
+
+static void plan(struct world *w)
+{
+	const struct sim_scenario *s = w->scenario;
+	double duration = s->duration_s, from = s->from_s;
+
+	if (s->windows > 0) {
+		double phase = (double)w->server.phase_ns[0] / 1e9;
+
+		duration = phase + s->windows * s->limit[0].window_s;
+		from = phase + s->from_window * s->limit[0].window_s;
+	}
+	if (w->controller->brief && s->windows > 0)
+		duration = from + s->limit[0].window_s;
+	else if (w->controller->brief && duration > BRIEF_S)
+		duration = BRIEF_S;
+	w->record->end_ns = (uint64_t)(duration * 1e9);
+	w->record->from_ns = (uint64_t)(from * 1e9);
+	w->end_ns = EPOCH_NS + w->record->end_ns;
+	for (unsigned k = 0; k < SIM_CHANGES; k++) {
+		const struct sim_change *c = &s->change[k];
+		double when = c->until_s > c->at_s ? sim_random_between(&w->random, c->at_s, c->until_s) : c->at_s;
+
+		w->record->change_s[k] = when;
+		if (c->kind != SIM_KEEP)
+			sim_calendar_add(&w->calendar, EPOCH_NS + (uint64_t)(when * 1e9), CHANGE, 0, k);
+	}
+	at(w, EPOCH_NS, SECOND, 0);
+}
+
+void sim_run(const struct sim_scenario *scenario, const struct sim_controller *controller, uint64_t seed, bool trace,
+	     struct sim_record *record, double metric[SIM_METRICS])
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct sim_setting setting;
+	struct sim_event e;
+
+	if (w == NULL) {
+		perror("simulate");
+		exit(1);
+	}
+	sim_record_clear(record);
+	*w = (struct world){.scenario = scenario, .controller = controller, .record = record, .trace = trace};
+	w->now_ns = w->flight_from_ns = EPOCH_NS;
+	w->random.state = seed * 1000003 + 5;
+	sim_server_start(&w->server, scenario, seed);
+	plan(w);
+	populate(w);
+	setting = (struct sim_setting){.scenario = scenario,
+				       .server = &w->server,
+				       .seed = seed,
+				       .processes = w->processes,
+				       .workers = w->workers,
+				       .process_of = w->process_of};
+	w->self = controller->start(&setting);
+	while (sim_calendar_next(&w->calendar, &e) && e.at_ns < w->end_ns) {
+		w->now_ns = e.at_ns;
+		happen(w, &e);
+	}
+	for (int m = 0; m < SIM_METRICS; m++)
+		metric[m] = sim_metric_of(record, scenario, &w->server, (enum sim_metric)m);
+	controller->stop(w->self);
+	sim_calendar_free(&w->calendar);
+	free(w);
+}
