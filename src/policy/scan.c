@@ -14,6 +14,9 @@
 
 /* hosts = ( { rates = ( { ... } ) } ) is five deep. */
 #define DEPTH_MAX 16
+/* Four times what any group can hold. libconfig looks for duplicates one by one: a hundred thousand settings would take it a
+ * minute. */
+#define SETTINGS_MAX 128
 
 struct scan {
 	struct weir_compilation *c;
@@ -22,6 +25,7 @@ struct scan {
 	char *out;
 	char *literals, *literal; /* where they begin, where the next one goes */
 	unsigned depth;
+	unsigned settings[DEPTH_MAX + 1]; /* so far in the group at this depth */
 	bool wrong;
 };
 
@@ -167,11 +171,19 @@ static void copy_plain(struct scan *s)
 			stop(s, "nested too deeply");
 			return;
 		}
+		s->settings[s->depth] = 0;
 		break;
 	case ')':
 	case ']':
 	case '}':
 		s->depth -= s->depth > 0;
+		break;
+	case '=':
+	case ':':
+		if (++s->settings[s->depth] > SETTINGS_MAX) {
+			stop(s, "too many settings in one group");
+			return;
+		}
 		break;
 	case '@':
 		stop(s, "@include is not supported: put the file into conf.d, or name it in WEIR_CONFIG");
