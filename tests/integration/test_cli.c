@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line: statuses, messages, and that it gets along without an agent. */
+#include "weir_program.h"
+
+#include <jansson.h>
+
+static void know_a_host(struct scene *scene, enum weir_outcome outcome)
+{
+	free(WEIR_EXPECT(scene, 3, "status")); /* starts the agent, which makes the segment */
+	struct weir_segment s = scene_segment(scene);
+	scene_request(&s, "api.example.org:443", outcome);
+	weir_segment_close(&s);
+}
+
+/* Asserts exit status and that stderr holds a text; stdout must be empty. */
+#define EXPECT_ERROR(scene, status, text, ...) expect_error(LINE((scene), __VA_ARGS__), (status), (text), __LINE__)
+static void expect_error(const struct command *c, int status, const char *text, int line)
+{
+	struct outcome o = command_run(c);
+	if (o.exit_status != status || !strstr(o.err, text) || o.out_bytes != 0)
+		fail_msg("line %d: expected %d and '%s', got %d, '%s' and '%s'", line, status, text, o.exit_status, o.err, o.out);
+	outcome_free(&o);
+}
+
+static void every_subcommand_has_help(void **state)
+{
+	struct scene *scene = *state;
+	static const char *const names[] = {"run",     "status", "stats", "explain", "set", "reset",
+					    "breaker", "config", "agent", "version", "help"};
+	char *overview = WEIR_EXPECT(scene, 0, "help"), *same = WEIR_EXPECT(scene, 0, "--help");
+	assert_string_equal(overview, same);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char *a = WEIR_EXPECT(scene, 0, names[i], "--help"), *b = WEIR_EXPECT(scene, 0, "help", names[i]);
+		assert_string_equal(a, b);
+		assert_contains(a, "usage: weir ");
+		assert_contains(overview, names[i]);
+		free(a);
+		free(b);
+	}
+	free(overview);
+	free(same);
+}
+
+static void the_version_is_printed(void **state)
+{
+	char *a = WEIR_EXPECT(*state, 0, "version"), *b = WEIR_EXPECT(*state, 0, "--version");
+	assert_string_equal(a, "weir " WEIR_VERSION "\n");
+	assert_string_equal(a, b);
+	free(a);
+	free(b);
+}
+
+static void wrong_usage_is_64_and_says_what(void **state)
+{
+	struct scene *scene = *state;
+	EXPECT_ERROR(scene, 64, "weir: status: unknown option --nonsense", "status", "--nonsense");
+	EXPECT_ERROR(scene, 64, "weir: status: unknown option -x", "status", "-x");
+	EXPECT_ERROR(scene, 64, "weir: status: unexpected 'b'", "status", "a", "b");
+	EXPECT_ERROR(scene, 64, "exclude each other", "stats", "--json", "--prometheus");
+	EXPECT_ERROR(scene, 64, "takes no value", "stats", "--json=yes");
+	EXPECT_ERROR(scene, 64, "weir: explain: no URL given", "explain");
+	EXPECT_ERROR(scene, 64, "no host in this URL", "explain", "https://");
+	EXPECT_ERROR(scene, 64, "weir: set: no host given", "set");
+	EXPECT_ERROR(scene, 64, "nothing to set", "set", "a:1");
+	EXPECT_ERROR(scene, 64, "got 'speed=1'", "set", "a:1", "speed=1");
+	EXPECT_ERROR(scene, 64, "rate is given twice", "set", "a:1", "rate=1/s", "rate=2/s");
+	EXPECT_ERROR(scene, 64, "weir: set: rate: ", "set", "a:1", "rate=fast");
+	EXPECT_ERROR(scene, 64, "weir: set: for: ", "set", "a:1", "rate=1/s", "--for", "ages");
+	EXPECT_ERROR(scene, 64, "--for needs a value", "set", "a:1", "rate=1/s", "--for");
+	EXPECT_ERROR(scene, 64, "got 'ajar'", "breaker", "a:1", "ajar");
+	EXPECT_ERROR(scene, 64, "expected check or show, got 'edit'", "config", "edit");
+	EXPECT_ERROR(scene, 64, "weir: agent: --idle-exit soon: ", "agent", "--idle-exit", "soon");
+	EXPECT_ERROR(scene, 64, "no subcommand 'top-secret'", "help", "top-secret");
+}
+
+static void a_slip_gets_a_suggestion(void **state)
+{
+	struct scene *scene = *state;
+	EXPECT_ERROR(scene, 127, "did you mean 'status'?", "statsu");
+	EXPECT_ERROR(scene, 127, "did you mean 'explain'?", "exlpain", "https://a.example.org/");
+	EXPECT_ERROR(scene, 127, "weir: no-such-program-at-all: neither a subcommand nor a command on PATH",
+		     "no-such-program-at-all");
+}
+
+static void no_arguments_show_the_help_and_are_wrong_usage(void **state)
+{
+	char *out = WEIR_EXPECT(*state, 64, NULL);
+	assert_contains(out, "usage: weir ");
+	free(out);
+}
+
+static void status_tells_by_its_exit_status(void **state)
+{
+	struct scene *scene = *state;
+	char *out = WEIR_EXPECT(scene, 3, "status");
+	assert_contains(out, "no host is known yet");
+	assert_contains(out, scene->runtime);
+	free(out);
+	know_a_host(scene, WEIR_SUCCEEDED);
+	out = WEIR_EXPECT(scene, 0, "status");
+	assert_contains(out, "api.example.org:443            ok");
+	assert_lacks(out, "\033");
+	free(out);
+	free(WEIR_EXPECT(scene, 0, "breaker", "api.example.org", "open"));
+	out = WEIR_EXPECT(scene, 1, "status");
+	assert_contains(out, "opened by the operator");
+	free(out);
+	EXPECT_ERROR(scene, 3, "nobody.example.org: nothing is known", "status", "nobody.example.org");
+}
+
+static void stats_come_in_three_formats(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	char *out = WEIR_EXPECT(scene, 0, "stats");
+	assert_contains(out, "api.example.org:443");
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "stats", "api.example.org", "--json");
+	json_t *o = json_loads(out, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(o, "schema")), 1);
+	json_decref(o);
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "stats", "--prometheus");
+	assert_contains(out, "# TYPE weir_requests_total counter");
+	free(out);
+	EXPECT_ERROR(scene, 1, "nothing is known", "stats", "nobody.example.org");
+}
+
+static void an_interrupted_watch_ends_well(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	struct running *r = command_start(LINE(scene, "stats", "--json", "--watch"));
+	usleep(1500000);
+	command_signal(r, SIGINT);
+	struct outcome o = command_wait(r);
+	assert_int_equal(o.exit_status, 0);
+	size_t lines = 0;
+	for (const char *at = o.out; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_true(lines >= 2);
+	outcome_free(&o);
+}
+
+static void explain_says_what_would_happen(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	char *out = WEIR_EXPECT(scene, 0, "explain", "https://user:password@api.example.org/path?key=secret");
+	assert_contains(out, "A request now would go at once.");
+	assert_lacks(out, "secret");
+	assert_lacks(out, "password");
+	free(out);
+	free(WEIR_EXPECT(scene, 0, "breaker", "api.example.org", "open"));
+	out = WEIR_EXPECT(scene, 0, "explain", "api.example.org");
+	assert_contains(out, "A request now would be refused, because the breaker was opened by hand.");
+	free(out);
+}
+
+static void explain_names_the_file_and_the_line(void **state)
+{
+	struct scene *scene = *state;
+	char *config = make_dir(scene->dir, EMPTY_CONFIG_DIR), *dir = make_dir(config, "weir");
+	char *file =
+		write_file(dir, "weir.conf", "hosts = (\n  { match = \"api.example.org\"; rate = { max = \"5/s\"; }; }\n);\n");
+	char expected[1024];
+	snprintf(expected, sizeof expected, "The rule \"api.example.org\", %s:2, holds", file);
+	char *out = WEIR_EXPECT(scene, 0, "explain", "https://api.example.org/");
+	assert_contains(out, "The rule \"api.example.org\"");
+	assert_contains(out, file);
+	free(out);
+	free(file);
+	free(dir);
+	free(config);
+}
+
+static void a_host_is_set_and_reset(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	char *out = WEIR_EXPECT(scene, 0, "set", "api.example.org", "rate=2/s", "concurrency=3", "--for", "10m");
+	assert_string_equal(out, "api.example.org:443: set rate=2/s concurrency=3 for 10m\n");
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "stats", "--json");
+	assert_contains(out, "\"override\":{\"rate\":2.0,");
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "reset", "api.example.org:443");
+	assert_string_equal(out, "api.example.org:443: reset\n");
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "stats", "--json");
+	assert_lacks(out, "override");
+	free(out);
+	EXPECT_ERROR(scene, 1, "weir: set: nobody.example.org:443: nothing is known", "set", "nobody.example.org:443",
+		     "rate=2/s");
+	free(WEIR_EXPECT(scene, 0, "set", "nobody.example.org:443", "rate=2/s", "--create"));
+}
+
+static void config_check_tells_good_from_bad(void **state)
+{
+	struct scene *scene = *state;
+	char *good = write_file(scene->dir, "good.conf", "hosts = ( { match = \"a.example.org\"; } );\n");
+	char *bad = write_file(scene->dir, "bad.conf", "\nhosts = ( { match = \"a\"; rate = { max = \"fast\"; }; } );\n");
+	char expected[1024];
+	char *out = WEIR_EXPECT(scene, 0, "config", "check", good);
+	assert_contains(out, "ok: 2 rules");
+	free(out);
+	snprintf(expected, sizeof expected, "weir: config: %s:2: ", bad);
+	EXPECT_ERROR(scene, 1, expected, "config", "check", bad);
+	EXPECT_ERROR(scene, 1, "absent.conf", "config", "check", "/nonexistent/absent.conf");
+	out = WEIR_EXPECT(scene, 0, "config", "check");
+	assert_contains(out, "ok: 1 rule");
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "config", "show");
+	assert_contains(out, "defaults.rate.strategy = \"adaptive\";");
+	assert_contains(out, "# built in");
+	free(out);
+	assert_false(exists(scene->runtime, "state.1")); /* neither needs an agent */
+	free(good);
+	free(bad);
+}
+
+static void another_config_is_another_world(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	char *config = write_file(scene->dir, "other.conf", "agent = { idle_exit = \"2s\"; };\n");
+	struct command *c = LINE(scene, "status");
+	c->config = config;
+	char *out = expect_line(c, 3, __LINE__);
+	assert_contains(out, "state.1.");
+	assert_contains(out, config);
+	free(out);
+	free(config);
+}
+
+static void without_an_agent_the_state_is_read_all_the_same(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	stop_agent(scene->runtime);
+	static const char *const off[] = {"WEIR_AGENT=off", SANITIZERS, NULL};
+	struct command *c = LINE(scene, "status");
+	c->env = off;
+	char *out = expect_line(c, 0, __LINE__);
+	assert_contains(out, "api.example.org:443            ok");
+	assert_contains(out, "agent: not running");
+	free(out);
+	c = LINE(scene, "set", "api.example.org", "rate=2/s");
+	c->env = off;
+	free(expect_line(c, 0, __LINE__));
+	c = LINE(scene, "stats", "--json");
+	c->env = off;
+	out = expect_line(c, 0, __LINE__);
+	assert_contains(out, "\"override\":{\"rate\":2.0");
+	free(out);
+	assert_int_equal(agent_pid(scene->runtime), 0);
+}
+
+static void a_dead_socket_is_no_obstacle(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	pid_t pid = agent_pid(scene->runtime);
+	kill(pid, SIGKILL);
+	assert_true(wait_for_exit((int)pid, 5));
+	assert_true(exists(scene->runtime, "weir.sock"));
+	free(WEIR_EXPECT(scene, 0, "status"));
+	assert_true(agent_pid(scene->runtime) > 0);
+}
+
+static void weir_is_not_its_own_subject(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	struct command *c = LINE(scene, "stats", "--json");
+	static const char *const env[] = {"WEIR_DISABLE", SANITIZERS, NULL};
+	c->mode = COMMAND_UNDER_WEIR;
+	c->env = env;
+	free(expect_line(c, 0, __LINE__));
+	char *out = expect_line(c, 0, __LINE__);
+	json_t *o = json_loads(out, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(o, "hosts")), 1);
+	json_decref(o);
+	free(out);
+}
+
+static void output_that_cannot_be_written_is_a_failure(void **state)
+{
+	struct scene *scene = *state;
+	char *program = build_path("weir"), line[1024];
+	snprintf(line, sizeof line, "'%s' version > /dev/full", program);
+	struct command c = {.shell = line, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
+	struct outcome o = command_run(&c);
+	assert_int_equal(o.exit_status, 1);
+	assert_contains(o.err, "could not be written");
+	outcome_free(&o);
+	free(program);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_subcommand_has_help),
+		TEST(the_version_is_printed),
+		TEST(wrong_usage_is_64_and_says_what),
+		TEST(a_slip_gets_a_suggestion),
+		TEST(no_arguments_show_the_help_and_are_wrong_usage),
+		TEST(status_tells_by_its_exit_status),
+		TEST(stats_come_in_three_formats),
+		TEST(an_interrupted_watch_ends_well),
+		TEST(explain_says_what_would_happen),
+		TEST(explain_names_the_file_and_the_line),
+		TEST(a_host_is_set_and_reset),
+		TEST(config_check_tells_good_from_bad),
+		TEST(another_config_is_another_world),
+		TEST(without_an_agent_the_state_is_read_all_the_same),
+		TEST(a_dead_socket_is_no_obstacle),
+		TEST(weir_is_not_its_own_subject),
+		TEST(output_that_cannot_be_written_is_a_failure),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
