@@ -13,10 +13,13 @@ static uint64_t sum_capped(uint64_t a, uint64_t b)
 	return b < UINT64_MAX - a ? a + b : UINT64_MAX;
 }
 
-static uint64_t latest(const struct weir_gate *g, const struct weir_rule *rule, uint64_t patience_ns, uint64_t now_ns)
+/* The shortest of all bounds: the host's, the total's, the gate's, and the program's own time-out. */
+static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], uint64_t patience_ns, uint64_t now_ns)
 {
-	uint64_t wait = rule->wait_max_ns;
+	uint64_t wait = scope[SCOPE_HOST].rule->wait_max_ns;
 
+	if (scope[SCOPE_TOTAL].slot != WEIR_NONE && scope[SCOPE_TOTAL].rule->wait_max_ns < wait)
+		wait = scope[SCOPE_TOTAL].rule->wait_max_ns;
 	if (g->wait_max_ns != 0 && g->wait_max_ns < wait)
 		wait = g->wait_max_ns;
 	if (patience_ns != 0 && patience_ns < wait)
@@ -50,7 +53,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 		r->phase = WEIR_PHASE_EXEMPT;
 		return WEIR_GO;
 	}
-	r->latest_ns = latest(g, scope[SCOPE_HOST].rule, wish->patience_ns, now_ns);
+	r->latest_ns = latest(g, scope, wish->patience_ns, now_ns);
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
 		r->scope[i].slot = scope[i].slot;
 		if (scope[i].slot != WEIR_NONE)

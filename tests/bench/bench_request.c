@@ -5,6 +5,7 @@
  * both. Bound: 1.02 times.
  */
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -61,13 +62,12 @@ static struct child start(const char *self, const char *url, const char *preload
 	int in[2], out[2];
 	struct child c;
 
-	if (pipe(in) != 0 || pipe(out) != 0 || (c.pid = fork()) < 0)
+	/* Close-on-exec: the other client must not keep this one's pipe open. */
+	if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || (c.pid = fork()) < 0)
 		exit(2);
 	if (c.pid == 0) {
 		dup2(in[0], STDIN_FILENO);
 		dup2(out[1], STDOUT_FILENO);
-		close(in[1]);
-		close(out[0]);
 		if (preload != NULL)
 			setenv("LD_PRELOAD", preload, 1);
 		else
