@@ -110,8 +110,8 @@ static void store(struct weir_rate *r, struct weir_bucket *bucket, const struct 
 	weir_published_write(&r->generation, r->state, WEIR_RATE_WORDS, w);
 	atomic_store_explicit(&r->due_accepted, step->due_accepted, memory_order_relaxed);
 	atomic_store_explicit(&r->due_ns, step->due_ns, memory_order_relaxed);
-	if (pace.rate != step->s->rate || pace.burst != step->burst)
-		weir_bucket_set(bucket, step->s->rate, step->burst, step->now_ns);
+	if (pace.rate != step->pace || (pace.rate != 0 && pace.burst != step->burst))
+		weir_bucket_set(bucket, step->pace, step->burst, step->now_ns);
 	if (step->freeze_until_ns > step->now_ns)
 		weir_bucket_freeze(bucket, step->freeze_until_ns, step->now_ns);
 }
@@ -119,12 +119,10 @@ static void store(struct weir_rate *r, struct weir_bucket *bucket, const struct 
 static void run(struct rate_step *step)
 {
 	switch (step->p->strategy) {
-	case WEIR_FIXED:
-		step->s->rate = step->p->max < WEIR_RATE_MAX ? step->p->max : 0;
-		break;
 	case WEIR_CONSERVATIVE:
 	case WEIR_AGGRESSIVE:
 		rate_stepped(step);
+		step->pace = step->s->rate;
 		break;
 	default:
 		rate_adaptive(step);
@@ -135,6 +133,18 @@ static void run(struct rate_step *step)
 	step->s->seen_failed = step->failed;
 }
 
+/* fixed: nothing is learned, and what another strategy has learned stays for when it is back (an override by hand ends). */
+static void hold_fixed(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *p, uint64_t now_ns)
+{
+	struct weir_pace pace = weir_bucket_pace(bucket);
+	uint64_t rate = p->max < WEIR_RATE_MAX ? p->max : 0;
+
+	if (atomic_load_explicit(&r->due_ns, memory_order_relaxed) != 0)
+		atomic_store_explicit(&r->due_ns, 0, memory_order_relaxed);
+	if (pace.rate != rate || (rate != 0 && pace.burst != p->burst))
+		weir_bucket_set(bucket, rate, p->burst, now_ns);
+}
+
 struct weir_rate_change weir_rate_update(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *given,
 					 const struct weir_rate_answer *answer, uint64_t now_ns)
 {
@@ -142,28 +152,35 @@ struct weir_rate_change weir_rate_update(struct weir_rate *r, struct weir_bucket
 	struct weir_rate_params p = sane(given);
 	struct rate_state s;
 	struct rate_step step = {.s = &s, .p = &p, .answer = answer ? answer : &tick, .now_ns = now_ns, .burst = p.burst};
-	struct weir_rate_change change = {0};
+	struct weir_rate_change change = {.from = weir_bucket_pace(bucket).rate};
 
-	load(r, &p, &step);
-	change.from = s.rate;
-	run(&step);
-	store(r, bucket, &step);
-	change.to = s.rate;
+	if (p.strategy == WEIR_FIXED) {
+		hold_fixed(r, bucket, &p, now_ns);
+	} else {
+		load(r, &p, &step);
+		run(&step);
+		store(r, bucket, &step);
+	}
+	change.to = weir_bucket_pace(bucket).rate;
 	change.changed = change.from != change.to;
 	return change;
 }
 
 void weir_rate_reset(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *given, uint64_t now_ns)
 {
-	struct weir_rate_params p = sane(given);
-	struct rate_state s = {.tag = STATE_TAG + p.strategy + 1};
 	static const struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK};
+	struct weir_rate_params p = sane(given);
+	struct rate_state s = {0};
 	struct rate_step step = {.s = &s, .p = &p, .answer = &tick, .now_ns = now_ns, .burst = p.burst};
 
-	step.accepted = atomic_load_explicit(&r->accepted, memory_order_relaxed);
-	step.throttled = atomic_load_explicit(&r->throttled, memory_order_relaxed);
-	step.failed = atomic_load_explicit(&r->failed, memory_order_relaxed);
 	weir_bucket_thaw(bucket, now_ns);
+	if (p.strategy == WEIR_FIXED) {
+		store(r, bucket, &step); /* an empty state, of no strategy */
+		hold_fixed(r, bucket, &p, now_ns);
+		return;
+	}
+	load(r, &p, &step);
+	s = (struct rate_state){.tag = STATE_TAG + p.strategy + 1};
 	run(&step);
 	store(r, bucket, &step);
 }

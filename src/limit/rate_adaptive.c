@@ -4,6 +4,7 @@
 
 void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns)
 {
+	rate_quota_sanitize(s, now_ns);
 	if (s->phase >= RATE_PHASES)
 		s->phase = RATE_FREE;
 	if (s->estimate > WEIR_RATE_MAX)
@@ -124,6 +125,7 @@ static void begin_learning(struct rate_step *step)
 	begin_step(step, rate_of(1, pause), 1);
 	s->empty_ns = step->now_ns;
 	s->empty_accepted = step->accepted;
+	rate_window_held(step);
 	refused(step, true);
 	rate_pause_until(step, step->now_ns + pause);
 }
@@ -205,6 +207,7 @@ static void refused_anew(struct rate_step *step)
 	uint64_t n = step->accepted - s->empty_accepted;
 	uint64_t measured = rate_of(n, step->now_ns - s->empty_ns), pause, over = s->rate;
 
+	rate_window_held(step);
 	rate_window_exhausted(step);
 	if (s->window_ns != 0 && s->window_limit != 0) {
 		s->estimate = rate_of(s->window_limit, s->window_ns);
@@ -324,19 +327,30 @@ static void accepted(struct rate_step *step)
 		stepped(step);
 }
 
+/* Whether the answer's own headers explain its refusal: then there is nothing to be learned from it. */
+static bool explained(const struct rate_step *step)
+{
+	for (uint32_t i = 0; step->answer->quota != NULL && i < step->answer->quotas && i < WEIR_QUOTAS; i++)
+		if (step->answer->quota[i].has_remaining && step->answer->quota[i].remaining == 0)
+			return true;
+	return false;
+}
+
 void rate_adaptive(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
 
-	step->burst = 1;
-	if (step->answer->signal == WEIR_RATE_THROTTLED)
+	if (step->answer->signal == WEIR_RATE_THROTTLED && !explained(step))
 		throttled(step);
 	else if (s->phase != RATE_FREE && step->answer->signal == WEIR_RATE_ACCEPTED)
 		accepted(step);
-	if (s->phase == RATE_FREE) {
+	rate_told(step);
+	if (s->phase == RATE_FREE)
 		s->rate = step->p->max < WEIR_RATE_MAX ? step->p->max : 0;
-		step->burst = step->p->burst;
-		return;
-	}
-	step->due_accepted = s->run_ns != 0 ? step->accepted + 1 : s->goal_accepted;
+	else
+		step->burst = 1;
+	step->pace = s->rate;
+	if (s->told != 0 && (s->rate == 0 || s->told < s->rate))
+		step->pace = rate_clamp(s->told, step->p);
+	step->due_accepted = s->phase == RATE_FREE ? 0 : s->run_ns != 0 ? step->accepted + 1 : s->goal_accepted;
 }

@@ -15,9 +15,15 @@
 #define AGREED_MANY  UINT64_C(7) /* looks that must confirm the estimate before they become rare */
 #define TRUST_MAX    UINT64_C(65536)
 
+/* Reads the quotas of the answer at hand. */
+void rate_told(struct rate_step *step);
+void rate_quota_sanitize(struct rate_state *s, uint64_t now_ns);
+
 /* Sends nothing before until_ns. */
 void rate_pause_until(struct rate_step *step, uint64_t until_ns);
 
+/* A refusal says when to come back: a boundary, if it is far enough away. Before rate_window_exhausted. */
+void rate_window_held(struct rate_step *step);
 /* An accept has ended a run of refusals: a window's boundary, perhaps. */
 void rate_window_reopened(struct rate_step *step);
 /* A refusal after accepts: was this a window's worth? */

@@ -31,7 +31,7 @@ enum rate_phase {
 struct rate_state {
 	uint64_t tag;   /* STATE_TAG: strategy that wrote it + 1; another one's state is not read */
 	uint64_t phase; /* enum rate_phase */
-	uint64_t rate;  /* nano/s in force, 0 = no limit */
+	uint64_t rate;  /* nano/s, 0 = no limit; adaptive: what was learned, beside what was told */
 	/* the counters of struct weir_rate as they were at the last update */
 	uint64_t seen_accepted, seen_throttled, seen_failed;
 	/* conservative, aggressive */
@@ -70,7 +70,11 @@ struct rate_state {
 	uint64_t climb_ns;        /* when the way up began */
 	uint64_t climb_accepted;
 	uint64_t flight; /* requests in flight when the host last refused: the blur of a count of accepts */
-	uint64_t spare[5];
+	/* adaptive: what the host says of itself */
+	uint64_t told;        /* nano/s, 0 = nothing */
+	uint64_t told_end_ns; /* when the window that this is about ends */
+	uint64_t held_ns;     /* the boundary that the last Retry-After named */
+	uint64_t spare[2];
 };
 _Static_assert(sizeof(struct rate_state) == WEIR_RATE_WORDS * sizeof(uint64_t), "fills the published block");
 
@@ -81,6 +85,7 @@ struct rate_step {
 	const struct weir_rate_answer *answer;
 	uint64_t now_ns;
 	uint64_t accepted, throttled, failed; /* the counters now */
+	uint64_t pace;                        /* out: of the bucket, 0 = no limit */
 	uint64_t burst;                       /* out: of the bucket */
 	uint64_t freeze_until_ns;             /* out: nothing goes before this, 0 = no such wish */
 	uint64_t due_ns;                      /* out: the next update, 0 = none by time */

@@ -5,6 +5,12 @@
 /* Windows that people use. */
 static const uint32_t length_s[] = {1,   2,    5,    10,   15,   20,    30,    60,    120,   180,   300,  600,
 				    900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 43200, 86400};
+/* Servers round the time to come back to whole seconds, at both ends of a window. */
+#define ROUNDING_NS (3 * RATE_SECOND / 2)
+
+/* The pace inside a known window: what is given away for the jitter of the requests around its boundaries. */
+#define WINDOW_PERMILLE 996
+
 #define LENGTHS (sizeof(length_s) / sizeof(length_s[0]))
 
 static uint64_t length_ns(uint64_t i)
@@ -12,11 +18,57 @@ static uint64_t length_ns(uint64_t i)
 	return length_s[i] * RATE_SECOND;
 }
 
+/* Length and budget are known: just below their quotient, whatever the phase, no window can be exhausted. */
+static void settle_on_window(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+
+	if (s->window_ns == 0 || s->window_limit == 0)
+		return;
+	s->estimate = rate_clamp(rate_of(s->window_limit, s->window_ns), step->p);
+	s->rate = rate_clamp(rate_mul_div(s->estimate, WINDOW_PERMILLE, 1000), step->p);
+	s->trust = s->window_limit < TRUST_MAX ? s->window_limit : TRUST_MAX;
+	s->phase = RATE_PLATEAU;
+	s->step_ns = step->now_ns;
+	s->step_accepted = step->accepted;
+	s->plateau = 4 * s->trust > PLATEAU_BASE ? 4 * s->trust : PLATEAU_BASE;
+	if (s->plateau > PLATEAU_MAX)
+		s->plateau = PLATEAU_MAX;
+	s->goal_accepted = step->accepted + s->plateau;
+}
+
+void rate_window_held(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t until = step->answer->hold_until_ns, n = step->accepted - s->window_accepted;
+
+	/* A bucket asks for less than the time of four tokens. */
+	if (until <= step->now_ns || (s->estimate != 0 && until - step->now_ns < rate_time_ns(4, s->estimate)))
+		return;
+	if (s->window_ns == 0 && s->held_ns != 0 && until > s->held_ns + RATE_SECOND / 2 && n >= 4) {
+		s->window_ns = until - s->held_ns;
+		s->window_limit = n;
+		for (uint64_t i = 0; i < LENGTHS; i++)
+			if (s->window_ns + ROUNDING_NS > length_ns(i) && s->window_ns < length_ns(i) + ROUNDING_NS)
+				s->window_ns = length_ns(i);
+	}
+	s->held_ns = until;
+	s->window_high_ns = until;
+	s->window_low_ns = until - RATE_SECOND;
+}
+
 void rate_window_reopened(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
 	uint64_t low = s->run_last_ns, high = step->now_ns;
 
+	if (s->held_ns != 0 && s->held_ns == s->window_high_ns) {
+		/* The host has named the boundary itself. */
+		s->window_accepted = step->accepted - 1;
+		s->window_run_ns = s->held_ns > s->run_ns ? s->held_ns - s->run_ns : 0;
+		settle_on_window(step);
+		return;
+	}
 	if (s->runs < 3 && s->window_guess == 0 && s->window_ns == 0)
 		return;
 	if (s->window_guess > 0 && s->window_guess <= LENGTHS) {
@@ -38,14 +90,7 @@ void rate_window_reopened(struct rate_step *step)
 	s->window_low_ns = low;
 	s->window_high_ns = high;
 	s->window_accepted = step->accepted - 1;
-	if (s->window_ns != 0 && s->window_limit != 0) {
-		uint64_t r = rate_of(s->window_limit, s->window_ns);
-		s->rate = rate_clamp(rate_mul_div(r, 996, 1000), step->p);
-		s->estimate = r;
-		s->trust = s->window_limit;
-		s->phase = RATE_PLATEAU;
-		s->goal_accepted = step->accepted + (4 * s->window_limit > PLATEAU_BASE ? 4 * s->window_limit : PLATEAU_BASE);
-	}
+	settle_on_window(step);
 }
 
 void rate_window_exhausted(struct rate_step *step)

@@ -106,5 +106,5 @@ const struct sim_controller sim_envoy = {.name = "Envoy",
 					 .stop = sim_permits_stop,
 					 .ask = sim_permits_ask,
 					 .result = sim_permits_result,
-					 .changes = sim_permits_changes,
+					 .freed = sim_permits_freed,
 					 .trace = sim_permits_trace};

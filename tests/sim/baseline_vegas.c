@@ -94,5 +94,5 @@ const struct sim_controller sim_vegas = {.name = "Vegas, windowed",
 					 .stop = sim_permits_stop,
 					 .ask = sim_permits_ask,
 					 .result = sim_permits_result,
-					 .changes = sim_permits_changes,
+					 .freed = sim_permits_freed,
 					 .trace = sim_permits_trace};

@@ -43,6 +43,9 @@ static void run_cell(struct sim_cell *cell, unsigned seeds, struct sim_record *r
 			value[m][s] = metric[m];
 	}
 	for (int m = 0; m < SIM_METRICS; m++) {
+		cell->mean[m] = 0;
+		for (unsigned s = 0; s < seeds; s++)
+			cell->mean[m] += value[m][s] / seeds;
 		qsort(value[m], seeds, sizeof(double), by_size);
 		cell->least[m] = value[m][0];
 		cell->most[m] = value[m][seeds - 1];

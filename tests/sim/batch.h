@@ -12,7 +12,7 @@
 struct sim_cell {
 	const struct sim_scenario *scenario;
 	const struct sim_controller *controller;
-	double median[SIM_METRICS], least[SIM_METRICS], most[SIM_METRICS];
+	double median[SIM_METRICS], mean[SIM_METRICS], least[SIM_METRICS], most[SIM_METRICS];
 };
 
 struct sim_batch {

@@ -44,7 +44,7 @@ void sim_permits_result(void *self, unsigned worker, const struct sim_result *r,
 	p->sample(p->limiter, now_ns, r->latency_ns, p->in_flight[worker], dropped);
 }
 
-uint64_t sim_permits_changes(void *self)
+uint64_t sim_permits_freed(void *self)
 {
 	return ((struct sim_permits *)self)->moved;
 }

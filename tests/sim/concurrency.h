@@ -19,7 +19,7 @@ void *sim_permits_start(void *limiter, unsigned (*limit)(void *), void (*sample)
 void sim_permits_stop(void *self);
 enum sim_verdict sim_permits_ask(void *self, unsigned worker, uint64_t now_ns, uint64_t *wake_ns);
 void sim_permits_result(void *self, unsigned worker, const struct sim_result *r, uint64_t now_ns);
-uint64_t sim_permits_changes(void *self);
+uint64_t sim_permits_freed(void *self);
 void sim_permits_trace(void *self, uint64_t now_ns, char *out, size_t size);
 
 #endif

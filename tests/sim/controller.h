@@ -39,8 +39,10 @@ struct sim_controller {
 	/* Looks again; NULL: ask again. */
 	enum sim_verdict (*look)(void *self, unsigned worker, uint64_t now_ns, uint64_t *wake_ns);
 	void (*result)(void *self, unsigned worker, const struct sim_result *r, uint64_t now_ns);
-	/* A number that moves when those who wait should look again; NULL: after every result. */
+	/* A number that moves when all who wait should look again; NULL: they wake by themselves. */
 	uint64_t (*changes)(void *self);
+	/* A number that moves when a permit is free: they look in order of arrival until one has to go on waiting. */
+	uint64_t (*freed)(void *self);
 	/* A process dies with all that it has in flight or waiting; NULL: it leaves nothing. */
 	void (*kill)(void *self, unsigned process, uint64_t now_ns);
 	/* Housekeeping, once a simulated second (weir's agent); NULL: none. */

@@ -28,7 +28,6 @@ struct weir_client {
 	struct weir_entry *entry;
 	size_t bytes;
 	void *memory;
-	bool starved; /* somebody waits for a permit */
 };
 
 static void *start(const struct sim_setting *setting)
@@ -72,7 +71,8 @@ static enum sim_verdict verdict(struct weir_client *w, unsigned worker, enum wei
 		/* The gate looks every second in case a wake-up is missed; here none is. */
 		if (r->cause == WEIR_CAUSE_RATE || r->cause == WEIR_CAUSE_HOLD)
 			*wake_ns = r->until_ns;
-		w->starved |= r->cause == WEIR_CAUSE_CONCURRENCY || r->cause == WEIR_CAUSE_RAMP;
+		if (r->cause == WEIR_CAUSE_CONCURRENCY)
+			*wake_ns = now_ns + 1000000000;
 		return SIM_WAIT;
 	}
 	*wake_ns = r->until_ns != 0 && r->until_ns != WEIR_NEVER ? r->until_ns : now_ns;
@@ -128,19 +128,22 @@ static void result(void *self, unsigned worker, const struct sim_result *r, uint
 	weir_gate_settle(&w->gate, &w->request[worker], &out, now_ns);
 }
 
-/* What those who wait are woken for: a new pace, a hold, the breaker; and a permit, when somebody wants one. */
+/* What all who wait are woken for: a new pace, a hold, the breaker, another limit. */
 static uint64_t changes(void *self)
 {
 	struct weir_client *w = self;
-	uint64_t sum;
 
 	if (w->entry == NULL)
 		return 0;
-	sum = atomic_load(&w->entry->bucket[0].generation) + 3 * atomic_load(&w->entry->hold.until_ns) +
-	      7 * atomic_load(&w->entry->breaker.word) + 13 * atomic_load(&w->entry->concurrency.generation);
-	if (w->starved)
-		sum += 17 * atomic_load(&w->entry->concurrency.permits);
-	return sum;
+	return atomic_load(&w->entry->bucket[0].generation) + 3 * atomic_load(&w->entry->hold.until_ns) +
+	       7 * atomic_load(&w->entry->breaker.word) + 13 * atomic_load(&w->entry->concurrency.generation);
+}
+
+static uint64_t freed(void *self)
+{
+	struct weir_client *w = self;
+
+	return w->entry == NULL ? 0 : weir_concurrency_count(&w->entry->concurrency);
 }
 
 /* The process is gone; its leases are not. What the kernel would say of its pid, it says of this one. */
@@ -167,10 +170,6 @@ static void tick(void *self, uint64_t now_ns)
 {
 	struct weir_client *w = self;
 
-	w->starved = false;
-	for (unsigned i = 0; i < w->setting->workers; i++)
-		w->starved |= w->request[i].phase == WEIR_PHASE_WAITING &&
-			      (w->request[i].cause == WEIR_CAUSE_CONCURRENCY || w->request[i].cause == WEIR_CAUSE_RAMP);
 	weir_lease_reap(&w->segment, &w->gate.owner, false, now_ns);
 }
 
@@ -207,6 +206,7 @@ const struct sim_controller sim_weir = {.name = "weir",
 					.look = look,
 					.result = result,
 					.changes = changes,
+					.freed = freed,
 					.kill = kill_process,
 					.tick = tick,
 					.leaked = leaked,

@@ -39,7 +39,7 @@ static void retry(enum sim_dialect dialect, const struct sim_facts *f, uint64_t 
 		date(out->text[0], server_s + seconds(f->retry_ns + wall_ns % NS));
 		date(out->text[1], server_s);
 		out->h.date = out->text[1];
-		out->told_ns = f->retry_ns;
+		out->told_ns = seconds(f->retry_ns + wall_ns % NS) * NS;
 		break;
 	case SIM_ABSURD:
 		snprintf(out->text[0], sizeof(out->text[0]), "%s", "99999999999999999999");

@@ -142,6 +142,66 @@ static double jain(const struct sim_record *r)
 	return squares > 0 ? total * total / (n * squares) : 0;
 }
 
+/* Good answers that the slots can give in a second. */
+static double slots_per_s(const struct sim_scenario *s, double slowdown)
+{
+	return s->slots.count / (s->slots.service_ms * slowdown / 1000);
+}
+
+static bool is_trouble(const struct sim_change *c)
+{
+	return c->kind == SIM_SET_SLOWDOWN || c->kind == SIM_SET_ERRORS;
+}
+
+/* The share of the capacity that was used: during the trouble where there is one, else in the measured span. */
+static double goodput(const struct sim_record *r, const struct sim_scenario *s)
+{
+	double from = (double)r->from_ns / NS, to = (double)r->end_ns / NS, slowdown = 1, end = 0;
+
+	if (s->slots.count == 0)
+		return 0;
+	for (unsigned k = 0; k < SIM_CHANGES; k++) {
+		if (!is_trouble(&s->change[k]))
+			continue;
+		if (s->change[k].kind == SIM_SET_SLOWDOWN && s->change[k].value > slowdown)
+			slowdown = s->change[k].value;
+		if (end <= 0)
+			from = r->change_s[k];
+		end = r->change_s[k];
+	}
+	to = end > 0 ? end : to;
+	return sum(r->accepted, from, to) / (slots_per_s(s, slowdown) * (floor(to) - floor(from)));
+}
+
+/* Outage: as recorded. Slow-down or errors: until two seconds with 95 % of the capacity. */
+static double recovery(const struct sim_record *r, const struct sim_scenario *s)
+{
+	double end = 0, to = (double)r->end_ns / NS;
+
+	if (r->trouble_over_ns != 0)
+		return r->recovery_s >= 0 ? r->recovery_s : to - (double)r->trouble_over_ns / NS;
+	for (unsigned k = 0; k < SIM_CHANGES; k++)
+		if (is_trouble(&s->change[k]))
+			end = r->change_s[k];
+	for (double t = ceil(end); end > 0 && t + 2 <= to; t++)
+		if (sum(r->accepted, t, t + 2) >= .95 * 2 * slots_per_s(s, 1))
+			return t - end;
+	return to - end;
+}
+
+/* In flight in the last third of the run, beside the second third. */
+static double drift(const struct sim_record *r)
+{
+	unsigned third = (unsigned)((double)r->end_ns / NS) / 3;
+	double second = 0, last = 0;
+
+	for (unsigned i = 0; i < third; i++) {
+		second += (double)r->in_flight[third + i];
+		last += (double)r->in_flight[2 * third + i];
+	}
+	return second > 0 ? last / second : 1;
+}
+
 double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server,
 		     enum sim_metric metric)
 {
@@ -179,9 +239,13 @@ double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, c
 	case SIM_DEAD_REQUESTS:
 		return (double)r->dead_requests;
 	case SIM_RECOVERY_S:
-		return r->recovery_s;
-	case SIM_STUCK_S:
-		return r->stuck_s;
+		return recovery(r, s);
+	case SIM_GOODPUT:
+		return goodput(r, s);
+	case SIM_DRIFT:
+		return drift(r);
+	case SIM_FALSE_TRIPS:
+		return sum(r->refused, 0, to + 1);
 	default:
 		return 0;
 	}
@@ -204,8 +268,7 @@ const char *sim_metric_name(enum sim_metric m)
 		[SIM_P99_RATIO] = "p99 / unloaded",
 		[SIM_DRIFT] = "drift",
 		[SIM_RECOVERY_S] = "s to recover",
-		[SIM_DEAD_REQUESTS] = "requests to the dead host",
-		[SIM_STUCK_S] = "s stuck",
+		[SIM_DEAD_REQUESTS] = "requests to the dead host once a failure was known",
 		[SIM_JAIN] = "Jain",
 		[SIM_LEAKED] = "permits leaked",
 		[SIM_FALSE_TRIPS] = "false trips",

@@ -13,7 +13,9 @@
 struct oracle {
 	struct sim_server *server;
 	const struct sim_scenario *scenario;
-	unsigned flying;
+	const unsigned *process_of;
+	unsigned flying, workers;
+	bool flies[SIM_WORKERS];
 	uint64_t moved;
 };
 
@@ -23,6 +25,8 @@ static void *start(const struct sim_setting *setting)
 
 	o->server = setting->server;
 	o->scenario = setting->scenario;
+	o->process_of = setting->process_of;
+	o->workers = setting->workers;
 	return o;
 }
 
@@ -31,7 +35,6 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 	struct oracle *o = self;
 	uint64_t at = sim_server_free_ns(o->server, now_ns - EPOCH_NS, o->flying);
 
-	(void)worker;
 	if (o->server->outage != SIM_UP) {
 		*wake_ns = now_ns + 100000000;
 		return SIM_WAIT;
@@ -46,6 +49,7 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 		return SIM_WAIT;
 	}
 	o->flying++;
+	o->flies[worker] = true;
 	return SIM_GO;
 }
 
@@ -53,17 +57,29 @@ static void result(void *self, unsigned worker, const struct sim_result *r, uint
 {
 	struct oracle *o = self;
 
-	(void)worker;
 	(void)r;
 	(void)now_ns;
 	o->flying--;
+	o->flies[worker] = false;
 	o->moved++;
 }
 
-static uint64_t changes(void *self)
+static void kill_process(void *self, unsigned process, uint64_t now_ns)
+{
+	struct oracle *o = self;
+
+	(void)now_ns;
+	for (unsigned i = 0; i < o->workers; i++)
+		if (o->process_of[i] == process && o->flies[i]) {
+			o->flies[i] = false;
+			o->flying--;
+		}
+}
+
+static uint64_t freed(void *self)
 {
 	return ((struct oracle *)self)->moved;
 }
 
 const struct sim_controller sim_oracle = {
-	.name = "oracle", .start = start, .stop = free, .ask = ask, .result = result, .changes = changes};
+	.name = "oracle", .start = start, .stop = free, .ask = ask, .result = result, .freed = freed, .kill = kill_process};

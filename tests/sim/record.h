@@ -27,8 +27,8 @@ struct sim_record {
 	uint64_t dead_requests;
 	uint64_t leaked;
 	double change_s[SIM_CHANGES]; /* when the changes came */
-	double recovery_s;            /* outage: first success after it; < 0: none */
-	double stuck_s;
+	double recovery_s;            /* outage: until the first success of a request sent after it; < 0: none yet */
+	uint64_t trouble_over_ns;
 };
 
 void sim_record_open(struct sim_record *r);

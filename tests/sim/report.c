@@ -23,9 +23,15 @@ static void number(FILE *f, enum sim_metric m, double x)
 		fprintf(f, x < 10 && x != (double)(long)x ? "%.2f" : "%.0f", x);
 }
 
-static bool met(const struct sim_target *t, double x)
+/* The figure that the target is about. */
+static double figure(const struct sim_cell *c, const struct sim_target *t)
 {
-	return t->bound == '>' ? x >= t->value : x <= t->value;
+	return t->bound == 'm' ? c->mean[t->metric] : t->bound == 'w' ? c->most[t->metric] : c->median[t->metric];
+}
+
+static bool met(const struct sim_cell *c, const struct sim_target *t)
+{
+	return t->bound == '>' ? figure(c, t) >= t->value : figure(c, t) <= t->value;
 }
 
 /* A target that everything meets is a column alone. */
@@ -68,7 +74,7 @@ static void table(FILE *f, const struct sim_batch *batch, const struct sim_scena
 			const struct sim_target *t = &s->target[i];
 
 			fprintf(f, " ");
-			number(f, t->metric, c->median[t->metric]);
+			number(f, t->metric, figure(c, t));
 			fprintf(f, " (");
 			number(f, t->metric, worst(c, t));
 			fprintf(f, ") |");
@@ -81,9 +87,13 @@ static void table(FILE *f, const struct sim_batch *batch, const struct sim_scena
 
 		if (c == NULL || !is_bound(t))
 			continue;
-		fprintf(f, "- %s %s ", sim_metric_name(t->metric), t->bound == '>' ? ">=" : "<=");
+		fprintf(f, "- %s%s %s ", sim_metric_name(t->metric),
+			t->bound == 'm'   ? ", mean"
+			: t->bound == 'w' ? ", worst seed"
+					  : "",
+			t->bound == '>' ? ">=" : "<=");
 		number(f, t->metric, t->value);
-		fprintf(f, ": %s\n", met(t, c->median[t->metric]) ? "met" : "**missed**");
+		fprintf(f, ": %s\n", met(c, t) ? "met" : "**missed**");
 	}
 }
 
@@ -146,11 +156,10 @@ void sim_report_print(const struct sim_batch *batch)
 			const struct sim_target *t = &c->scenario->target[k];
 
 			printf("  %s ", sim_metric_name(t->metric));
-			number(stdout, t->metric, c->median[t->metric]);
+			number(stdout, t->metric, figure(c, t));
 			printf(" (");
 			number(stdout, t->metric, worst(c, t));
-			printf(")%s",
-			       is_bound(t) && !met(t, c->median[t->metric]) && c->controller == &sim_weir ? " MISSED" : "");
+			printf(")%s", is_bound(t) && !met(c, t) && c->controller == &sim_weir ? " MISSED" : "");
 		}
 		printf("\n");
 	}

@@ -64,7 +64,6 @@ enum sim_metric {
 	SIM_DRIFT,             /* mean in flight of the last third / that of the second third */
 	SIM_RECOVERY_S,    /* seconds from the end of trouble until 95 % of the capacity (slots) or the first success (outage) */
 	SIM_DEAD_REQUESTS, /* requests that reached the dead host */
-	SIM_STUCK_S,       /* longest span in an outage's aftermath without any request */
 	SIM_JAIN,          /* fairness over threads of equal processes */
 	SIM_LEAKED,        /* permits still out when everybody has gone */
 	SIM_FALSE_TRIPS,   /* requests refused by a healthy host's breaker */
@@ -73,7 +72,8 @@ enum sim_metric {
 
 struct sim_target {
 	enum sim_metric metric;
-	char bound; /* '>' at least, '<' at most */
+	char bound; /* '>' at least, '<' at most (the median over the seeds); 'm' at most, on average; 'w' at most in the worst
+		       seed */
 	double value;
 };
 

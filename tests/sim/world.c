@@ -7,9 +7,11 @@
 
 #include "calendar.h"
 
-#define NS       1000000000ULL
-#define RTT_MS   45
-#define THINK_MS 0.2
+#define NS         1000000000ULL
+#define RTT_MS     45
+#define THINK_MS   0.2
+#define NOBODY     UINT32_MAX
+#define RESTART_NS 100000000 /* a killed process is started again after this */
 
 #define BRIEF_S 1200
 
@@ -25,6 +27,8 @@ struct worker {
 	uint64_t stamp, sent_ns, due_ns;
 	struct sim_answer answer;
 	bool timed_out;
+	uint64_t stopped_ns;    /* SIGSTOP until then */
+	unsigned before, after; /* in the queue of those who wait */
 };
 
 struct world {
@@ -38,7 +42,13 @@ struct world {
 	struct worker worker[SIM_WORKERS];
 	unsigned process_of[SIM_WORKERS];
 	unsigned workers, processes, in_flight;
-	uint64_t now_ns, changes, end_ns;
+	uint64_t now_ns, changes, freed, end_ns;
+	unsigned first, last; /* of the queue */
+	unsigned turn;        /* whose turn it is: to be offered a request, to be killed */
+	uint64_t hold_set_ns, hold_until_ns;
+	bool hold_open;
+	bool trouble_known; /* the first failure of an outage has been heard of */
+	uint64_t trouble_ns;
 	uint64_t last_second_ns;
 	double flight_sum;
 	uint64_t flight_from_ns;
@@ -71,12 +81,67 @@ static uint64_t half_trip(struct world *w)
 	return (uint64_t)(sim_random_between(&w->random, ms / 3, ms * 2 / 3) * 1e6);
 }
 
+static void queue(struct world *w, unsigned i)
+{
+	struct worker *k = &w->worker[i];
+
+	k->before = w->last;
+	k->after = NOBODY;
+	if (w->last != NOBODY)
+		w->worker[w->last].after = i;
+	else
+		w->first = i;
+	w->last = i;
+}
+
+static void unqueue(struct world *w, unsigned i)
+{
+	struct worker *k = &w->worker[i];
+
+	if (k->doing != WAITING)
+		return;
+	if (k->before != NOBODY)
+		w->worker[k->before].after = k->after;
+	else
+		w->first = k->after;
+	if (k->after != NOBODY)
+		w->worker[k->after].before = k->before;
+	else
+		w->last = k->before;
+}
+
 static void rest(struct world *w, unsigned i, uint64_t ns)
 {
+	unqueue(w, i);
 	w->worker[i].doing = RESTING;
 	w->worker[i].stamp++;
 	if (w->scenario->offered <= 0)
 		at(w, w->now_ns + ns, ASK, i);
+}
+
+/* A request leaves: does it respect the hold that the server asked for? */
+static void heed(struct world *w)
+{
+	if (w->now_ns < w->hold_until_ns) {
+		w->record->inside_hold++;
+	} else if (w->hold_open) {
+		w->record->late_sum += (double)(w->now_ns - w->hold_until_ns) / (double)(w->hold_until_ns - w->hold_set_ns);
+		w->record->holds++;
+		w->hold_open = false;
+	}
+}
+
+static void hold(struct world *w, const struct sim_answer *a)
+{
+	struct sim_headers h;
+
+	sim_dialect_word(w->scenario->dialect, &a->facts, EPOCH_NS + a->leaves_ns, &h);
+	if (h.told_ns == 0 || w->now_ns + h.told_ns <= w->hold_until_ns)
+		return;
+	if (w->now_ns >= w->hold_until_ns)
+		w->hold_set_ns = w->now_ns;
+	w->hold_until_ns = w->now_ns + h.told_ns;
+	w->hold_open = true;
 }
 
 static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t wake_ns)
@@ -85,6 +150,8 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 
 	switch (verdict) {
 	case SIM_GO:
+		unqueue(w, i);
+		heed(w);
 		k->doing = FLYING;
 		k->stamp++;
 		k->sent_ns = w->now_ns;
@@ -98,6 +165,8 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 			wake_ns = w->now_ns + 1000;
 		if (k->doing == WAITING && k->due_ns == wake_ns)
 			break; /* that look is on the calendar already */
+		if (k->doing != WAITING)
+			queue(w, i);
 		k->doing = WAITING;
 		k->stamp++;
 		k->due_ns = wake_ns;
@@ -131,21 +200,69 @@ static void look(struct world *w, unsigned i)
 
 static void look_all_if_changed(struct world *w)
 {
-	uint64_t changes = w->controller->changes ? w->controller->changes(w->self) : 0;
+	uint64_t changes = w->controller->changes ? w->controller->changes(w->self) : w->changes;
+	uint64_t freed = w->controller->freed ? w->controller->freed(w->self) : w->freed;
 
 	for (unsigned round = 0; changes != w->changes && round < 4; round++) {
 		w->changes = changes;
-		for (unsigned i = 0; i < w->workers; i++) {
-			uint64_t wake = w->now_ns;
-			enum sim_verdict v;
-
-			if (w->worker[i].doing != WAITING)
-				continue;
-			v = (w->controller->look ? w->controller->look : w->controller->ask)(w->self, i, w->now_ns, &wake);
-			obey(w, i, v, wake);
+		for (unsigned i = w->first, next; i != NOBODY; i = next) {
+			next = w->worker[i].after;
+			if (w->worker[i].stopped_ns <= w->now_ns)
+				look(w, i);
 		}
 		changes = w->controller->changes(w->self);
 	}
+	for (unsigned tries = 0; freed != w->freed && w->first != NOBODY && tries < SIM_WORKERS; tries++) {
+		unsigned i = w->first;
+
+		while (i != NOBODY && w->worker[i].stopped_ns > w->now_ns)
+			i = w->worker[i].after;
+		if (i == NOBODY)
+			break;
+		look(w, i);
+		if (w->first == i || w->worker[i].doing == WAITING)
+			break;
+	}
+	if (w->controller->freed)
+		w->freed = w->controller->freed(w->self);
+}
+
+static void die(struct world *w, unsigned process)
+{
+	w->controller->kill ? w->controller->kill(w->self, process, w->now_ns) : (void)0;
+	for (unsigned i = 0; i < w->workers; i++) {
+		if (w->worker[i].process != process)
+			continue;
+		if (w->worker[i].doing == FLYING)
+			flights(w, -1);
+		rest(w, i, RESTART_NS);
+	}
+}
+
+/* One process is killed, the next one stopped until the next time. */
+static void disturb(struct world *w)
+{
+	uint64_t every = (uint64_t)(w->scenario->kill_every_s * 1e9);
+
+	die(w, w->turn++ % w->processes);
+	for (unsigned i = 0; i < w->workers; i++)
+		if (w->worker[i].process == w->turn % w->processes)
+			w->worker[i].stopped_ns = w->now_ns + every;
+	at(w, w->now_ns + every, KILL, 0);
+}
+
+/* Open loop: the next free worker is given a request. */
+static void offer(struct world *w)
+{
+	for (unsigned n = 0; n < w->workers; n++) {
+		unsigned i = w->turn++ % w->workers;
+
+		if (w->worker[i].doing == RESTING) {
+			ask(w, i);
+			break;
+		}
+	}
+	at(w, w->now_ns + (uint64_t)(sim_random_exponential(&w->random, 1 / w->scenario->offered) * 1e9), OFFER, 0);
 }
 
 static void arrive(struct world *w, unsigned i)
@@ -155,8 +272,14 @@ static void arrive(struct world *w, unsigned i)
 	uint64_t back;
 
 	sim_server_arrive(&w->server, w->now_ns - EPOCH_NS, &k->answer);
-	if (w->server.outage != SIM_UP)
-		w->record->dead_requests++;
+	if (w->server.outage != SIM_UP) {
+		if (w->trouble_known && k->sent_ns >= w->trouble_ns)
+			w->record->dead_requests++;
+		if (sim_random_unit(&w->random) < w->scenario->kill_probe) {
+			die(w, k->process);
+			return;
+		}
+	}
 	back = k->answer.leaves_ns + EPOCH_NS + half_trip(w);
 	k->timed_out = k->answer.status == SIM_SILENCE || back > k->sent_ns + timeout;
 	at(w, k->timed_out ? k->sent_ns + timeout : back, RETURN, i);
@@ -172,15 +295,23 @@ static void came_back(struct world *w, unsigned i)
 
 	if (k->timed_out)
 		r.answer.status = SIM_SILENCE;
+	if (w->server.outage != SIM_UP && !w->trouble_known &&
+	    (r.answer.status == SIM_SILENCE || r.answer.status == SIM_REFUSED)) {
+		w->trouble_known = true;
+		w->trouble_ns = w->now_ns;
+	}
 	flights(w, -1);
 	if (r.answer.status == SIM_OK) {
 		rec->accepted[s]++;
+		if (rec->trouble_over_ns != 0 && rec->recovery_s < 0 && k->sent_ns - EPOCH_NS >= rec->trouble_over_ns)
+			rec->recovery_s = (double)(w->now_ns - EPOCH_NS - rec->trouble_over_ns) / 1e9;
 		if (w->now_ns - EPOCH_NS >= rec->from_ns) {
 			rec->worker_accepted[i]++;
 			sim_record_latency(rec, r.latency_ns);
 		}
 	} else if (r.answer.status == SIM_TOO_MANY) {
 		rec->throttled[s]++;
+		hold(w, &r.answer);
 		if (rec->refusals < SIM_REFUSALS)
 			rec->refusal_ns[rec->refusals++] = w->now_ns - EPOCH_NS;
 	} else {
@@ -217,31 +348,44 @@ static void happen(struct world *w, const struct sim_event *e)
 {
 	const struct sim_change *c;
 
+	struct worker *k = &w->worker[e->worker];
+
+	if ((e->kind == ASK || e->kind == LOOK || e->kind == RETURN) && e->stamp != k->stamp)
+		return;
+	if ((e->kind == ASK || e->kind == LOOK || e->kind == RETURN) && k->stopped_ns > w->now_ns) {
+		at(w, k->stopped_ns, (enum event)e->kind, e->worker);
+		return;
+	}
 	switch ((enum event)e->kind) {
 	case ASK:
-		if (e->stamp == w->worker[e->worker].stamp)
-			ask(w, e->worker);
+		ask(w, e->worker);
 		break;
 	case LOOK:
-		if (e->stamp == w->worker[e->worker].stamp)
-			look(w, e->worker);
+		look(w, e->worker);
 		break;
 	case ARRIVE:
-		arrive(w, e->worker);
+		if (e->stamp == k->stamp)
+			arrive(w, e->worker);
 		break;
 	case RETURN:
-		if (e->stamp == w->worker[e->worker].stamp)
-			came_back(w, e->worker);
+		came_back(w, e->worker);
 		break;
 	case CHANGE:
 		c = &w->scenario->change[e->stamp];
 		sim_server_change(&w->server, c->kind, c->value, w->now_ns - EPOCH_NS);
+		if (c->kind == SIM_SET_OUTAGE && c->value <= SIM_UP) {
+			w->record->trouble_over_ns = w->now_ns - EPOCH_NS;
+			w->record->recovery_s = -1;
+		}
 		break;
 	case SECOND:
 		every_second(w);
 		break;
 	case KILL:
+		disturb(w);
+		break;
 	case OFFER:
+		offer(w);
 		break;
 	}
 	look_all_if_changed(w);
@@ -258,8 +402,12 @@ static void populate(struct world *w)
 			w->worker[w->workers].process = p;
 			w->process_of[w->workers++] = p;
 		}
-	for (unsigned i = 0; i < w->workers; i++)
+	for (unsigned i = 0; i < w->workers && w->scenario->offered <= 0; i++)
 		at(w, w->now_ns + sim_random_u64(&w->random) % (NS / 100), ASK, i);
+	if (w->scenario->offered > 0)
+		at(w, w->now_ns, OFFER, 0);
+	if (w->scenario->kill_every_s > 0)
+		at(w, w->now_ns + (uint64_t)(w->scenario->kill_every_s * 1e9), KILL, 0);
 }
 
 static void plan(struct world *w)
@@ -305,6 +453,7 @@ void sim_run(const struct sim_scenario *scenario, const struct sim_controller *c
 	sim_record_clear(record);
 	*w = (struct world){.scenario = scenario, .controller = controller, .record = record, .trace = trace};
 	w->now_ns = w->flight_from_ns = EPOCH_NS;
+	w->first = w->last = NOBODY;
 	w->random.state = seed * 1000003 + 5;
 	sim_server_start(&w->server, scenario, seed);
 	plan(w);
@@ -319,6 +468,10 @@ void sim_run(const struct sim_scenario *scenario, const struct sim_controller *c
 	while (sim_calendar_next(&w->calendar, &e) && e.at_ns < w->end_ns) {
 		w->now_ns = e.at_ns;
 		happen(w, &e);
+	}
+	if (controller->leaked) {
+		controller->tick(w->self, w->now_ns + NS);
+		record->leaked = controller->leaked(w->self);
 	}
 	for (int m = 0; m < SIM_METRICS; m++)
 		metric[m] = sim_metric_of(record, scenario, &w->server, (enum sim_metric)m);
