@@ -21,8 +21,8 @@ static struct {
 	struct weir_curl curl;
 } libraries[LIBRARIES];
 
-/* Which libcurl a calling object has: object's hash:56 | entry + 1:8. The hash covers link map, start and end, so that an object
- * which is loaded in the place of another one is not taken for it. */
+/* Which libcurl a calling object has: object's hash:56 | entry + 1:8. The hash covers place and name, so that an object which is
+ * loaded where another one has been is not taken for it. */
 static _Atomic uint64_t callers[CALLERS];
 
 bool weir_curl_is_loaded(const struct weir_curl *curl)
@@ -30,13 +30,19 @@ bool weir_curl_is_loaded(const struct weir_curl *curl)
 	return weir_object_is(&curl->object, (const void *)(uintptr_t)curl->perform);
 }
 
+static uint64_t mixed(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ (h >> 29);
+}
+
 static uint64_t hash_of(const struct weir_object *o)
 {
-	uint64_t h = (uintptr_t)o->link_map * UINT64_C(0x9e3779b97f4a7c15);
+	const char *name = ((const struct link_map *)o->link_map)->l_name;
+	uint64_t h = mixed(mixed(mixed(0, (uintptr_t)o->link_map), (uintptr_t)o->start), (uintptr_t)o->end);
 
-	h = (h ^ (h >> 29) ^ (uintptr_t)o->start) * UINT64_C(0xbf58476d1ce4e5b9);
-	h = (h ^ (h >> 32) ^ (uintptr_t)o->end) * UINT64_C(0x94d049bb133111eb);
-	h ^= h >> 31;
+	for (size_t i = 0; name && name[i] != '\0'; i++)
+		h = mixed(h, (unsigned char)name[i]);
 	return (h << 8) != 0 ? h << 8 : 256;
 }
 
@@ -110,9 +116,11 @@ static unsigned keep(const struct weir_curl *curl)
 		if (state == FILLING)
 			continue;
 		if (state == READY && weir_curl_is_loaded(&libraries[i].curl)) {
-			if (libraries[i].curl.perform == curl->perform)
+			if (memcmp(&libraries[i].curl, curl, sizeof *curl) == 0)
 				return i;
-			continue;
+			/* Else another library, or one that is gone and whose place this one has. */
+			if (libraries[i].curl.object.start != curl->object.start)
+				continue;
 		}
 		if (atomic_compare_exchange_strong(&libraries[i].state, &state, FILLING)) {
 			libraries[i].curl = *curl;
