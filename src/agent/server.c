@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "src/agent/api.h"
+#include "src/agent/streams.h"
 #include "weir/gate.h"
 #include "weir/log.h"
 
@@ -23,6 +24,7 @@
 struct weir_server_state {
 	struct MHD_Daemon *daemon;
 	struct weir_api api;
+	struct weir_streams streams;
 	uint64_t client_ns;
 	dev_t device; /* of the socket, so that no other agent's is removed */
 	ino_t inode;
@@ -144,6 +146,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 		.length = x->length,
 	};
 	state->client_ns = weir_now_ns();
+	if (weir_streams_asked(&request))
+		return weir_streams_open(&state->streams, connection, &request);
 	if (x->received > WEIR_API_BODY_MAX)
 		weir_api_fail(&reply, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than %d bytes", WEIR_API_BODY_MAX);
 	else
@@ -211,12 +215,14 @@ const char *weir_server_start(struct weir_server *s, const struct weir_world *wo
 		return why;
 	struct weir_server_state *state = calloc(1, sizeof *state);
 	if (state) {
+		state->streams.segment = segment;
 		state->api = (struct weir_api){.segment = segment, .world = world, .compiler = compiler};
-		state->daemon = MHD_start_daemon(
-			MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, state, MHD_OPTION_EXTERNAL_LOGGER, log_line,
-			NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_CONNECTION_LIMIT,
-			CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK,
-			begin_exchange, NULL, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL, MHD_OPTION_END);
+		state->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+						 handle, state, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+						 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,
+						 MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+						 (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, NULL,
+						 MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL, MHD_OPTION_END);
 	}
 	if (!state || !state->daemon) {
 		*err = errno;
@@ -250,8 +256,11 @@ bool weir_server_timeout(const struct weir_server *s, uint64_t *ns)
 
 void weir_server_run(struct weir_server *s)
 {
-	if (s->state)
-		MHD_run(s->state->daemon);
+	if (!s->state)
+		return;
+	if (weir_streams_go_on(&s->state->streams, weir_now_ns()))
+		s->state->client_ns = weir_now_ns();
+	MHD_run(s->state->daemon);
 }
 
 uint64_t weir_server_client_ns(const struct weir_server *s)
@@ -267,6 +276,9 @@ void weir_server_stop(struct weir_server *s)
 		return;
 	if (lstat(state->api.world->socket, &st) == 0 && st.st_dev == state->device && st.st_ino == state->inode)
 		unlink(state->api.world->socket);
+	/* libmicrohttpd does not stop while a connection is suspended. */
+	weir_streams_end(&state->streams);
+	MHD_run(state->daemon);
 	MHD_stop_daemon(state->daemon); /* closes the socket */
 	free(state);
 	s->state = NULL;

@@ -35,7 +35,7 @@ static void put_values(json_t *o, const struct weir_event *e)
 	}
 }
 
-static json_t *event_json(const struct weir_event *e, uint64_t now_ns, uint64_t wall_ns)
+json_t *weir_history_event(const struct weir_event *e, uint64_t now_ns, uint64_t wall_ns)
 {
 	char at[32];
 	json_t *o = json_object();
@@ -70,7 +70,7 @@ json_t *weir_history_json(const struct weir_segment *s, uint64_t since, uint64_t
 		uint64_t before = next;
 		size_t n = weir_event_read(s, &next, events, at_once);
 		for (size_t i = 0; i < n; i++)
-			json_array_append_new(list, event_json(&events[i], now_ns, wall_ns));
+			json_array_append_new(list, weir_history_event(&events[i], now_ns, wall_ns));
 		if (next <= before)
 			break;
 	}

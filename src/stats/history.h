@@ -14,6 +14,9 @@
 /* The events from number `since` on, oldest first, at most WEIR_HISTORY_MAX, and "next": where to go on. A new reference. */
 json_t *weir_history_json(const struct weir_segment *s, uint64_t since, uint64_t now_ns, uint64_t wall_ns);
 
+/* One event of that list. A new reference. */
+json_t *weir_history_event(const struct weir_event *e, uint64_t now_ns, uint64_t wall_ns);
+
 /* The rules in force. `findings` (may be NULL): why the files as they are now were refused. A new reference. */
 json_t *weir_policy_json(const struct weir_segment *s, const struct weir_policy *policy, const struct weir_findings *findings);
 

@@ -289,6 +289,66 @@ static void a_host_can_be_set_up_before_its_first_request(void **state)
 	expect(get(scene, "/v1/hosts/new.example.org:443"), 200);
 }
 
+/* Reads until `part` has come, for five seconds at most. */
+static void await_text(int fd, char *text, size_t size, const char *part)
+{
+	size_t length = strlen(text);
+	double until = monotonic_s() + 5;
+	while (!strstr(text, part)) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		double left = until - monotonic_s();
+		if (left <= 0 || poll(&p, 1, (int)(left * 1000) + 1) <= 0)
+			fail_msg("'%s' did not come: %s", part, text);
+		ssize_t n = recv(fd, text + length, size - 1 - length, 0);
+		if (n <= 0)
+			fail_msg("closed before '%s' came: %s", part, text);
+		length += (size_t)n;
+		text[length] = '\0';
+	}
+}
+
+static void events_are_told_as_they_happen(void **state)
+{
+	struct scene *scene = *state;
+	static const char request[] = "GET /v1/events HTTP/1.1\r\nHost: weir\r\nAccept: text/event-stream\r\n\r\n";
+	static char text[2][8192];
+	int fd[2];
+	for (int i = 0; i < 2; i++) {
+		text[i][0] = '\0';
+		fd[i] = dial(scene);
+		send_bytes(fd[i], request, sizeof request - 1);
+		await_text(fd[i], text[i], sizeof text[i], "Content-Type: text/event-stream");
+	}
+	close(fd[1]); /* who goes away disturbs nobody */
+	expect(post(scene, "/v1/hosts/api.example.org:443/breaker", "{\"state\": \"open\"}"), 200);
+	await_text(fd[0], text[0], sizeof text[0], "event: breaker_opened\ndata: {\"number\":");
+	expect(post(scene, "/v1/hosts/api.example.org:443/reset", NULL), 200);
+	await_text(fd[0], text[0], sizeof text[0], "event: reset\n");
+	/* The agent stops although a stream is open. */
+	stop_agent(scene->runtime);
+	struct answer rest = receive(fd[0], 5);
+	free(rest.text);
+}
+
+static void no_more_than_sixteen_streams_are_open(void **state)
+{
+	struct scene *scene = *state;
+	static const char request[] = "GET /v1/events?since=0 HTTP/1.1\r\nHost: weir\r\nAccept: text/event-stream\r\n\r\n";
+	static char text[8192];
+	int fd[16];
+	for (int i = 0; i < 16; i++) {
+		text[0] = '\0';
+		fd[i] = dial(scene);
+		send_bytes(fd[i], request, sizeof request - 1);
+		await_text(fd[i], text, sizeof text, "event: agent_started");
+	}
+	expect(ask(scene, "GET", "/v1/events", "Accept: text/event-stream\r\n", NULL), 503);
+	expect(get(scene, "/v1/events"), 200);
+	for (int i = 0; i < 16; i++)
+		close(fd[i]);
+	expect(ask(scene, "GET", "/v1/events?since=x", "Accept: text/event-stream\r\n", NULL), 400);
+}
+
 static void the_socket_belongs_to_one_user(void **state)
 {
 	struct scene *scene = *state;
@@ -434,6 +494,8 @@ int main(void)
 		TEST(a_rate_is_set_for_a_while_and_taken_back),
 		TEST(the_breaker_obeys),
 		TEST(a_host_can_be_set_up_before_its_first_request),
+		TEST(events_are_told_as_they_happen),
+		TEST(no_more_than_sixteen_streams_are_open),
 		TEST(the_socket_belongs_to_one_user),
 		TEST(a_stranger_is_not_answered),
 		TEST(noise_harms_nobody),
