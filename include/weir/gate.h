@@ -65,6 +65,7 @@ struct weir_request {
 	uint32_t held;                  /* scopes whose permit it holds */
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */
+	bool paid;                      /* takes no units */
 	struct weir_breaker_ticket ticket;
 	struct weir_scope scope[WEIR_SCOPES];
 };
@@ -78,6 +79,7 @@ struct weir_wish {
 	uint64_t lease_ns;     /* how long the request may stay in flight before its lease is void, 0 = an hour */
 	uint32_t thread;       /* tid that performs it, 0 = may be ended by any thread */
 	uint32_t lease_hint;   /* the thread's last lease number */
+	bool paid;             /* goes on a unit taken a moment ago, for another address of the same host */
 };
 
 enum weir_outcome { WEIR_SUCCEEDED, WEIR_THROTTLED, WEIR_FAILED, WEIR_IGNORED };

@@ -48,6 +48,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	memset(r, 0, sizeof *r);
 	r->lease = WEIR_NONE;
 	r->begun_ns = r->admitted_ns = now_ns;
+	r->paid = wish->paid;
 	*wake_ns = now_ns;
 	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, now_ns, scope)) {
 		r->phase = WEIR_PHASE_EXEMPT;

@@ -21,7 +21,7 @@ static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, c
 {
 	uint64_t ready = now_ns;
 
-	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+	for (unsigned i = 0; i < WEIR_SCOPES && !r->paid; i++) {
 		if (scope[i].slot == WEIR_NONE)
 			continue;
 		scope_apply(g, &scope[i], now_ns);

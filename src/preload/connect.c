@@ -8,7 +8,7 @@
  * Refused: -1 with ECONNREFUSED (breaker) or ETIMEDOUT (the wait would be too long).
  *
  * A host with several addresses: a connect that fails while other addresses of its name are left to try says nothing of the host
- * yet, and is settled as ignored; the program's next attempt is a request of its own.
+ * yet, and is settled as ignored; the program's next attempt goes on the same unit (paid.h).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,6 +26,7 @@
 #include "src/preload/flight.h"
 #include "src/preload/hook.h"
 #include "src/preload/name_table.h"
+#include "src/preload/paid.h"
 #include "src/preload/pending.h"
 #include "src/preload/tcp_state.h"
 #include "src/preload/tell.h"
@@ -40,7 +41,7 @@
 
 struct target {
 	char host_port[WEIR_HOST_PORT_MAX];
-	bool more_addresses;
+	uint64_t next_host; /* weir_paid_host() when the name has more addresses after this one, else 0 */
 };
 
 static int real_connect(int fd, const struct sockaddr *address, socklen_t length)
@@ -55,16 +56,18 @@ static bool find_target(struct weir_address address, uint16_t port, struct targe
 	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
 	char name[WEIR_NAME_MAX];
 	unsigned char bytes[16];
+	bool more = false, good;
 
-	t->more_addresses = false;
-	if (weir_name_recall(address, name, &t->more_addresses))
-		return weir_host_port(name, port, t->host_port);
-	memcpy(bytes, &address, sizeof bytes);
-	if (memcmp(bytes, mapped, sizeof mapped) == 0)
-		inet_ntop(AF_INET, bytes + 12, name, sizeof name);
-	else
-		inet_ntop(AF_INET6, bytes, name, sizeof name);
-	return weir_host_port(name, port, t->host_port);
+	if (!weir_name_recall(address, name, &more)) {
+		memcpy(bytes, &address, sizeof bytes);
+		if (memcmp(bytes, mapped, sizeof mapped) == 0)
+			inet_ntop(AF_INET, bytes + 12, name, sizeof name);
+		else
+			inet_ntop(AF_INET6, bytes, name, sizeof name);
+	}
+	good = weir_host_port(name, port, t->host_port);
+	t->next_host = good && more ? weir_paid_host(t->host_port) : 0;
+	return good;
 }
 
 static uint64_t in_ns(const struct timeval *t)
@@ -108,12 +111,16 @@ static void settle(const struct weir_gate *g, struct weir_request *r, int fd, co
 
 	/* EINTR: a handler ran, and the handshake goes on behind it. */
 	if (error == EINPROGRESS || error == EINTR || error == EALREADY) {
-		weir_pending_add(g, fd, r, t->more_addresses);
+		weir_pending_add(g, fd, r, t->next_host);
 		return;
 	}
 	if (error != 0) {
-		result.outcome = t->more_addresses ? WEIR_IGNORED : weir_connect_outcome(error);
+		result.outcome = weir_connect_outcome(error);
 		result.timed_out = error == ETIMEDOUT;
+	}
+	if (result.outcome == WEIR_FAILED && t->next_host != 0) {
+		result.outcome = WEIR_IGNORED;
+		weir_paid_leave(t->next_host);
 	}
 	weir_gate_settle(g, r, &result, weir_now_ns());
 }
@@ -131,6 +138,7 @@ static int attempt(const struct weir_gate *g, uintptr_t frame, int fd, const str
 		/* What is under way after the call may be ended by any thread. */
 		.thread = blocks ? weir_thread_id() : 0,
 		.lease_hint = weir_flight_lease_hint(),
+		.paid = weir_paid_take(weir_paid_host(t->host_port)),
 	};
 	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_CONNECT, &request);
 	int answer, error, saved = errno;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "src/preload/attach.h"
+#include "src/preload/paid.h"
 #include "src/preload/tcp_state.h"
 
 #define PLACES         512 /* a power of two */
@@ -23,7 +24,7 @@ struct pending {
 	_Atomic uint32_t state;
 	_Atomic int fd;
 	uint64_t identity;
-	bool more_addresses;
+	uint64_t next_host; /* see weir_pending_add */
 	struct weir_request request;
 };
 
@@ -93,8 +94,10 @@ static void settle(const struct weir_gate *g, struct pending *p, enum weir_outco
 {
 	struct weir_result result = {.outcome = outcome, .timed_out = timed_out, .connections = 1};
 
-	if (outcome == WEIR_FAILED && p->more_addresses)
+	if (outcome == WEIR_FAILED && p->next_host != 0) {
 		result.outcome = WEIR_IGNORED;
+		weir_paid_leave(p->next_host);
+	}
 	weir_gate_settle(g, &p->request, &result, weir_now_ns());
 }
 
@@ -126,12 +129,12 @@ static uint32_t look(const struct weir_gate *g, struct pending *p)
 }
 
 static void fill(const struct weir_gate *g, struct pending *p, int fd, uint64_t identity, const struct weir_request *request,
-		 bool more_addresses)
+		 uint64_t next_host)
 {
 	atomic_store_explicit(&p->fd, fd, memory_order_relaxed);
 	p->identity = identity;
 	p->request = *request;
-	p->more_addresses = more_addresses;
+	p->next_host = next_host;
 	put(p, look(g, p));
 }
 
@@ -155,7 +158,7 @@ static struct pending *take_place(int fd)
 	return NULL;
 }
 
-void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, bool more_addresses)
+void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, uint64_t next_host)
 {
 	struct weir_request copy = *request;
 	struct weir_result unknown = {.outcome = WEIR_IGNORED, .connections = 1};
@@ -171,7 +174,7 @@ void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_reque
 	}
 	p = identity != 0 ? take_place(fd) : NULL;
 	if (p)
-		fill(g, p, fd, identity, request, more_addresses);
+		fill(g, p, fd, identity, request, next_host);
 	else
 		weir_gate_settle(g, &copy, &unknown, weir_now_ns());
 }

@@ -26,9 +26,9 @@ static inline bool weir_pending_any(void)
 	return atomic_load_explicit(&weir_pending_count, memory_order_relaxed) != 0;
 }
 
-/* Remembers a connect on fd, and settles it at once if its outcome is known already. more_addresses: a failure says nothing of
- * the host, as the program has other addresses to try. */
-void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, bool more_addresses);
+/* Remembers a connect on fd, and settles it at once if its outcome is known already. next_host: not 0 when a failure says nothing
+ * of the host, as the program has other addresses of it to try (paid.h). */
+void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, uint64_t next_host);
 
 /* Whether a connect is under way on fd, or has failed there and the program has not been told. */
 bool weir_pending_has(int fd);

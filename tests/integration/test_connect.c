@@ -279,6 +279,88 @@ static void a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind(void **
 	stage_close(&s);
 }
 
+/* Runs the command where both.test has the addresses ::1 and 127.0.0.1, in this order. False where that cannot be made. */
+static bool run_with_two_addresses(struct stage *s, const char *config, const char *command, struct outcome *o)
+{
+	char *hosts = write_file(s->scene->dir, "hosts", "::1 both.test\n127.0.0.1 both.test\n");
+	char shell[1500];
+	struct outcome can;
+	bool possible;
+
+	can = command_run(&(struct command){.shell = "unshare -m true && test -e /proc/net/if_inet6"});
+	possible = can.exit_status == 0;
+	outcome_free(&can);
+	snprintf(shell, sizeof shell, "exec unshare -m sh -c 'mount --bind \"$0\" /etc/hosts && %s' %s", command, hosts);
+	if (possible)
+		*o = command_run(&(struct command){.shell = shell,
+						   .mode = COMMAND_UNDER_WEIR,
+						   .dir = s->scene->dir,
+						   .config = config,
+						   .env = (const char *const *)s->env});
+	free(hosts);
+	return possible;
+}
+
+static void the_second_address_of_a_host_goes_on_the_unit_of_the_first(void **state)
+{
+	static const char config[] = "hosts = ( { match = \"both.test\"; rate = { strategy = \"fixed\"; max = \"1/m\"; "
+				     "burst = 1; }; wait = { max = \"1s\"; }; } );\n";
+	static const char *const commands[] = {
+		"wget -qO- -t 1 http://both.test:$PORT/n/1",
+		"/usr/bin/python3 -c \"import urllib.request as u; "
+		"print(u.urlopen(\\\"http://both.test:$PORT/n/1\\\", timeout=5).status)\"",
+	};
+	struct stage s;
+	struct host_counts n;
+	struct outcome o;
+	char key[64];
+
+	stage_open(&s, state);
+	host_port_of(key, "both.test", s.server->http_port);
+	for (size_t i = 0; i < 2; i++) {
+		char name[32], *file;
+
+		snprintf(name, sizeof name, "weir%zu.conf", i);
+		file = write_file(s.scene->dir, name, config);
+		if (!run_with_two_addresses(&s, file, commands[i], &o)) {
+			free(file);
+			stage_close(&s);
+			skip();
+		}
+		if (o.exit_status != 0)
+			fail_msg("%s: exit %d: %s", commands[i], o.exit_status, o.err);
+		n = counts_under(s.scene, file, key);
+		assert_int_equal(n.succeeded, 1);
+		assert_int_equal(n.ignored, 1);
+		assert_int_equal(n.failed, 0);
+		assert_int_equal(n.delayed, 0);
+		outcome_free(&o);
+		free(file);
+	}
+	stage_close(&s);
+}
+
+static void a_host_is_dead_when_its_last_address_is(void **state)
+{
+	struct stage s;
+	struct outcome o;
+	char key[64];
+
+	stage_open(&s, state);
+	for (int i = 0; i < 6; i++) {
+		if (!run_with_two_addresses(&s, NULL, "wget -qO- -t 1 http://both.test:$CLOSED/", &o)) {
+			stage_close(&s);
+			skip();
+		}
+		assert_int_equal(o.exit_status, 4);
+		outcome_free(&o);
+	}
+	host_port_of(key, "both.test", s.closed);
+	assert_int_equal(counts_of(s.scene, key).failed, 5);
+	assert_true(counts_of(s.scene, key).refused >= 1);
+	stage_close(&s);
+}
+
 static void git_over_http_is_seen_by_its_connections(void **state)
 {
 	struct stage s;
@@ -309,6 +391,8 @@ int main(void)
 		SCENE(a_connection_that_would_wait_too_long_times_out_at_once),
 		SCENE(connections_of_one_host_are_spaced_at_its_rate),
 		SCENE(a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind),
+		SCENE(the_second_address_of_a_host_goes_on_the_unit_of_the_first),
+		SCENE(a_host_is_dead_when_its_last_address_is),
 		SCENE(git_over_http_is_seen_by_its_connections),
 	};
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/paid.h"
+
+#include "src/preload/hook.h"
+#include "weir/gate.h"
+
+#define WITHIN_NS UINT64_C(1000000000)
+
+static WEIR_THREAD_LOCAL struct {
+	uint64_t host; /* 0 = none */
+	uint64_t until_ns;
+} left;
+
+/* FNV-1a. A collision costs a unit that is not taken. */
+uint64_t weir_paid_host(const char *host_port)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *host_port != '\0'; host_port++)
+		h = (h ^ (unsigned char)*host_port) * UINT64_C(0x100000001b3);
+	return h != 0 ? h : 1;
+}
+
+void weir_paid_leave(uint64_t host)
+{
+	left.host = host;
+	left.until_ns = weir_now_ns() + WITHIN_NS;
+}
+
+bool weir_paid_take(uint64_t host)
+{
+	bool there = left.host == host && weir_now_ns() < left.until_ns;
+
+	left.host = 0;
+	return there;
+}
