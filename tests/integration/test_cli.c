@@ -3,6 +3,9 @@
 #include "weir_program.h"
 
 #include <jansson.h>
+#include <sys/wait.h>
+
+#include "tests/harness/environment.h"
 
 static void know_a_host(struct scene *scene, enum weir_outcome outcome)
 {
@@ -106,6 +109,46 @@ static void status_tells_by_its_exit_status(void **state)
 	assert_contains(out, "opened by the operator");
 	free(out);
 	EXPECT_ERROR(scene, 3, "nobody.example.org: nothing is known", "status", "nobody.example.org");
+}
+
+/* What weir writes to a terminal, with further settings of the environment. */
+static char *on_a_terminal(struct command *c, const char *const *env)
+{
+	static char text[8192];
+	size_t length = 0;
+	c->env = env;
+	char **environment = environment_for(c);
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	int slave = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(slave >= 0);
+	pid_t child = fork();
+	if (child == 0) {
+		dup2(slave, STDOUT_FILENO);
+		execve(c->argv[0], (char *const *)c->argv, environment);
+		_exit(127);
+	}
+	close(slave);
+	for (ssize_t n; length < sizeof text - 1; length += (size_t)n)
+		if ((n = read(terminal, text + length, sizeof text - 1 - length)) <= 0)
+			break;
+	text[length] = '\0';
+	close(terminal);
+	waitpid(child, NULL, 0);
+	environment_free(environment);
+	return text;
+}
+
+static void colour_is_for_terminals_that_want_it(void **state)
+{
+	struct scene *scene = *state;
+	know_a_host(scene, WEIR_SUCCEEDED);
+	static const char *const color[] = {"TERM=xterm", "NO_COLOR", SANITIZERS, NULL};
+	static const char *const dumb[] = {"TERM=dumb", "NO_COLOR", SANITIZERS, NULL};
+	static const char *const plain[] = {"TERM=xterm", "NO_COLOR=1", SANITIZERS, NULL};
+	assert_contains(on_a_terminal(LINE(scene, "status"), color), "\033[32mok");
+	assert_lacks(on_a_terminal(LINE(scene, "status"), dumb), "\033");
+	assert_lacks(on_a_terminal(LINE(scene, "stats"), plain), "\033");
 }
 
 static void stats_come_in_three_formats(void **state)
@@ -308,6 +351,7 @@ int main(void)
 		TEST(a_slip_gets_a_suggestion),
 		TEST(no_arguments_show_the_help_and_are_wrong_usage),
 		TEST(status_tells_by_its_exit_status),
+		TEST(colour_is_for_terminals_that_want_it),
 		TEST(stats_come_in_three_formats),
 		TEST(an_interrupted_watch_ends_well),
 		TEST(explain_says_what_would_happen),
