@@ -254,9 +254,9 @@ static void a_runs_rate_holds_for_its_processes_together(void **state)
 		 quotad_url(server, "/"));
 	struct outcome o = WEIR(scene, "-r", "20/s", "sh", "-c", line);
 	assert_int_equal(o.exit_status, 0);
-	struct quotad_count count = quotad_count(server);
-	assert_int_equal(count.requests, 11);
-	assert_true(count.last_s - count.first_s >= 0.48); /* ten intervals of 50 ms */
+	assert_int_equal(quotad_count(server).requests, 11);
+	/* Ten intervals of 50 ms from the first admission on; arrivals may be closer where the machine held the first one up. */
+	assert_true(o.seconds >= 0.5);
 	outcome_free(&o);
 }
 
