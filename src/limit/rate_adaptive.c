@@ -136,6 +136,7 @@ static void refused_again(struct rate_step *step)
 	struct rate_state *s = step->s;
 
 	refused(step, false);
+	rate_window_exhausted(step);
 	if (rate_window_pause(step))
 		return;
 	rate_pause_until(step, step->now_ns + 2 * (s->pause_ns > PAUSE_MIN_NS ? s->pause_ns : PAUSE_MIN_NS));
@@ -169,7 +170,6 @@ static void judge_climb(struct rate_step *step, uint64_t n, uint64_t measured)
 	if (s->plateau >= PLATEAU_BASE)
 		s->agreed += 1 + s->stale;
 	if (up * WEIR_RATE_ONE < due + WEIR_RATE_ONE / 2 && measured > s->estimate / 10 * 7) {
-		/* Not even half a token was saved up: a bucket of depth 1, which shows its limit in the spacing alone. */
 		if (s->step_from > s->estimate)
 			s->estimate = s->step_from;
 		if (measured > s->estimate)
@@ -181,7 +181,8 @@ static void judge_climb(struct rate_step *step, uint64_t n, uint64_t measured)
 		s->estimate = measured > s->estimate / 5 * 3 ? measured : s->estimate / 5 * 3;
 		s->trust = w;
 	} else {
-		s->estimate = s->estimate / 2 + measured / 2;
+		if (measured > s->estimate || s->idle == 0)
+			s->estimate = s->estimate / 2 + measured / 2;
 		s->trust = w > s->trust ? w : s->trust;
 	}
 }
@@ -190,9 +191,8 @@ static void judge_climb(struct rate_step *step, uint64_t n, uint64_t measured)
 static void judge_plateau(struct rate_state *s, uint64_t n, uint64_t measured)
 {
 	s->agreed = 0;
-	if (n >= 16 &&
-	    measured > s->estimate - rate_mul_div(s->estimate, 2, n) - rate_mul_div(s->estimate, 2 * MARGIN_PPM, 1000000)) {
-		/* The mean since the last refusal does not explain this one. */
+	if (worth(s, n) >= 16) {
+		/* A long mean does not tell a little too much from a fall just now; what is in flight will. */
 		s->phase = RATE_FALL;
 		return;
 	}
@@ -208,7 +208,6 @@ static void refused_anew(struct rate_step *step)
 	uint64_t measured = rate_of(n, step->now_ns - s->empty_ns), pause, over = s->rate;
 
 	rate_window_held(step);
-	rate_window_exhausted(step);
 	if (s->window_ns != 0 && s->window_limit != 0) {
 		s->estimate = rate_of(s->window_limit, s->window_ns);
 		s->trust = s->window_limit;
@@ -222,6 +221,7 @@ static void refused_anew(struct rate_step *step)
 	}
 	s->empty_ns = step->now_ns;
 	s->empty_accepted = step->accepted;
+	s->idle = 0;
 	refused(step, true);
 	if (s->phase == RATE_FALL)
 		begin_step(step, s->estimate / 4, 1);
@@ -271,6 +271,25 @@ static void throttled(struct rate_step *step)
 	}
 }
 
+/* How far above the estimate to look before there is evidence that the limit has risen: what the bucket has saved up is spent at
+ * this excess, and requests in flight when it is empty are refused in proportion to it. */
+static uint64_t above(const struct rate_state *s)
+{
+	uint64_t excess = 1000000 / (s->trust + 1);
+
+	return s->estimate + rate_mul_div(s->estimate, excess > ABOVE_PPM ? excess : ABOVE_PPM, 1000000);
+}
+
+/* Whether the host has accepted more since its bucket was last empty than the estimate allows. */
+static bool surplus(const struct rate_step *step)
+{
+	const struct rate_state *s = step->s;
+	uint64_t n = step->accepted - s->empty_accepted;
+	uint64_t due = rate_mul_div(s->estimate, step->now_ns - s->empty_ns, RATE_SECOND) / WEIR_RATE_ONE;
+
+	return n > due + due / 64 + 2 + s->flight;
+}
+
 /* The step's accepts have come in: go on, faster if the pace was in use. */
 static void stepped(struct rate_step *step)
 {
@@ -284,6 +303,8 @@ static void stepped(struct rate_step *step)
 	accepts = s->flight > 2 ? accepts * s->flight / 2 : accepts;
 	if (s->estimate == 0)
 		accepts = 1;
+	if (took > rate_time_ns(n + n / 32 + 2, s->rate) + 4 * latency_ns(step))
+		s->idle = 1;
 	if (took > 2 * rate_time_ns(n + 1, s->rate) + 4 * latency_ns(step)) {
 		begin_step(step, s->rate, s->goal_accepted - s->step_accepted);
 		return;
@@ -294,6 +315,8 @@ static void stepped(struct rate_step *step)
 	}
 	s->phase = RATE_CLIMB;
 	next = s->rate + rate_mul_div(s->rate, s->growth_ppm, 1000000);
+	if (s->estimate != 0 && next > above(s) && !surplus(step))
+		next = s->rate > above(s) ? s->rate : above(s);
 	if (s->window_limit != 0 && s->window_ns != 0) {
 		if (step->accepted - s->climb_accepted > 2 * s->window_limit)
 			s->window_limit = s->window_ns = s->window_high_ns = 0;
@@ -350,6 +373,9 @@ void rate_adaptive(struct rate_step *step)
 	else
 		step->burst = 1;
 	step->pace = s->rate;
+	/* While everything is refused one request at a time asks; the rate is for when it is accepted. */
+	if (s->phase != RATE_FREE && s->run_ns != 0 && s->runs >= 2 && s->pause_ns != 0 && rate_of(1, s->pause_ns) < s->rate)
+		step->pace = rate_clamp(rate_of(1, s->pause_ns), step->p);
 	if (s->told != 0 && (s->rate == 0 || s->told < s->rate))
 		step->pace = rate_clamp(s->told, step->p);
 	step->due_accepted = s->phase == RATE_FREE ? 0 : s->run_ns != 0 ? step->accepted + 1 : s->goal_accepted;

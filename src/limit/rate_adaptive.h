@@ -7,10 +7,12 @@
 
 #define PAUSE_MIN_NS (100 * RATE_MS)
 #define PAUSE_MAX_NS (UINT64_C(2) * 86400 * RATE_SECOND)
-#define MARGIN_PPM   UINT64_C(5000)  /* the plateau is this far below the estimate */
-#define GROWTH_PPM   UINT64_C(10000) /* first step above it */
-#define STEP_MAX     UINT64_C(16)    /* accepts of one step */
-#define PLATEAU_BASE UINT64_C(400)   /* accepts between two looks upward */
+#define MARGIN_PPM   UINT64_C(5000)   /* the plateau is this far below the estimate */
+#define GROWTH_PPM   UINT64_C(10000)  /* first step above it */
+#define ABOVE_PPM    UINT64_C(250000) /* how far to look above the estimate without evidence */
+#define LONG_RUN     UINT64_C(4)      /* refusals in a row that no bucket explains */
+#define STEP_MAX     UINT64_C(16)     /* accepts of one step */
+#define PLATEAU_BASE UINT64_C(400)    /* accepts between two looks upward */
 #define PLATEAU_MAX  UINT64_C(65536)
 #define AGREED_MANY  UINT64_C(7) /* looks that must confirm the estimate before they become rare */
 #define TRUST_MAX    UINT64_C(65536)
@@ -26,7 +28,7 @@ void rate_pause_until(struct rate_step *step, uint64_t until_ns);
 void rate_window_held(struct rate_step *step);
 /* An accept has ended a run of refusals: a window's boundary, perhaps. */
 void rate_window_reopened(struct rate_step *step);
-/* A refusal after accepts: was this a window's worth? */
+/* Refusals without end: was what was accepted before a window's worth? */
 void rate_window_exhausted(struct rate_step *step);
 /* Pauses until the next boundary, if there is reason to expect one. Returns whether it did. */
 bool rate_window_pause(struct rate_step *step);

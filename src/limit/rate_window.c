@@ -96,18 +96,16 @@ void rate_window_reopened(struct rate_step *step)
 void rate_window_exhausted(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
-	uint64_t n = step->accepted - s->window_accepted;
+	uint64_t n = step->accepted - s->window_accepted, run = s->run_last_ns - s->run_ns;
 
-	if (s->window_high_ns == 0 || s->window_limit != 0)
+	if (s->window_high_ns == 0 || s->window_limit != 0 || s->window_low_ns < s->window_run_ns)
 		return;
-	/* Refused while looking above a rate that is known well: that rate's doing. */
-	if (s->phase == RATE_CLIMB && s->trust >= 16)
+	/* A bucket of the estimated rate would have accepted one of these; of several, with ever longer pauses, surely. */
+	if (s->runs < LONG_RUN || rate_mul_div(s->estimate, run, RATE_SECOND) < LONG_RUN * 2 * WEIR_RATE_ONE)
 		return;
-	/* A bucket that refused throughout the run fills at less than one per run: it could not have given this much. */
-	if (n < 4 || (unsigned __int128)(n - 1) * s->window_run_ns <= step->now_ns - (s->window_low_ns - s->window_run_ns)) {
-		s->window_high_ns = 0;
+	/* A bucket that refused throughout the run before fills at less than one per run: it could not have given this much. */
+	if (n < 4 || (unsigned __int128)(n - 1) * s->window_run_ns <= s->run_ns - (s->window_low_ns - s->window_run_ns))
 		return;
-	}
 	s->window_limit = n;
 	s->window_guess = 0;
 }

@@ -10,6 +10,8 @@
 
 #include "controller.h"
 #include "record.h"
+#include "src/limit/rate_state.h"
+#include "weir/published.h"
 #include "weir/gate.h"
 
 #define HOST "api.example.org:443"
@@ -188,15 +190,24 @@ static unsigned leaked(void *self)
 static void trace(void *self, uint64_t now_ns, char *out, size_t size)
 {
 	struct weir_client *w = self;
+	uint64_t word[WEIR_RATE_WORDS];
+	struct rate_state s;
 	struct weir_pace pace;
 
 	if (w->entry == NULL)
 		return;
 	pace = weir_bucket_pace(&w->entry->bucket[0]);
-	snprintf(out, size, "rate %.4f/s frozen %.2f s, permits %u of %u, breaker %d", (double)pace.rate / 1e9,
-		 pace.t0_ns > now_ns ? (double)(pace.t0_ns - now_ns) / 1e9 : 0, weir_concurrency_count(&w->entry->concurrency),
+	weir_published_read(&w->entry->rate.generation, w->entry->rate.state, WEIR_RATE_WORDS, word);
+	memcpy(&s, word, sizeof(s));
+	snprintf(out, size,
+		 "rate %.4f frozen %.2f s, permits %u of %u, breaker %d, phase %u estimate %.4f trust %u plateau %u agreed %u growth "
+		 "%.3f window %u/%.1f s, run %u",
+		 (double)pace.rate / 1e9, pace.t0_ns > now_ns ? (double)(pace.t0_ns - now_ns) / 1e9 : 0,
+		 weir_concurrency_count(&w->entry->concurrency),
 		 weir_concurrency_limit(&w->entry->concurrency, &w->rule.concurrency),
-		 (int)weir_breaker_view(&w->entry->breaker, &w->rule.breaker, now_ns).state);
+		 (int)weir_breaker_view(&w->entry->breaker, &w->rule.breaker, now_ns).state, (unsigned)s.phase,
+		 (double)s.estimate / 1e9, (unsigned)s.trust, (unsigned)s.plateau, (unsigned)s.agreed, (double)s.growth_ppm / 1e6,
+		 (unsigned)s.window_limit, (double)s.window_ns / 1e9, (unsigned)s.runs);
 }
 
 const struct sim_controller sim_weir = {.name = "weir",

@@ -6,6 +6,7 @@
 
 #define NS        1e9
 #define STARTUP_S 30
+#define CLUSTER_S 1  /* refusals that follow each other more slowly are looks upward, not the fall */
 #define DROP_S    10 /* refusals so long after a fall of the rate are counted as its doing */
 
 static double sum(const uint32_t *per_s, double from_s, double to_s)
@@ -102,7 +103,8 @@ static double after_fall(const struct sim_record *r, const struct sim_scenario *
 		if (t < at || t > at + DROP_S)
 			continue;
 		count++;
-		last = t;
+		if (t - last < CLUSTER_S)
+			last = t;
 	}
 	return seconds ? last - at : count;
 }
@@ -260,7 +262,7 @@ const char *sim_metric_name(enum sim_metric m)
 		[SIM_REACHES_90_S] = "s to 90 %",
 		[SIM_WINDOW_REJECTS] = "429s a window",
 		[SIM_DROP_THROTTLED] = "429s after the fall",
-		[SIM_DROP_S] = "s of 429s after the fall",
+		[SIM_DROP_S] = "s until they pause for 1 s",
 		[SIM_RISE_S] = "s to 90 % after the rise",
 		[SIM_INSIDE_HOLD] = "sent inside a hold",
 		[SIM_RESUMES_LATE] = "resumed late",

@@ -301,6 +301,14 @@ static void came_back(struct world *w, unsigned i)
 		w->trouble_ns = w->now_ns;
 	}
 	flights(w, -1);
+	if (w->trace && r.answer.status == SIM_TOO_MANY) {
+		char line[256] = "";
+
+		if (w->controller->trace)
+			w->controller->trace(w->self, w->now_ns, line, sizeof(line));
+		printf("%10.3f refused, sent %.3f  %s\n", (double)(w->now_ns - EPOCH_NS) / 1e9, (double)(k->sent_ns - EPOCH_NS) / 1e9,
+		       line);
+	}
 	if (r.answer.status == SIM_OK) {
 		rec->accepted[s]++;
 		if (rec->trouble_over_ns != 0 && rec->recovery_s < 0 && k->sent_ns - EPOCH_NS >= rec->trouble_over_ns)
