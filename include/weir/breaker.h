@@ -8,11 +8,11 @@
  *
  * word = state:2 | trips:6 | generation:16 | time_ms:40. `time` is, by state: closed: when it closed (start of the ramp; 0 = no
  * ramp); open: when the next probe may go; half-open: when the lease of the probe in flight ends, 0 to 3 when none is in flight
- * and the next may go. Every transition is one CAS and raises the generation; a result carries the generation in which its request
- * was admitted and is dropped when that has passed, so late results never flip a newer state. A probe whose owner dies loses its
- * lease (by reaping or by time) and the next request probes; that stays within the generation, so that a server whose answers
- * take longer than a lease still closes the breaker: the late success of a probe counts, its late failure does not. The failures
- * that lead to opening are counted beside the word, tagged with the generation.
+ * and the next may go. Every transition is one CAS and raises the generation; a result carries the generation in which its
+ * request was admitted and is dropped when that has passed, so late results never flip a newer state. A probe whose owner dies
+ * loses its lease (by reaping or by time) and the next request probes; that stays within the generation, so that a server whose
+ * answers take longer than a lease still closes the breaker: the late success of a probe counts, its late failure does not. The
+ * failures that lead to opening are counted beside the word, tagged with the generation.
  *
  * Throttled answers are not failures, weir's own refusals are never reported here. Sources of the ideas: resilience4j's sliding
  * windows and slow-call rate, gobreaker's generations, Envoy's exponential ejection time.
@@ -54,7 +54,8 @@ _Static_assert(sizeof(struct weir_breaker_params) == 80, "ABI");
 
 struct weir_breaker {
 	_Atomic uint64_t word;
-	_Atomic uint64_t streak; /* generation:32 | consecutive failures (closed) or probe successes (half-open):32 */
+	_Atomic uint64_t
+		streak; /* generation:16 | ms of the first:32 | consecutive failures (closed), probe successes (half-open):16 */
 	_Atomic uint64_t opened_total;
 	uint64_t pad;
 };
@@ -63,7 +64,7 @@ _Static_assert(sizeof(struct weir_breaker) == 32, "ABI");
 /* What a request carries from admission to result. To be carried whole and compared by weir_breaker_valid alone. */
 struct weir_breaker_ticket {
 	uint32_t generation; /* low half: of the breaker; high half, of a probe: which of the probes of this half-open state */
-	uint32_t probe; /* 1 when this request is the probe */
+	uint32_t probe;      /* 1 when this request is the probe */
 };
 
 enum weir_breaker_answer { WEIR_BREAKER_PASS, WEIR_BREAKER_PROBE, WEIR_BREAKER_REFUSE };

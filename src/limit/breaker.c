@@ -282,22 +282,32 @@ bool weir_breaker_valid(const struct weir_breaker *b, struct weir_breaker_ticket
 
 /* ---- answering ---- */
 
+/* streak = generation:16 | ms of its first call, modulo 2^32:32 | count:16 */
+#define STREAK_MASK UINT64_C(0xffff)
+
 static uint32_t streak_of(uint64_t streak, uint32_t generation)
 {
-	return streak >> 32 == generation ? (uint32_t)streak : 0;
+	return streak >> 48 == generation ? (uint32_t)(streak & STREAK_MASK) : 0;
 }
 
-/* One more in the streak of this generation. Returns the new count. */
-static uint32_t lengthen(struct weir_breaker *b, uint32_t generation)
+/* One more in the streak of this generation. Returns the new count, and in *lasted_ms how long ago the first one was. */
+static uint32_t lengthen(struct weir_breaker *b, uint32_t generation, uint64_t now_ns, uint32_t *lasted_ms)
 {
 	uint64_t seen = atomic_load_explicit(&b->streak, memory_order_relaxed);
+	uint32_t now_ms = (uint32_t)(now_ns / NS_PER_MS);
 	uint32_t count = 0;
 
 	for (int i = 0; i < TRIES; i++) {
+		uint32_t first_ms = (uint32_t)(seen >> 16);
+
 		count = streak_of(seen, generation);
-		if (count < UINT32_MAX)
+		if (count == 0)
+			first_ms = now_ms;
+		if (count < STREAK_MASK)
 			count++;
-		if (atomic_compare_exchange_strong_explicit(&b->streak, &seen, ((uint64_t)generation << 32) | count,
+		*lasted_ms = now_ms - first_ms;
+		if (atomic_compare_exchange_strong_explicit(&b->streak, &seen,
+							    ((uint64_t)generation << 48) | ((uint64_t)first_ms << 16) | count,
 							    memory_order_relaxed, memory_order_relaxed))
 			break;
 	}
@@ -310,57 +320,45 @@ static void end_streak(struct weir_breaker *b, uint32_t generation)
 
 	/* Where this fails another result came in at the same time, and which of the two was first does not matter. */
 	if (streak_of(seen, generation) != 0)
-		(void)atomic_compare_exchange_strong_explicit(&b->streak, &seen, (uint64_t)generation << 32, memory_order_relaxed,
+		(void)atomic_compare_exchange_strong_explicit(&b->streak, &seen, (uint64_t)generation << 48, memory_order_relaxed,
 							      memory_order_relaxed);
 }
 
 /* How long a run of failures must be to mean something. `failures` is the right answer for a server that rarely fails; one that
  * fails three times in ten has five in a row every 600 calls by chance alone. So ask for a run that is as unlikely as CHANCE,
- * given the share of failures among the window's calls before the run. */
-static uint32_t telling_streak(const struct weir_breaker_params *p, struct weir_window_sum sum, uint32_t streak)
+ * given the share of failures among the window's calls before the run. One failure is discounted: it may be the only one. */
+static uint32_t telling_streak(const struct weir_breaker_params *p, uint32_t calls, uint32_t failures)
 {
-	uint32_t calls = sum.calls > streak ? sum.calls - streak : 0;
-	uint32_t failures = sum.failures > streak ? sum.failures - streak : 0;
-	uint32_t most = p->failures > UINT32_MAX / STREAK_MAX ? UINT32_MAX : p->failures * STREAK_MAX;
+	uint32_t least = p->failures > STREAK_MASK ? (uint32_t)STREAK_MASK : p->failures;
 	uint32_t length = 0;
 	double chance = 1;
 	double share;
 
-	if (calls == 0 || calls < p->min_calls || failures == 0)
-		return p->failures;
-	share = (double)failures / (double)calls;
+	if (failures < 2 || calls < p->min_calls / 2)
+		return least;
+	share = (double)(failures - 1) / ((double)calls + 2);
 	/* At most 400 turns: beyond a share of .95 the failure rate is the better judge. */
-	while (chance > CHANCE && length < most && length < 400) {
+	while (chance > CHANCE && length < STREAK_MAX * least && length < 400) {
 		chance *= share;
 		length++;
 	}
-	return length > p->failures ? length : p->failures;
+	return length > least ? length : least;
+}
+
+/* How long a run of failures must last. Refusing takes a server less time than answering: of twenty requests sent at once the
+ * failures come back first, and they are a run although most of the twenty will succeed. So successes need time to come in. */
+static uint32_t telling_ms(const struct weir_breaker_params *p, const struct weir_window *window, uint64_t now_ns)
+{
+	struct weir_window_sum sum = weir_window_sum(window, p->window_ns, now_ns);
+	uint64_t most = to_ms(p->window_ns != 0 ? p->window_ns : WEIR_WINDOW_DEFAULT_NS) / 4;
+	uint64_t ms = sum.calls != 0 ? sum.latency_us / sum.calls * 2 / 1000 : 0;
+
+	return (uint32_t)(ms < most ? ms : most);
 }
 
 static bool reaches(uint32_t part, uint32_t calls, uint32_t permille)
 {
 	return permille != 0 && (uint64_t)part * 1000 >= (uint64_t)calls * permille;
-}
-
-/* Whether a closed breaker opens on a call that failed or was slow. */
-static bool trips_it(struct weir_breaker *b, const struct weir_breaker_params *p, const struct weir_window *window,
-		     struct fields f, bool failed, uint64_t now_ns)
-{
-	uint32_t streak = failed ? lengthen(b, f.generation) : 0;
-	bool run = failed && p->failures != 0 && streak >= p->failures;
-	struct weir_window_sum sum;
-	uint64_t closed_ms;
-
-	if (!run && p->failure_rate_permille == 0 && p->slow_rate_permille == 0)
-		return false;
-	/* What happened before it closed led to its opening then, and is not held against the server again. */
-	closed_ms = f.time_ms > now_ns / NS_PER_MS + SKEW_MS ? 0 : f.time_ms;
-	sum = weir_window_since(window, p->window_ns, closed_ms * NS_PER_MS, now_ns);
-	if (run && streak >= telling_streak(p, sum, streak))
-		return true;
-	if (sum.calls == 0 || sum.calls < p->min_calls)
-		return false;
-	return reaches(sum.failures, sum.calls, p->failure_rate_permille) || reaches(sum.slow, sum.calls, p->slow_rate_permille);
 }
 
 /* Trips so far of a closed breaker: forgotten once it has been closed for as long as the window, the ramp and the open time that
@@ -378,6 +376,44 @@ static uint32_t trips_kept(const struct weir_breaker_params *p, struct fields f,
 	if (f.time_ms == 0 || f.time_ms > now_ms + SKEW_MS || now_ms >= f.time_ms + need)
 		return 0;
 	return f.trips;
+}
+
+/* Whether a run of failures opens the breaker; `sum` is of the window's calls, those of the run among them. */
+static bool tells(const struct weir_breaker_params *p, const struct weir_window *window, struct weir_window_sum sum,
+		  struct fields f, uint32_t streak, uint32_t lasted_ms, uint64_t now_ns)
+{
+	uint32_t calls = sum.calls > streak ? sum.calls - streak : 0;
+	uint32_t failures = sum.failures > streak ? sum.failures - streak : 0;
+	bool suspect = (failures != 0 && calls >= p->min_calls / 2) || trips_kept(p, f, now_ns / NS_PER_MS) != 0;
+
+	if (streak < telling_streak(p, calls, failures))
+		return false;
+	/* A server without a blemish that begins to fail is down at once. One that fails at times, or was down just now, may only
+	 * refuse faster than it answers. */
+	return !suspect || lasted_ms >= telling_ms(p, window, now_ns);
+}
+
+/* Whether a closed breaker opens on a call that failed or was slow. */
+static bool trips_it(struct weir_breaker *b, const struct weir_breaker_params *p, const struct weir_window *window,
+		     struct fields f, bool failed, uint64_t now_ns)
+{
+	uint32_t lasted_ms = 0;
+	uint32_t streak = failed ? lengthen(b, f.generation, now_ns, &lasted_ms) : 0;
+	uint32_t failures = p->failures > STREAK_MASK ? (uint32_t)STREAK_MASK : p->failures;
+	bool run = failed && failures != 0 && streak >= failures;
+	struct weir_window_sum sum;
+	uint64_t closed_ms;
+
+	if (!run && p->failure_rate_permille == 0 && p->slow_rate_permille == 0)
+		return false;
+	/* What happened before it closed led to its opening then, and is not held against the server again. */
+	closed_ms = f.time_ms > now_ns / NS_PER_MS + SKEW_MS ? 0 : f.time_ms;
+	sum = weir_window_since(window, p->window_ns, closed_ms * NS_PER_MS, now_ns);
+	if (run && tells(p, window, sum, f, streak, lasted_ms, now_ns))
+		return true;
+	if (sum.calls == 0 || sum.calls < p->min_calls)
+		return false;
+	return reaches(sum.failures, sum.calls, p->failure_rate_permille) || reaches(sum.slow, sum.calls, p->slow_rate_permille);
 }
 
 /* The word of an opening from f. */
@@ -428,6 +464,7 @@ enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struc
 	struct fields f = unpack(seen);
 	uint32_t threshold = p->success_threshold != 0 ? p->success_threshold : 1;
 	uint32_t streak = 0;
+	uint32_t lasted_ms = 0;
 
 	if (!same_generation(f, ticket))
 		return WEIR_BREAKER_SAME;
@@ -439,7 +476,7 @@ enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struc
 	if (slow && p->slow_rate_permille != 0)
 		failed = true;
 	if (!failed)
-		streak = lengthen(b, f.generation);
+		streak = lengthen(b, f.generation, now_ns, &lasted_ms);
 	/* The loop ends by itself unless the probe's lease changes hands meanwhile. */
 	for (int i = 0; i < TRIES; i++) {
 		if (failed) {
@@ -447,7 +484,7 @@ enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struc
 				return WEIR_BREAKER_SAME; /* it lost its lease; the probe after it knows better */
 			if (swap(b, &seen, opened(p, f, seen, now_ns)))
 				return WEIR_BREAKER_REOPENED;
-		} else if (streak >= threshold) {
+		} else if (streak >= threshold || streak == STREAK_MASK) {
 			if (swap(b, &seen, pack(WEIR_BREAKER_CLOSED, f.trips, f.generation + 1, stamp_ms(now_ns / NS_PER_MS))))
 				return WEIR_BREAKER_RECLOSED;
 		} else {
