@@ -72,6 +72,17 @@ static enum weir_verdict refuse(const struct weir_gate *g, struct weir_request *
 	return WEIR_REFUSE;
 }
 
+/* The breaker refuses. A probe that is under way may belong to a dead process: then the next request is the probe. */
+static enum weir_verdict refuse_open(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
+				     uint64_t until_ns, uint64_t now_ns)
+{
+	enum weir_cause cause = breaker_cause(host, now_ns);
+
+	if (cause == WEIR_CAUSE_PROBE)
+		weir_lease_reap(g->segment, &g->owner, false, now_ns);
+	return refuse(g, r, host, cause, until_ns, false, now_ns);
+}
+
 /* Waits until `at` for a time that is known: refused now rather than later when that is too late. */
 static enum weir_verdict wait_until(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
 				    enum weir_cause cause, uint64_t at, uint64_t now_ns, uint64_t *wake_ns)
@@ -223,7 +234,7 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	if (g->dry_run)
 		return go_anyway(g, r, scope, now_ns);
 	if (weir_breaker_peek(&host->entry->breaker, &host->rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
-		return refuse(g, r, host, breaker_cause(host, now_ns), until, false, now_ns);
+		return refuse_open(g, r, host, until, now_ns);
 	ready = units_ready(g, r, scope, now_ns);
 	hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
 	if (hold > now_ns)
@@ -239,7 +250,7 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 		if (r->lease != WEIR_NONE)
 			weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, 0);
 		request_give_permits(g, r);
-		return refuse(g, r, host, breaker_cause(host, now_ns), until, false, now_ns);
+		return refuse_open(g, r, host, until, now_ns);
 	}
 	admit(g, r, host, now_ns);
 	return WEIR_GO;

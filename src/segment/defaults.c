@@ -39,15 +39,17 @@ const struct weir_rule weir_rule_builtin = {
 			.failure_rate_permille = 500, /* resilience4j's failureRateThreshold: 50 % */
 			.slow_rate_permille = 0,      /* off: what is slow depends on the host */
 			.slow_call_ns = 0,
-			.min_calls = 20,                   /* Hystrix's requestVolumeThreshold */
-			.success_threshold = 1,            /* gobreaker's MaxRequests */
-			.open_time_ns = 5 * SECOND,        /* Hystrix's sleepWindow */
+			.min_calls = 20,            /* Hystrix's requestVolumeThreshold */
+			.success_threshold = 1,     /* gobreaker's MaxRequests */
+			.open_time_ns = 2 * SECOND, /* docs/control-breaker.md: found on outages of 2 to 8 minutes; a recovery is
+						       noticed within 5 s in the mean */
 			.open_time_factor_permille = 2000, /* doubles from trip to trip */
-			.open_time_max_ns = 60 * SECOND,   /* gobreaker's Timeout; resilience4j's waitDurationInOpenState */
+			.open_time_max_ns = 9 * SECOND,    /* the longest wait for a host that is back */
 			.jitter_permille = 100,            /* +- 10 %: machines do not probe in step */
-			.window_ns = 30 * SECOND,
-			.probe_lease_ns = 10 * SECOND,
-			.ramp_ns = 5 * SECOND,
+
+			.window_ns = 10 * SECOND,     /* as Hystrix's rolling window */
+			.probe_lease_ns = 5 * SECOND, /* a probe that nobody reaps blocks the next one for so long */
+			.ramp_ns = 2 * SECOND,
 		},
 };
 
