@@ -48,6 +48,15 @@ struct weir_pace {
 /* Takes the next unit. Returns it, or 0 when the bucket has no limit (such a request may go at once). Lock-free. */
 uint64_t weir_bucket_take(struct weir_bucket *b, uint64_t now_ns);
 
+/* The same, and in *ready_ns what weir_bucket_ready_ns says of that unit, from one look at the pace. */
+uint64_t weir_bucket_take_ready(struct weir_bucket *b, uint64_t now_ns, uint64_t *ready_ns);
+
+/* Whether the bucket never had a limit. */
+static inline bool weir_bucket_unused(const struct weir_bucket *b)
+{
+	return atomic_load_explicit(&b->generation, memory_order_relaxed) == 0;
+}
+
 /* The time from which `unit` may go at the rate in force: <= now_ns when it may go now. unit 0 may always go. */
 uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64_t now_ns);
 

@@ -2,8 +2,8 @@
 /*
  * A log-linear histogram of durations: 32 linear steps in each power of two, in microseconds.
  * The middle of a step is at most 1/64 = 1.6 % away from any duration in it; below 32 us the error is the half microsecond of the
- * resolution, which is 3 % at 17 us. From 1 us to 2^31 us (35 min); longer counts in the last step. Counting is two relaxed adds.
- * Zeroed memory is an empty histogram.
+ * resolution, which is 3 % at 17 us. From 1 us to 2^31 us (35 min); longer counts in the last step. Counting is one relaxed add;
+ * the sum is made up from the middles of the steps when it is asked for. Zeroed memory is an empty histogram.
  */
 #ifndef WEIR_HISTOGRAM_H
 #define WEIR_HISTOGRAM_H
@@ -16,7 +16,7 @@
 #define WEIR_HISTOGRAM_STEPS     ((WEIR_HISTOGRAM_TOP_BITS - WEIR_HISTOGRAM_STEP_BITS + 1) << WEIR_HISTOGRAM_STEP_BITS) /* 864 */
 
 struct weir_histogram {
-	_Atomic uint64_t sum_us;
+	uint64_t reserved;
 	_Atomic uint32_t step[WEIR_HISTOGRAM_STEPS];
 	uint32_t pad[14];
 };
@@ -25,7 +25,7 @@ _Static_assert(sizeof(struct weir_histogram) == 3520, "ABI: 55 cache lines");
 /* A copy to compute with, in the reader's own memory. */
 struct weir_histogram_copy {
 	uint64_t count;
-	uint64_t sum_us;
+	uint64_t sum_us; /* of the steps' middles: within 1.6 %, below 32 us within half a microsecond each */
 	uint32_t step[WEIR_HISTOGRAM_STEPS];
 };
 

@@ -375,7 +375,22 @@ struct weir_policy_view {
 	uint32_t rule_count;
 	const struct weir_rule *total; /* NULL when not in use */
 };
-struct weir_policy_view weir_policy_in_force(const struct weir_segment *s);
+/* The view in force. Here, because every request asks twice. */
+static inline struct weir_policy_view weir_policy_in_force(const struct weir_segment *s)
+{
+	struct weir_policy_view v = {.generation = atomic_load_explicit(&s->header->policy_generation, memory_order_acquire)};
+	const struct weir_policy_half *half = s->policy[v.generation & 1];
+	uint32_t count = __atomic_load_n(&half->rule_count, __ATOMIC_RELAXED);
+
+	if (v.generation == 0 || count == 0 || count > s->rules)
+		return v; /* nothing compiled yet, or damaged: the built-in defaults */
+	v.half = half;
+	v.rules = half->rule;
+	v.rule_count = count;
+	if (__atomic_load_n(&half->total_in_use, __ATOMIC_RELAXED) != 0)
+		v.total = &half->total;
+	return v;
+}
 
 /* First exact match, then first glob in order, then the defaults: index into view->rules, WEIR_NONE when there are none.
  * host_port is lower case "host:port". Bounded work. */

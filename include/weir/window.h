@@ -4,10 +4,11 @@
  *
  * A slot is two words, each tagged with the slot's epoch so that a single CAS both ages and counts:
  *   calls  = epoch:22 | calls:14 | failures:14 | slow:14
- *   timing = epoch:22 | latency_us:42 (sum)
- * A full 14-bit field halves all three, which keeps the ratios. The epoch is now / (window / 10); it wraps after 2^22 slots, 48
- * days at one second each. Zeroed memory is an empty window. Feeds the breaker's rates and the exported sliding-window rate,
- * error rate and latency.
+ *   timing = epoch:22 | samples:12 | latency_us:30 (their sum)
+ * A full field of a word halves all fields of that word, which keeps their ratios. Of a slot's calls the first 64 are timed and
+ * then every eighth, because a second CAS is not worth its time on every call of a busy host. The epoch is now / (window / 10);
+ * it wraps after 2^22 slots, 48 days at one second each. Zeroed memory is an empty window. Feeds the breaker's rates and the
+ * exported sliding-window rate, error rate and latency.
  */
 #ifndef WEIR_WINDOW_H
 #define WEIR_WINDOW_H
@@ -33,7 +34,7 @@ struct weir_window_sum {
 	uint32_t calls;
 	uint32_t failures;
 	uint32_t slow;
-	uint64_t latency_us; /* sum over `calls` */
+	uint64_t latency_us; /* of all `calls`, extrapolated from those that were timed */
 	uint64_t span_ns;    /* time that the sum covers: up to window_ns */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "weir/gate.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "look.h"
@@ -27,25 +28,31 @@ static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_
 	return sum_capped(now_ns, wait);
 }
 
-static void claim_lease(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish, uint64_t now_ns)
+static void claim_lease(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
+			const uint32_t entry[WEIR_SCOPES], uint64_t now_ns)
 {
-	const struct weir_segment *s = g->segment;
 	uint64_t lease_ns = wish->lease_ns != 0 ? wish->lease_ns : LEASE_DEFAULT_NS;
-	uint32_t entry[WEIR_SCOPES];
 
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		entry[i] = r->scope[i].slot;
-	r->lease = weir_lease_claim(s, &g->owner, wish->thread, wish->lease_hint, entry, sum_capped(r->latest_ns, lease_ns),
-				    now_ns, &r->lease_tag);
+	r->lease = weir_lease_claim(g->segment, &g->owner, wish->thread, wish->lease_hint, entry,
+				    sum_capped(r->latest_ns, lease_ns), now_ns, &r->lease_tag);
 	r->owner_pid = g->owner.pid;
+}
+
+/* In two steps, because compilers clear the whole of it at once with string instructions, at the price of an atomic or two. */
+static void clear(struct weir_request *r)
+{
+	memset(r, 0, offsetof(struct weir_request, scope));
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		r->scope[i] = (struct weir_scope){.slot = WEIR_NONE};
 }
 
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
 				  uint64_t now_ns, uint64_t *wake_ns)
 {
 	struct scope scope[WEIR_SCOPES];
+	uint32_t entry[WEIR_SCOPES];
 
-	memset(r, 0, sizeof *r);
+	clear(r);
 	r->lease = WEIR_NONE;
 	r->begun_ns = r->admitted_ns = now_ns;
 	r->paid = wish->paid;
@@ -56,11 +63,11 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	}
 	r->latest_ns = latest(g, scope, wish->patience_ns, now_ns);
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		r->scope[i].slot = scope[i].slot;
+		r->scope[i].slot = entry[i] = scope[i].slot;
 		if (scope[i].slot != WEIR_NONE)
 			atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
 	}
-	claim_lease(g, r, wish, now_ns);
+	claim_lease(g, r, wish, entry, now_ns);
 	r->phase = WEIR_PHASE_WAITING;
 	return request_look(g, r, scope, now_ns, wake_ns);
 }

@@ -27,14 +27,13 @@ static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, c
 		scope_apply(g, &scope[i], now_ns);
 		for (unsigned j = 0; j < WEIR_RATES; j++) {
 			struct weir_bucket *b = &scope[i].entry->bucket[j];
-			uint64_t *unit = &r->scope[i].unit[j], at;
+			uint64_t *unit = &r->scope[i].unit[j], at = now_ns;
 
 			/* A bucket may have got its limit while the request was waiting for something else. */
-			if (*unit == 0)
-				*unit = weir_bucket_take(b, now_ns);
-			if (*unit == 0)
-				continue;
-			at = weir_bucket_ready_ns(b, *unit, now_ns);
+			if (*unit != 0)
+				at = weir_bucket_ready_ns(b, *unit, now_ns);
+			else if (!weir_bucket_unused(b))
+				*unit = weir_bucket_take_ready(b, now_ns, &at);
 			if (at > ready) {
 				ready = at;
 				r->wait_slot = scope[i].slot;

@@ -16,12 +16,12 @@ static bool worth_telling(uint64_t from, uint64_t to)
 
 static void count(struct weir_counters *c, const struct weir_result *result)
 {
-	_Atomic uint64_t *counter[] = {[WEIR_SUCCEEDED] = &c->succeeded,
-				       [WEIR_THROTTLED] = &c->throttled,
-				       [WEIR_FAILED] = &c->failed,
-				       [WEIR_IGNORED] = &c->ignored};
+	_Atomic uint64_t *counter = result->outcome == WEIR_SUCCEEDED   ? &c->succeeded
+				    : result->outcome == WEIR_THROTTLED ? &c->throttled
+				    : result->outcome == WEIR_FAILED    ? &c->failed
+									: &c->ignored;
 
-	atomic_fetch_add_explicit(counter[result->outcome], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 	if (result->connections != 0)
 		atomic_fetch_add_explicit(&c->connections, result->connections, memory_order_relaxed);
 }

@@ -83,27 +83,39 @@ static uint64_t take(struct weir_bucket *b, uint64_t v)
 	return unit;
 }
 
-uint64_t weir_bucket_take(struct weir_bucket *b, uint64_t now_ns)
-{
-	struct weir_pace p;
-
-	if (atomic_load_explicit(&b->generation, memory_order_relaxed) == 0)
-		return 0;
-	p = weir_bucket_pace(b);
-	if (p.rate == 0)
-		return 0;
-	return take(b, virtual_time(&p, now_ns));
-}
-
-/* When a unit may go: V(t) >= unit - burst, and not while V is frozen. */
-static uint64_t ready_ns(const struct weir_pace *p, uint64_t unit, uint64_t now_ns)
+/* When a unit may go: V(t) >= unit - burst, and not while V is frozen. v is V(now). */
+static uint64_t ready_ns(const struct weir_pace *p, uint64_t unit, uint64_t v, uint64_t now_ns)
 {
 	uint64_t ahead = p->burst << WEIR_UNIT_SHIFT;
 	uint64_t due = unit > ahead ? unit - ahead : 0;
 
-	if (now_ns >= p->t0_ns && virtual_time(p, now_ns) >= due)
+	if (now_ns >= p->t0_ns && v >= due)
 		return now_ns;
 	return time_of(p, due);
+}
+
+uint64_t weir_bucket_take_ready(struct weir_bucket *b, uint64_t now_ns, uint64_t *ready)
+{
+	struct weir_pace p;
+	uint64_t v, unit;
+
+	*ready = now_ns;
+	if (weir_bucket_unused(b))
+		return 0;
+	p = weir_bucket_pace(b);
+	if (p.rate == 0)
+		return 0;
+	v = virtual_time(&p, now_ns);
+	unit = take(b, v);
+	*ready = ready_ns(&p, unit, v, now_ns);
+	return unit;
+}
+
+uint64_t weir_bucket_take(struct weir_bucket *b, uint64_t now_ns)
+{
+	uint64_t ready;
+
+	return weir_bucket_take_ready(b, now_ns, &ready);
 }
 
 uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64_t now_ns)
@@ -115,7 +127,7 @@ uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64
 	p = weir_bucket_pace(b);
 	if (p.rate == 0)
 		return now_ns;
-	return ready_ns(&p, unit, now_ns);
+	return ready_ns(&p, unit, virtual_time(&p, now_ns), now_ns);
 }
 
 uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns)
@@ -127,7 +139,7 @@ uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns)
 		return now_ns;
 	v = virtual_time(&p, now_ns);
 	tail = sane_tail(atomic_load_explicit(&b->tail, memory_order_relaxed), v);
-	return ready_ns(&p, (tail > v ? tail : v) + WEIR_UNIT, now_ns);
+	return ready_ns(&p, (tail > v ? tail : v) + WEIR_UNIT, v, now_ns);
 }
 
 bool weir_bucket_give_back(struct weir_bucket *b, uint64_t unit)

@@ -46,17 +46,19 @@ static uint64_t middle_ns(size_t step)
 void weir_histogram_add(struct weir_histogram *h, uint64_t ns)
 {
 	atomic_fetch_add_explicit(&h->step[step_of(ns)], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&h->sum_us, rounded_us(ns), memory_order_relaxed);
 }
 
 void weir_histogram_copy(const struct weir_histogram *h, struct weir_histogram_copy *out)
 {
+	uint64_t sum_half_us = 0; /* middles lie on whole or half microseconds; 2^42 counts of 2^32 half us: it may wrap */
+
 	out->count = 0;
-	out->sum_us = atomic_load_explicit(&h->sum_us, memory_order_relaxed);
 	for (size_t i = 0; i < WEIR_HISTOGRAM_STEPS; i++) {
 		out->step[i] = atomic_load_explicit(&h->step[i], memory_order_relaxed);
 		out->count += out->step[i];
+		sum_half_us += out->step[i] * (middle_ns(i) / 500);
 	}
+	out->sum_us = sum_half_us / 2;
 }
 
 uint64_t weir_histogram_quantile_ns(const struct weir_histogram_copy *h, uint32_t permille)

@@ -7,8 +7,21 @@
 #define EPOCH_MASK ((UINT64_C(1) << EPOCH_BITS) - 1)
 #define COUNT_BITS 14
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
-#define TIME_BITS  42
-#define TIME_MASK  ((UINT64_C(1) << TIME_BITS) - 1)
+
+/* timing = epoch:22 | samples:12 | time:30 */
+#define TIME_BITS   30
+#define TIME_MASK   ((UINT64_C(1) << TIME_BITS) - 1)
+#define SAMPLE_BITS 12
+#define SAMPLE_MASK ((UINT64_C(1) << SAMPLE_BITS) - 1)
+#define TIMING_TAG  (TIME_BITS + SAMPLE_BITS)
+_Static_assert(3 * COUNT_BITS + EPOCH_BITS == 64 && TIMING_TAG + EPOCH_BITS == 64, "whole words");
+
+/* So many calls of a slot are all timed, and then one in so many. */
+#define TIMED_ALL  64U
+#define TIMED_EACH 8U
+
+/* Half the range, so that a sum that was halved has room for one more. */
+#define LATENCY_MAX_US (TIME_MASK / 2)
 
 /* A slot whose tag is at most this far ahead of the caller's time was written by somebody with a later clock reading (the caller
  * was stopped for a while); what is further ahead is damage and is overwritten. */
@@ -32,15 +45,14 @@ static bool ahead(uint64_t tag, uint64_t epoch)
 	return distance != 0 && distance <= AHEAD_MAX;
 }
 
-/* Counts one call in a calls word of this epoch. Returns 0 when the word belongs to a later round. Sets *halved. */
-static uint64_t counted(uint64_t word, uint64_t epoch, bool failed, bool slow, bool *halved)
+/* A calls word of this epoch with one more call. */
+static uint64_t counted(uint64_t word, uint64_t epoch, bool failed, bool slow)
 {
 	uint64_t tag = word >> (3 * COUNT_BITS);
 	uint64_t calls = 0;
 	uint64_t failures = 0;
 	uint64_t slows = 0;
 
-	*halved = false;
 	if (tag == epoch) {
 		calls = (word >> (2 * COUNT_BITS)) & COUNT_MASK;
 		failures = (word >> COUNT_BITS) & COUNT_MASK;
@@ -51,7 +63,6 @@ static uint64_t counted(uint64_t word, uint64_t epoch, bool failed, bool slow, b
 		calls /= 2;
 		failures /= 2;
 		slows /= 2;
-		*halved = true;
 	}
 	calls++;
 	failures += failed ? 1 : 0;
@@ -59,37 +70,58 @@ static uint64_t counted(uint64_t word, uint64_t epoch, bool failed, bool slow, b
 	return (epoch << (3 * COUNT_BITS)) | (calls << (2 * COUNT_BITS)) | (failures << COUNT_BITS) | slows;
 }
 
+/* A timing word of this epoch with one more sample. */
+static uint64_t timed(uint64_t word, uint64_t epoch, uint64_t latency_us)
+{
+	uint64_t samples = 0;
+	uint64_t sum = 0;
+
+	if (word >> TIMING_TAG == epoch) {
+		samples = (word >> TIME_BITS) & SAMPLE_MASK;
+		sum = word & TIME_MASK;
+	}
+	if (latency_us > LATENCY_MAX_US)
+		latency_us = LATENCY_MAX_US;
+	if (samples == SAMPLE_MASK || sum > TIME_MASK - latency_us) {
+		samples /= 2;
+		sum /= 2;
+	}
+	return (epoch << TIMING_TAG) | ((samples + 1) << TIME_BITS) | (sum + latency_us);
+}
+
+static void add_timing(struct weir_window_slot *slot, uint64_t epoch, uint64_t latency_us)
+{
+	uint64_t seen = atomic_load_explicit(&slot->timing, memory_order_relaxed);
+
+	for (int i = 0; i < TRIES; i++) {
+		if (ahead(seen >> TIMING_TAG, epoch))
+			return;
+		if (atomic_compare_exchange_weak_explicit(&slot->timing, &seen, timed(seen, epoch, latency_us),
+							  memory_order_relaxed, memory_order_relaxed))
+			return;
+	}
+}
+
 void weir_window_add(struct weir_window *w, uint64_t window_ns, uint64_t now_ns, bool failed, bool slow, uint64_t latency_ns)
 {
 	uint64_t number = now_ns / slot_ns(window_ns);
 	uint64_t epoch = number & EPOCH_MASK;
 	struct weir_window_slot *slot = &w->slot[number % WEIR_WINDOW_SLOTS];
-	uint64_t latency_us = latency_ns / 1000;
 	uint64_t seen = atomic_load_explicit(&slot->calls, memory_order_relaxed);
-	bool halved = false;
+	uint64_t word = 0;
+	uint64_t calls;
 
 	for (int i = 0; i < TRIES; i++) {
 		if (ahead(seen >> (3 * COUNT_BITS), epoch))
 			return;
-		if (atomic_compare_exchange_weak_explicit(&slot->calls, &seen, counted(seen, epoch, failed, slow, &halved),
-							  memory_order_relaxed, memory_order_relaxed))
+		word = counted(seen, epoch, failed, slow);
+		if (atomic_compare_exchange_weak_explicit(&slot->calls, &seen, word, memory_order_relaxed, memory_order_relaxed))
 			break;
 	}
-	/* Dying here leaves a call without its latency, which makes the mean of one slot a little too small. */
-	seen = atomic_load_explicit(&slot->timing, memory_order_relaxed);
-	for (int i = 0; i < TRIES; i++) {
-		uint64_t tag = seen >> TIME_BITS;
-		uint64_t sum = tag == epoch ? seen & TIME_MASK : 0;
-
-		if (ahead(tag, epoch))
-			return;
-		if (halved)
-			sum /= 2;
-		sum = latency_us > TIME_MASK - sum ? TIME_MASK : sum + latency_us;
-		if (atomic_compare_exchange_weak_explicit(&slot->timing, &seen, (epoch << TIME_BITS) | sum, memory_order_relaxed,
-							  memory_order_relaxed))
-			return;
-	}
+	/* Dying here leaves a call that is not timed, like most. */
+	calls = (word >> (2 * COUNT_BITS)) & COUNT_MASK;
+	if (calls <= TIMED_ALL || calls % TIMED_EACH == 0)
+		add_timing(slot, epoch, latency_ns / 1000);
 }
 
 struct weir_window_sum weir_window_since(const struct weir_window *w, uint64_t window_ns, uint64_t since_ns, uint64_t now_ns)
@@ -110,13 +142,17 @@ struct weir_window_sum weir_window_since(const struct weir_window *w, uint64_t w
 		uint64_t timing = atomic_load_explicit(&slot->timing, memory_order_relaxed);
 		uint64_t epoch = number & EPOCH_MASK;
 
-		if (calls >> (3 * COUNT_BITS) == epoch) {
-			sum.calls += (uint32_t)((calls >> (2 * COUNT_BITS)) & COUNT_MASK);
-			sum.failures += (uint32_t)((calls >> COUNT_BITS) & COUNT_MASK);
-			sum.slow += (uint32_t)(calls & COUNT_MASK);
-		}
-		if (timing >> TIME_BITS == epoch)
-			sum.latency_us += timing & TIME_MASK;
+		uint64_t samples = timing >> TIMING_TAG == epoch ? (timing >> TIME_BITS) & SAMPLE_MASK : 0;
+		uint64_t count = (calls >> (2 * COUNT_BITS)) & COUNT_MASK;
+
+		if (calls >> (3 * COUNT_BITS) != epoch)
+			continue;
+		sum.calls += (uint32_t)count;
+		sum.failures += (uint32_t)((calls >> COUNT_BITS) & COUNT_MASK);
+		sum.slow += (uint32_t)(calls & COUNT_MASK);
+		/* Each slot's samples stand for all of its calls: 30 and 14 bits, no overflow. */
+		if (samples != 0)
+			sum.latency_us += (timing & TIME_MASK) * count / samples;
 	}
 	/* No share above one, whatever the words held. */
 	if (sum.failures > sum.calls)

@@ -73,13 +73,19 @@ static uint32_t hash_of(const uint64_t *word, size_t words)
 
 static bool want(struct wanted *w, const char *key)
 {
-	size_t length = strnlen(key, WEIR_KEY_MAX);
+	size_t length = strnlen(key, WEIR_KEY_MAX), whole = length / sizeof(uint64_t);
+	uint64_t last = 0;
 
 	if (length == 0 || length == WEIR_KEY_MAX)
 		return false;
-	w->words = length / sizeof(uint64_t) + 1;
-	w->word[w->words - 1] = 0;
-	memcpy(w->word, key, length);
+	/* Word by word: a word that is read back after it was written in parts costs more than all the rest (store forwarding).
+	 */
+	for (size_t i = 0; i < whole; i++)
+		memcpy(&w->word[i], key + i * sizeof(uint64_t), sizeof(uint64_t));
+	for (size_t i = length; i > whole * sizeof(uint64_t); i--)
+		last = last << 8 | (unsigned char)key[i - 1]; /* little-endian, as the file's magic says */
+	w->word[whole] = last;
+	w->words = whole + 1;
 	w->hash = hash_of(w->word, w->words);
 	return true;
 }

@@ -15,22 +15,6 @@
 
 _Static_assert(sizeof(struct weir_rule) % sizeof(uint64_t) == 0 && sizeof(struct weir_source) % sizeof(uint64_t) == 0, "words");
 
-struct weir_policy_view weir_policy_in_force(const struct weir_segment *s)
-{
-	struct weir_policy_view v = {.generation = atomic_load_explicit(&s->header->policy_generation, memory_order_acquire)};
-	const struct weir_policy_half *half = s->policy[v.generation & 1];
-	uint32_t count = __atomic_load_n(&half->rule_count, __ATOMIC_RELAXED);
-
-	if (v.generation == 0 || count == 0 || count > s->rules)
-		return v; /* nothing compiled yet, or damaged: the built-in defaults */
-	v.half = half;
-	v.rules = half->rule;
-	v.rule_count = count;
-	if (__atomic_load_n(&half->total_in_use, __ATOMIC_RELAXED) != 0)
-		v.total = &half->total;
-	return v;
-}
-
 /* Whether a pattern with * (any run of characters) and ? (one) matches all of the text. Goes back to the last * only, which is
  * enough, because an earlier one could not match anything that it cannot. At most pattern x text steps. */
 static bool glob(const char *pattern, size_t pattern_length, const char *text, size_t text_length)

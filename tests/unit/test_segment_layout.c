@@ -179,7 +179,7 @@ static struct field {
 	FIELD(weir_counters, would_refuse),
 	FIELD(weir_counters, interrupted_holds),
 	FIELD(weir_counters, pad),
-	FIELD(weir_histogram, sum_us),
+	FIELD(weir_histogram, reserved),
 	FIELD(weir_histogram, step),
 	FIELD(weir_histogram, pad),
 };

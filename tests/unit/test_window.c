@@ -107,6 +107,40 @@ static void a_full_field_halves_and_keeps_the_ratios(void **state)
 	assert_in_range(sum.latency_us / sum.calls, 2950, 3050);
 }
 
+static void a_busy_slot_is_timed_by_samples_and_counts_as_much_as_its_calls(void **state)
+{
+	struct weir_window_sum sum;
+
+	(void)state;
+	for (uint64_t i = 0; i < 4000; i++)
+		weir_window_add(&w, WINDOW, START, false, false, (1 + i % 3) * 1000000);
+	sum = weir_window_sum(&w, WINDOW, START);
+	assert_in_range(sum.latency_us / sum.calls, 1950, 2050);
+	/* a quiet slot, all of it timed, does not outweigh it */
+	for (int i = 0; i < 64; i++)
+		weir_window_add(&w, WINDOW, START + SECOND, false, false, 100000000);
+	sum = weir_window_sum(&w, WINDOW, START + SECOND);
+	assert_in_range(sum.latency_us / sum.calls, 3450, 3650);
+}
+
+static void long_latencies_keep_their_mean(void **state)
+{
+	struct weir_window_sum sum;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		weir_window_add(&w, WINDOW, START, false, false, (i % 2 == 0 ? 400 : 200) * SECOND);
+	sum = weir_window_sum(&w, WINDOW, START);
+	assert_int_equal(sum.calls, 1000);
+	assert_in_range(sum.latency_us / sum.calls, 200 * 1000000, 400 * 1000000);
+	/* what does not fit at all counts as the most that does */
+	weir_window_clear(&w);
+	for (int i = 0; i < 10; i++)
+		weir_window_add(&w, WINDOW, START, false, false, UINT64_MAX);
+	sum = weir_window_sum(&w, WINDOW, START);
+	assert_in_range(sum.latency_us / sum.calls, 500 * 1000000, 540 * 1000000);
+}
+
 static void since_leaves_out_what_was_before(void **state)
 {
 	struct weir_window_sum sum;
@@ -220,6 +254,8 @@ int main(void)
 		cmocka_unit_test_setup(a_slot_ages_and_counts_in_one_step, fresh),
 		cmocka_unit_test_setup(a_process_that_was_stopped_does_not_wipe_what_came_later, fresh),
 		cmocka_unit_test_setup(a_full_field_halves_and_keeps_the_ratios, fresh),
+		cmocka_unit_test_setup(a_busy_slot_is_timed_by_samples_and_counts_as_much_as_its_calls, fresh),
+		cmocka_unit_test_setup(long_latencies_keep_their_mean, fresh),
 		cmocka_unit_test_setup(since_leaves_out_what_was_before, fresh),
 		cmocka_unit_test_setup(the_default_window_stands_in_for_none, fresh),
 		cmocka_unit_test_setup(it_agrees_with_an_exact_count, fresh),
