@@ -33,7 +33,7 @@ static void publish(void)
 	weir_policy_publish(&segment, &rule, 1, with_total ? &total : NULL, NULL, 0, false, 1);
 }
 
-static int open_gate(void **state)
+static inline int open_gate(void **state)
 {
 	struct weir_geometry g = {.entries = 64, .leases = 128, .events = 256, .rules = 8};
 	size_t bytes = weir_segment_bytes(&g);
@@ -52,7 +52,7 @@ static int open_gate(void **state)
 	return 0;
 }
 
-static int close_gate(void **state)
+static inline int close_gate(void **state)
 {
 	(void)state;
 	munmap(segment.base, segment.bytes);
