@@ -13,6 +13,8 @@ void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns)
 		s->step_from = WEIR_RATE_MAX;
 	if (s->trust > TRUST_MAX)
 		s->trust = TRUST_MAX;
+	if (s->looked_ns > now_ns)
+		s->looked_ns = now_ns;
 	if (s->empty_ns > now_ns)
 		s->empty_ns = now_ns;
 	if (s->step_ns > now_ns)
@@ -134,12 +136,14 @@ static void begin_learning(struct rate_step *step)
 static void refused_again(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
+	uint64_t pause;
 
 	refused(step, false);
 	rate_window_exhausted(step);
 	if (rate_window_pause(step))
 		return;
-	rate_pause_until(step, step->now_ns + 2 * (s->pause_ns > PAUSE_MIN_NS ? s->pause_ns : PAUSE_MIN_NS));
+	pause = 2 * (s->pause_ns > PAUSE_MIN_NS ? s->pause_ns : PAUSE_MIN_NS);
+	rate_pause_until(step, step->now_ns + (pause < PAUSE_BLIND_NS ? pause : PAUSE_BLIND_NS));
 }
 
 /* What a count of n accepts is worth: requests in flight at both ends may or may not belong to it, half of them on average. */
@@ -148,6 +152,25 @@ static uint64_t worth(const struct rate_state *s, uint64_t n)
 	uint64_t w = 2 * n / (2 + s->flight);
 
 	return w < 1 ? 1 : w;
+}
+
+/* How far above the estimate to look before there is evidence that the limit has risen: what the bucket has saved up is spent at
+ * this excess, and requests in flight when it is empty are refused in proportion to it. */
+static uint64_t above(const struct rate_state *s)
+{
+	uint64_t excess = 1000000 / (s->trust + 1);
+
+	return s->estimate + rate_mul_div(s->estimate, excess > ABOVE_PPM ? excess : ABOVE_PPM, 1000000);
+}
+
+/* Whether the host has accepted more since its bucket was last empty than the estimate allows. */
+static bool surplus(const struct rate_step *step)
+{
+	const struct rate_state *s = step->s;
+	uint64_t n = step->accepted - s->empty_accepted;
+	uint64_t due = rate_mul_div(s->estimate, step->now_ns - s->empty_ns, RATE_SECOND) / WEIR_RATE_ONE;
+
+	return n > due + due / 64 + 2 + s->flight;
 }
 
 /* Refused while looking upward: expected. A measurement from empty to empty can only be too low (what overflowed in between is
@@ -164,6 +187,14 @@ static void judge_climb(struct rate_step *step, uint64_t n, uint64_t measured)
 		/* More than it can be by chance: the limit has risen since, and the mean of before and after is too low. */
 		s->estimate = measured > s->rate / 4 ? measured : s->rate / 4;
 		s->trust = 4;
+		s->agreed = 0;
+		return;
+	}
+	if (surplus(step)) {
+		/* More than the estimate, with the same bucket: it was too low. Between the mean and what the last step
+		 * sustained. */
+		s->estimate = measured / 2 + (s->step_from > measured ? s->step_from : measured) / 2;
+		s->trust = w < 16 ? w : 16;
 		s->agreed = 0;
 		return;
 	}
@@ -271,25 +302,6 @@ static void throttled(struct rate_step *step)
 	}
 }
 
-/* How far above the estimate to look before there is evidence that the limit has risen: what the bucket has saved up is spent at
- * this excess, and requests in flight when it is empty are refused in proportion to it. */
-static uint64_t above(const struct rate_state *s)
-{
-	uint64_t excess = 1000000 / (s->trust + 1);
-
-	return s->estimate + rate_mul_div(s->estimate, excess > ABOVE_PPM ? excess : ABOVE_PPM, 1000000);
-}
-
-/* Whether the host has accepted more since its bucket was last empty than the estimate allows. */
-static bool surplus(const struct rate_step *step)
-{
-	const struct rate_state *s = step->s;
-	uint64_t n = step->accepted - s->empty_accepted;
-	uint64_t due = rate_mul_div(s->estimate, step->now_ns - s->empty_ns, RATE_SECOND) / WEIR_RATE_ONE;
-
-	return n > due + due / 64 + 2 + s->flight;
-}
-
 /* The step's accepts have come in: go on, faster if the pace was in use. */
 static void stepped(struct rate_step *step)
 {
@@ -315,8 +327,14 @@ static void stepped(struct rate_step *step)
 	}
 	s->phase = RATE_CLIMB;
 	next = s->rate + rate_mul_div(s->rate, s->growth_ppm, 1000000);
-	if (s->estimate != 0 && next > above(s) && !surplus(step))
-		next = s->rate > above(s) ? s->rate : above(s);
+	if (s->estimate != 0 && next > above(s)) {
+		if (!surplus(step))
+			next = s->rate > above(s) ? s->rate : above(s);
+		if (s->rate <= above(s) && s->growth_ppm > BEYOND_PPM) /* at the gate: slowly on from there */
+			s->growth_ppm = BEYOND_PPM;
+		if (surplus(step) && s->rate <= above(s))
+			next = s->rate + rate_mul_div(s->rate, s->growth_ppm, 1000000);
+	}
 	if (s->window_limit != 0 && s->window_ns != 0) {
 		if (step->accepted - s->climb_accepted > 2 * s->window_limit)
 			s->window_limit = s->window_ns = s->window_high_ns = 0;
@@ -359,10 +377,33 @@ static bool explained(const struct rate_step *step)
 	return false;
 }
 
+/* Limits change while nobody asks. After a while without traffic the next look upward comes soon; after a week all is forgotten.
+ */
+static void grow_old(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t passed = step->now_ns - s->looked_ns, n = step->accepted - s->seen_accepted;
+
+	if (s->looked_ns == 0 || passed < IDLE_NS || n > rate_mul_div(s->rate, passed, RATE_SECOND) / WEIR_RATE_ONE / 16)
+		return;
+	if (passed >= FORGET_NS) {
+		*s = (struct rate_state){.tag = s->tag};
+		return;
+	}
+	s->agreed = 0;
+	s->idle = 1;
+	if (s->trust > IDLE_TRUST)
+		s->trust = IDLE_TRUST;
+	if (s->phase == RATE_PLATEAU && s->goal_accepted > step->accepted + IDLE_TRUST)
+		s->goal_accepted = step->accepted + IDLE_TRUST;
+}
+
 void rate_adaptive(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
 
+	if (s->phase != RATE_FREE)
+		grow_old(step);
 	if (step->answer->signal == WEIR_RATE_THROTTLED && !explained(step))
 		throttled(step);
 	else if (s->phase != RATE_FREE && step->answer->signal == WEIR_RATE_ACCEPTED)
@@ -372,11 +413,13 @@ void rate_adaptive(struct rate_step *step)
 		s->rate = step->p->max < WEIR_RATE_MAX ? step->p->max : 0;
 	else
 		step->burst = 1;
-	step->pace = s->rate;
+	step->pace = s->rate != 0 ? rate_clamp(s->rate, step->p) : 0;
 	/* While everything is refused one request at a time asks; the rate is for when it is accepted. */
 	if (s->phase != RATE_FREE && s->run_ns != 0 && s->runs >= 2 && s->pause_ns != 0 && rate_of(1, s->pause_ns) < s->rate)
 		step->pace = rate_clamp(rate_of(1, s->pause_ns), step->p);
 	if (s->told != 0 && (s->rate == 0 || s->told < s->rate))
 		step->pace = rate_clamp(s->told, step->p);
+	s->looked_ns = step->now_ns;
+	step->due_ns = s->phase == RATE_FREE ? 0 : step->now_ns + IDLE_NS;
 	step->due_accepted = s->phase == RATE_FREE ? 0 : s->run_ns != 0 ? step->accepted + 1 : s->goal_accepted;
 }

@@ -75,7 +75,7 @@ struct rate_state {
 	uint64_t told_end_ns; /* when the window that this is about ends */
 	uint64_t held_ns;     /* the boundary that the last Retry-After named */
 	uint64_t idle;        /* adaptive: the pace was not in use throughout since the last refusal */
-	uint64_t shallow;     /* adaptive: looks in a row that were refused with the first request of a step */
+	uint64_t looked_ns;   /* adaptive: the last update */
 };
 _Static_assert(sizeof(struct rate_state) == WEIR_RATE_WORDS * sizeof(uint64_t), "fills the published block");
 
