@@ -54,7 +54,9 @@ enum weir_rate_signal { WEIR_RATE_ACCEPTED, WEIR_RATE_THROTTLED, WEIR_RATE_FAILE
 #define WEIR_RATE_WORDS 44
 
 struct weir_rate {
-	_Atomic uint64_t accepted; /* answers since the beginning, by kind; the controller keeps the values it last saw */
+	/* Answers since the beginning, by kind: the host's counters for all purposes. The controller keeps the values it last
+	 * saw. */
+	_Atomic uint64_t accepted;
 	_Atomic uint64_t throttled;
 	_Atomic uint64_t failed;
 	_Atomic uint64_t due_ns;     /* the next update by time; 0 = none needed */
@@ -64,7 +66,7 @@ struct weir_rate {
 };
 _Static_assert(sizeof(struct weir_rate) == 768, "ABI: 12 cache lines");
 
-/* Counts one answer. Lock-free. Returns whether weir_rate_update should be called now for it. */
+/* Counts one answer, whatever the strategy. Lock-free. Returns whether weir_rate_update should be called now for it. */
 bool weir_rate_note(struct weir_rate *r, const struct weir_rate_params *p, enum weir_rate_signal signal, uint64_t now_ns);
 
 /* Everything the controller may use about the answer at hand; zeroed for a tick. */

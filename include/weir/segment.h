@@ -103,15 +103,13 @@ struct weir_policy_half {
 /* Index word of an entry: state:2 | since_s:30 | hash:32. since_s = seconds of CLOCK_MONOTONIC when the state was entered. */
 enum weir_slot_state { WEIR_SLOT_FREE = 0, WEIR_SLOT_CLAIMED = 1, WEIR_SLOT_READY = 2, WEIR_SLOT_CLEARING = 3 };
 
-/* Counters of one entry. Exactly one of succeeded, throttled, failed, ignored is counted for each admitted request once it is
- * over. */
+/* Counters of one entry. Each admitted request is counted once when it is over: as ignored here, or as accepted, throttled or
+ * failed in the entry's weir_rate, which has to count these anyway. */
 struct weir_counters {
 	_Atomic uint64_t admitted;
 	_Atomic uint64_t delayed; /* admitted or refused after a wait */
 	_Atomic uint64_t refused; /* by weir */
-	_Atomic uint64_t succeeded;
-	_Atomic uint64_t throttled;
-	_Atomic uint64_t failed;
+	uint64_t reserved[3];
 	_Atomic uint64_t ignored; /* ended by the client, or its result was never known */
 	_Atomic uint64_t connections;
 	_Atomic uint64_t cancelled;         /* left while waiting: its process died or gave up */

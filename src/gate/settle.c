@@ -14,14 +14,11 @@ static bool worth_telling(uint64_t from, uint64_t to)
 	return low == 0 || high - low > low / 16;
 }
 
+/* Succeeded, throttled and failed requests are counted by weir_rate_note. */
 static void count(struct weir_counters *c, const struct weir_result *result)
 {
-	_Atomic uint64_t *counter = result->outcome == WEIR_SUCCEEDED   ? &c->succeeded
-				    : result->outcome == WEIR_THROTTLED ? &c->throttled
-				    : result->outcome == WEIR_FAILED    ? &c->failed
-									: &c->ignored;
-
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	if (result->outcome == WEIR_IGNORED)
+		atomic_fetch_add_explicit(&c->ignored, 1, memory_order_relaxed);
 	if (result->connections != 0)
 		atomic_fetch_add_explicit(&c->connections, result->connections, memory_order_relaxed);
 }
@@ -124,10 +121,9 @@ static void update_rate(const struct weir_gate *g, const struct scope *host, con
 }
 
 static void settle_rate(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
-			const struct weir_result *result, uint64_t hold_until_ns, uint64_t now_ns)
+			const struct weir_rate_params *params, const struct weir_result *result, bool due, uint64_t hold_until_ns,
+			uint64_t now_ns)
 {
-	struct weir_rate_params own;
-	const struct weir_rate_params *params = scope_rate_params(host, now_ns, &own);
 	struct weir_rate_answer answer = {
 		.signal = signal_of(result->outcome),
 		.admitted_ns = r->admitted_ns,
@@ -136,7 +132,6 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 		.quota = result->quotas != 0 ? result->quota : NULL,
 		.quotas = result->quotas < WEIR_QUOTAS ? result->quotas : WEIR_QUOTAS,
 	};
-	bool due = weir_rate_note(&host->entry->rate, params, answer.signal, now_ns);
 
 	if (due || answer.quotas != 0 || hold_until_ns != 0)
 		update_rate(g, host, params, &answer, now_ns);
@@ -171,7 +166,10 @@ static void settle_concurrency(const struct weir_gate *g, const struct scope *ho
 void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_result *result, uint64_t now_ns)
 {
 	struct scope host;
+	struct weir_rate_params own;
+	const struct weir_rate_params *rate;
 	uint64_t latency, hold;
+	bool due = false;
 
 	if (r->phase != WEIR_PHASE_ADMITTED) {
 		r->phase = WEIR_PHASE_OVER;
@@ -188,12 +186,15 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	}
 	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;
 	count(&host.entry->counters, result);
-	if (result->outcome != WEIR_IGNORED)
+	rate = scope_rate_params(&host, now_ns, &own);
+	if (result->outcome != WEIR_IGNORED) {
+		due = weir_rate_note(&host.entry->rate, rate, signal_of(result->outcome), now_ns);
 		weir_histogram_add(&host.entry->latency, latency);
+	}
 	settle_breaker(g, r, &host, result, latency, now_ns);
 	hold = settle_hold(g, &host, result, now_ns);
 	if (result->outcome != WEIR_IGNORED) {
-		settle_rate(g, r, &host, result, hold, now_ns);
+		settle_rate(g, r, &host, rate, result, due, hold, now_ns);
 		settle_concurrency(g, &host, result, latency, now_ns);
 	}
 	request_give_permits(g, r);

@@ -29,11 +29,18 @@
 enum sample {
 	LIMIT, /* in force, + 1; 0: none */
 	CLIP,  /* us; longer latencies count as this much; 0: no clipping */
-	CALLS, /* good answers:32 | those of them at the limit:32 */
-	TIME,  /* sum of their latencies, us */
-	LEVEL, /* sum of the requests in flight that they saw */
-	LOST,  /* time-outs and failures */
+	CALLS, /* good answers:24 | sum of the requests in flight that they saw:40 */
+	TIME,  /* those of them at the limit:24 | sum of their latencies, us:40 */
+	UNUSED,
+	LOST, /* time-outs and failures */
 };
+
+/* CALLS and TIME are sums of pairs, so that a result is two adds. Where the lower one runs over it carries into the upper one,
+ * and the difference of two readings takes that back: it is right as long as what was gained between them fits. An epoch lasts a
+ * minute at most. In it, 2^24 answers are 280,000 a second; and as the latencies of a minute add up to a minute for each request
+ * in flight (Little's law), 2^40 us are those of 18,000. Beyond, one epoch is misjudged. */
+#define PAIR_BITS 40
+#define PAIR_MASK ((UINT64_C(1) << PAIR_BITS) - 1)
 
 enum phase { FREE = 0, DESCEND = 1, DITHER = 2 };
 enum stage { DRAIN = 0, SETTLE = 1, MEASURE = 2 };
@@ -103,7 +110,7 @@ struct state {
 	uint64_t since_ns; /* begin of the stage */
 	uint64_t calls;    /* the counters then */
 	uint64_t time;
-	uint64_t level;
+	uint64_t unused;
 	uint64_t lost;
 	double limit;     /* learned; meaning only outside of free */
 	double before_us; /* mean latency and level of the epoch before; 0: none */
@@ -269,9 +276,10 @@ bool weir_concurrency_note(struct weir_concurrency *c, const struct weir_concurr
 			us = clip;
 		if (us > (uint64_t)LATENCY_MAX)
 			us = (uint64_t)LATENCY_MAX;
-		atomic_fetch_add_explicit(&c->sample[CALLS], (UINT64_C(1) << 32) | bound, memory_order_relaxed);
-		atomic_fetch_add_explicit(&c->sample[TIME], us, memory_order_relaxed);
-		atomic_fetch_add_explicit(&c->sample[LEVEL], in_flight, memory_order_relaxed);
+		if (in_flight > (uint32_t)LEVEL_MAX)
+			in_flight = (uint32_t)LEVEL_MAX;
+		atomic_fetch_add_explicit(&c->sample[CALLS], UINT64_C(1) << PAIR_BITS | in_flight, memory_order_relaxed);
+		atomic_fetch_add_explicit(&c->sample[TIME], bound << PAIR_BITS | us, memory_order_relaxed);
 	} else if (lost) {
 		atomic_fetch_add_explicit(&c->sample[LOST], 1, memory_order_relaxed);
 	}
@@ -282,14 +290,15 @@ bool weir_concurrency_note(struct weir_concurrency *c, const struct weir_concurr
 static struct epoch gained(const struct weir_concurrency *c, const struct state *s, uint64_t now_ns)
 {
 	uint64_t calls = load(c, CALLS) - s->calls;
-	uint32_t count = (uint32_t)(calls >> 32);
+	uint64_t time = load(c, TIME) - s->time;
+	uint32_t count = (uint32_t)(calls >> PAIR_BITS);
 	uint32_t lost = (uint32_t)(load(c, LOST) - s->lost);
 	struct epoch e = {.calls = count};
 
 	if (count != 0) {
-		e.mean_us = within((double)(load(c, TIME) - s->time) / count, 1, LATENCY_MAX);
-		e.level = within((double)(load(c, LEVEL) - s->level) / count, 1, LEVEL_MAX);
-		e.bound = within((double)(uint32_t)calls / count, 0, 1);
+		e.mean_us = within((double)(time & PAIR_MASK) / count, 1, LATENCY_MAX);
+		e.level = within((double)(calls & PAIR_MASK) / count, 1, LEVEL_MAX);
+		e.bound = within((double)(time >> PAIR_BITS) / count, 0, 1);
 	}
 	e.results = (double)lost + count;
 	if (lost != 0)
@@ -306,7 +315,6 @@ static void enter(const struct weir_concurrency *c, struct state *s, enum stage 
 	s->since_ns = now_ns;
 	s->calls = load(c, CALLS);
 	s->time = load(c, TIME);
-	s->level = load(c, LEVEL);
 	s->lost = load(c, LOST);
 }
 

@@ -38,14 +38,14 @@ uint32_t weir_entry_rule(const struct weir_policy_view *policy, const char *key)
 	return rule < policy->rule_count ? rule : WEIR_NONE;
 }
 
-static void view_tally(const struct weir_counters *c, struct weir_tally *t)
+static void view_tally(const struct weir_counters *c, const struct weir_rate *r, struct weir_tally *t)
 {
 	t->admitted = get(&c->admitted);
 	t->delayed = get(&c->delayed);
 	t->refused = get(&c->refused);
-	t->succeeded = get(&c->succeeded);
-	t->throttled = get(&c->throttled);
-	t->failed = get(&c->failed);
+	t->succeeded = get(&r->accepted);
+	t->throttled = get(&r->throttled);
+	t->failed = get(&r->failed);
 	t->ignored = get(&c->ignored);
 	t->connections = get(&c->connections);
 	t->cancelled = get(&c->cancelled);
@@ -106,6 +106,7 @@ static void view_window(const struct weir_entry *e, const struct weir_rule *rule
 	v->window_ns = rule->breaker.window_ns ? rule->breaker.window_ns : WEIR_WINDOW_DEFAULT_NS;
 	v->rate_per_s = sum.span_ns ? (double)sum.calls / ((double)sum.span_ns / 1e9) : 0;
 	v->error_share = sum.calls ? (double)sum.failures / (double)sum.calls : -1;
+	v->latency_mean_ns = sum.calls ? sum.latency_us * 1000 / sum.calls : 0;
 }
 
 static void view_breaker(const struct weir_entry *e, const struct weir_rule *rule, const struct weir_trace *trace,
@@ -171,7 +172,7 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 	out->in_flight = occupancy->in_flight;
 	out->waiting = occupancy->waiting;
 	copy_rule(policy, key, &rule, out);
-	view_tally(&e->counters, &out->tally);
+	view_tally(&e->counters, &e->rate, &out->tally);
 	view_override(e, now_ns, out);
 	view_pace(e, &rule, out);
 	view_concurrency(e, &rule, now_ns, out);

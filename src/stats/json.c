@@ -112,8 +112,10 @@ json_t *weir_render_json_host(const struct weir_host_view *h)
 	json_object_set_new(o, "state", json_string(weir_health_name(h->health)));
 	put_tally(o, &h->tally, h->in_flight, h->waiting);
 	json_object_set_new(o, "rate", json_real(h->rate_per_s));
-	if (h->error_share >= 0)
+	if (h->error_share >= 0) {
 		json_object_set_new(o, "error_rate", json_real(h->error_share));
+		json_object_set_new(o, "latency", seconds(h->latency_mean_ns));
+	}
 	json_object_set_new(o, "window", seconds(h->window_ns));
 	if (h->limit)
 		json_object_set_new(o, "rate_limit", per_second(h->limit));

@@ -44,13 +44,14 @@ struct weir_host_view {
 	enum weir_health health;
 	struct weir_tally tally;
 	uint32_t in_flight, waiting;
-	double rate_per_s;    /* of results, over the window */
-	double error_share;   /* of the results in the window, 0..1; negative: no results */
-	uint64_t window_ns;   /* its length */
-	uint64_t limit;       /* the slowest pace in force, 0 = none */
-	bool learned;         /* that pace is the controller's and not the policy's or the operator's */
-	uint32_t concurrency; /* limit in force, UINT32_MAX = none */
-	uint64_t set_rate;    /* operator's override in force, 0 = none */
+	double rate_per_s;        /* of results, over the window */
+	double error_share;       /* of the results in the window, 0..1; negative: no results */
+	uint64_t latency_mean_ns; /* of the results in the window */
+	uint64_t window_ns;       /* its length */
+	uint64_t limit;           /* the slowest pace in force, 0 = none */
+	bool learned;             /* that pace is the controller's and not the policy's or the operator's */
+	uint32_t concurrency;     /* limit in force, UINT32_MAX = none */
+	uint64_t set_rate;        /* operator's override in force, 0 = none */
 	uint32_t set_concurrency, set_burst;
 	uint64_t set_for_ns; /* how much longer, 0 = until reset */
 	uint64_t hold_ns;    /* how much longer, 0 = no hold */

@@ -48,9 +48,9 @@ static inline struct host_counts counts_under(const struct scene *scene, const c
 		out.admitted = e->counters.admitted;
 		out.delayed = e->counters.delayed;
 		out.refused = e->counters.refused;
-		out.succeeded = e->counters.succeeded;
-		out.throttled = e->counters.throttled;
-		out.failed = e->counters.failed;
+		out.succeeded = e->rate.accepted;
+		out.throttled = e->rate.throttled;
+		out.failed = e->rate.failed;
 		out.ignored = e->counters.ignored;
 		out.connections = e->counters.connections;
 		out.cancelled = e->counters.cancelled;

@@ -13,7 +13,7 @@ static void a_host_without_a_limit_goes_at_once_and_is_counted(void **state)
 	now += 5 * MS;
 	end(&r, WEIR_SUCCEEDED, 0);
 	assert_int_equal(atomic_load(&entry()->counters.admitted), 1);
-	assert_int_equal(atomic_load(&entry()->counters.succeeded), 1);
+	assert_int_equal(atomic_load(&entry()->rate.accepted), 1);
 	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 0);
 	assert_int_equal(r.phase, WEIR_PHASE_OVER);
 }
@@ -417,7 +417,7 @@ static void a_redirect_hop_takes_its_unit_afterwards(void **state)
 	fixed_rate(1, 1);
 	weir_gate_hop(&gate, HOST, &ok, now);
 	assert_int_equal(atomic_load(&entry()->counters.admitted), 1);
-	assert_int_equal(atomic_load(&entry()->counters.succeeded), 1);
+	assert_int_equal(atomic_load(&entry()->rate.accepted), 1);
 	assert_int_equal(begin(&r, &wake), WEIR_WAIT);
 }
 
@@ -500,7 +500,7 @@ static void without_a_free_lease_requests_still_go_and_hold_no_permit(void **sta
 	for (int i = 0; i < 140; i++)
 		end(&r[i], WEIR_SUCCEEDED, 0);
 	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 0);
-	assert_int_equal(atomic_load(&entry()->counters.succeeded), 140);
+	assert_int_equal(atomic_load(&entry()->rate.accepted), 140);
 }
 
 /* A child that is killed at a random moment between begin and settle, many times: nothing stays behind. */

@@ -60,6 +60,7 @@ static void the_document_has_schema_one(void **state)
 	const json_t *latency = json_object_get(h, "latency_seconds");
 	assert_int_equal(integer(latency, "count"), 1);
 	assert_true(real(latency, "p50") > 0.098 && real(latency, "p50") < 0.102);
+	assert_true(real(h, "latency") > 0.0999 && real(h, "latency") < 0.1001);
 	json_decref(o);
 }
 
@@ -72,6 +73,7 @@ static void what_is_not_known_is_absent(void **state)
 	assert_null(json_object_get(h, "rate_limit"));
 	assert_null(json_object_get(h, "concurrency_limit"));
 	assert_null(json_object_get(h, "error_rate"));
+	assert_null(json_object_get(h, "latency"));
 	assert_null(json_object_get(json_object_get(h, "wait_seconds"), "p50"));
 	json_decref(o);
 }
