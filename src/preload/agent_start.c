@@ -52,16 +52,20 @@ static bool start_agent(void)
  */
 static uint64_t start_agent_in_turn(struct weir_segment_header *h, uint64_t now_ns)
 {
-	uint64_t last = atomic_load_explicit(&h->agent_spawn_ns, memory_order_acquire);
+	uint64_t last = atomic_load_explicit(&h->agent_spawn_ns, memory_order_acquire), mine = now_ns;
 
 	if (last != 0 && last <= now_ns && now_ns - last < RETRY_START_NS)
 		return last;
 	if (!atomic_compare_exchange_strong(&h->agent_spawn_ns, &last, now_ns))
 		return last;
-	return start_agent() ? now_ns : 0;
+	if (start_agent())
+		return now_ns;
+	/* So that nobody waits for it, and the next try is not put off for long. */
+	atomic_compare_exchange_strong(&h->agent_spawn_ns, &mine, now_ns > PATIENCE_NS ? now_ns - PATIENCE_NS : 0);
+	return 0;
 }
 
-static bool in_force_and_fresh(const struct weir_segment *s)
+static bool is_fresh(const struct weir_segment *s)
 {
 	struct weir_policy_view view = weir_policy_in_force(s);
 
@@ -85,8 +89,9 @@ static void sleep_on(struct weir_segment_header *h, uint32_t seen, uint64_t unti
 void weir_policy_await(const struct weir_segment *s)
 {
 	struct weir_segment_header *h = s->header;
+	uint32_t before = atomic_load_explicit(&h->policy_changes, memory_order_acquire), seen = before;
 	uint64_t now = weir_now_ns(), until = now + PATIENCE_NS;
-	bool fresh = in_force_and_fresh(s);
+	bool fresh = is_fresh(s);
 
 	if (!fresh)
 		ask_to_compile(h);
@@ -96,15 +101,15 @@ void weir_policy_await(const struct weir_segment *s)
 		/* An agent that somebody started a while ago and that is not there by now will not come. */
 		until = started == 0 ? now : started + PATIENCE_NS;
 	}
-	while (!fresh && now < until) {
-		uint32_t seen = atomic_load_explicit(&h->policy_changes, memory_order_acquire);
-
-		fresh = in_force_and_fresh(s);
-		if (!fresh)
-			sleep_on(h, seen, until);
+	/* A policy that came after the question and is not fresh either is as fresh as it gets: this process sees other files
+	 * than the agent does (a chroot, a mount namespace), or they change all the time. */
+	while (!fresh && seen == before && now < until) {
+		sleep_on(h, seen, until);
+		seen = atomic_load_explicit(&h->policy_changes, memory_order_acquire);
+		fresh = is_fresh(s);
 		now = weir_now_ns();
 	}
-	if (!fresh && !in_force_and_fresh(s))
+	if (!fresh)
 		weir_log(weir_agent_off() ? WEIR_LOG_DEBUG : WEIR_LOG_WARN, "going on without a fresh policy");
 }
 

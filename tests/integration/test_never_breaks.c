@@ -106,27 +106,31 @@ static void runtime_directory_is_a_link(struct trouble *t)
 	assert_return_code(symlink("/etc", t->scene->runtime), errno);
 }
 
-/* A file system of its own on the runtime directory, which the commands alone see. */
-static void mount_in_private(struct trouble *t, const char *options)
+/* A mount that the commands alone see. */
+static void mount_in_private(struct trouble *t, const char *mount, const char *at)
 {
 	static char before[400];
 	struct outcome o = command_run(&(struct command){.shell = "unshare -m mount -t tmpfs none /mnt"});
 
 	t->not_here = o.exit_status != 0;
 	outcome_free(&o);
-	snprintf(before, sizeof before, "exec unshare -m sh -c 'mount -t tmpfs -o %s none \"$0\" && exec \"$@\"' %s ", options,
-		 t->scene->runtime);
+	snprintf(before, sizeof before, "exec unshare -m sh -c '%s \"$0\" && exec \"$@\"' %s ", mount, at);
 	t->before = before;
+}
+
+static void there_is_no_proc(struct trouble *t)
+{
+	mount_in_private(t, "mount -t tmpfs none", "/proc");
 }
 
 static void runtime_directory_is_read_only(struct trouble *t)
 {
-	mount_in_private(t, "ro,mode=0700,size=64k");
+	mount_in_private(t, "mount -t tmpfs -o ro,mode=0700,size=64k none", t->scene->runtime);
 }
 
 static void runtime_directory_is_full(struct trouble *t)
 {
-	mount_in_private(t, "mode=0700,size=64k");
+	mount_in_private(t, "mount -t tmpfs -o mode=0700,size=64k none", t->scene->runtime);
 }
 
 static void files_may_not_grow(struct trouble *t)
@@ -294,6 +298,7 @@ static const struct {
 	TROUBLE(runtime_directory_is_a_link),
 	TROUBLE(runtime_directory_is_read_only),
 	TROUBLE(runtime_directory_is_full),
+	TROUBLE(there_is_no_proc),
 	TROUBLE(files_may_not_grow),
 	TROUBLE(address_space_is_short),
 	TROUBLE(descriptors_are_short),
