@@ -10,7 +10,6 @@
  * A host with several addresses: a connect that fails while other addresses of its name are left to try says nothing of the host
  * yet, and is settled as ignored; the program's next attempt goes on the same unit (paid.h).
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -53,18 +52,11 @@ static int real_connect(int fd, const struct sockaddr *address, socklen_t length
 
 static bool find_target(struct weir_address address, uint16_t port, struct target *t)
 {
-	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
 	char name[WEIR_NAME_MAX];
-	unsigned char bytes[16];
 	bool more = false, good;
 
-	if (!weir_name_recall(address, name, &more)) {
-		memcpy(bytes, &address, sizeof bytes);
-		if (memcmp(bytes, mapped, sizeof mapped) == 0)
-			inet_ntop(AF_INET, bytes + 12, name, sizeof name);
-		else
-			inet_ntop(AF_INET6, bytes, name, sizeof name);
-	}
+	if (!weir_name_recall(address, name, &more))
+		weir_address_text(address, name);
 	good = weir_host_port(name, port, t->host_port);
 	t->next_host = good && more ? weir_paid_host(t->host_port) : 0;
 	return good;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/preload/name_table.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -61,6 +62,18 @@ bool weir_address_of(const struct sockaddr *sa, socklen_t length, struct weir_ad
 		return true;
 	}
 	return false;
+}
+
+void weir_address_text(struct weir_address address, char out[WEIR_NAME_MAX])
+{
+	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+	unsigned char bytes[16];
+
+	memcpy(bytes, &address, sizeof bytes);
+	if (memcmp(bytes, mapped, sizeof mapped) == 0)
+		inet_ntop(AF_INET, bytes + 12, out, WEIR_NAME_MAX);
+	else
+		inet_ntop(AF_INET6, bytes, out, WEIR_NAME_MAX);
 }
 
 static struct place *set_of(struct weir_address a)
@@ -127,17 +140,29 @@ static void write(struct place *p, struct weir_address a, const uint64_t name[NA
 	atomic_store_explicit(&p->version, version + 2, memory_order_release);
 }
 
+/* 127.1 and 0x7f000001 are 127.0.0.1, and only an IPv6 address has a colon. */
+static bool is_an_address(const char *name)
+{
+	struct in_addr ignored;
+
+	return strchr(name, ':') || inet_aton(name, &ignored);
+}
+
 void weir_name_remember(struct weir_address address, const char *name, bool more)
 {
 	uint64_t words[NAME_WORDS] = {0}, there[NAME_WORDS];
-	size_t length = strlen(name);
+	char text[WEIR_NAME_MAX];
 	struct place *p = place_for(address);
+	size_t length;
 	bool more_there;
 
-	/* "example.org." is example.org, and "fe80::1%eth0" the address alone. */
-	length = strcspn(name, "%") < length ? strcspn(name, "%") : length;
+	if (is_an_address(name)) {
+		weir_address_text(address, text);
+		name = text;
+	}
+	length = strlen(name);
 	if (length != 0 && name[length - 1] == '.')
-		length--;
+		length--; /* "example.org." is example.org */
 	if (length == 0 || length >= sizeof words)
 		return;
 	memcpy(words, name, length);

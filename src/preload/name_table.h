@@ -26,8 +26,11 @@ bool weir_address_of(const struct sockaddr *sa, socklen_t length, struct weir_ad
 struct weir_address weir_address_ipv4(const void *four_bytes);
 struct weir_address weir_address_ipv6(const void *sixteen_bytes);
 
-/* Remembers that `name` has this address. more: other addresses of it follow. Lock-free; does nothing when the place is being
- * written by another thread. */
+/* As people write it: 192.0.2.1, 2001:db8::1. */
+void weir_address_text(struct weir_address address, char out[WEIR_NAME_MAX]);
+
+/* Remembers that `name` has this address. more: other addresses of it follow. A name that is an address itself, in
+ * whatever form, is remembered in the usual one. Lock-free; does nothing when the place is being written by another thread. */
 void weir_name_remember(struct weir_address address, const char *name, bool more);
 
 /* The name last asked for this address; false when none was. */
