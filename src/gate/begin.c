@@ -38,12 +38,13 @@ static void claim_lease(const struct weir_gate *g, struct weir_request *r, const
 	r->owner_pid = g->owner.pid;
 }
 
-/* In two steps, because compilers clear the whole of it at once with string instructions, at the price of an atomic or two. */
+/* Where gcc knows the size it clears with a string instruction, which for so few bytes takes five times as long as memset. */
 static void clear(struct weir_request *r)
 {
-	memset(r, 0, offsetof(struct weir_request, scope));
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		r->scope[i] = (struct weir_scope){.slot = WEIR_NONE};
+	size_t size = sizeof *r;
+
+	__asm__("" : "+r"(size));
+	memset(r, 0, size);
 }
 
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
@@ -59,6 +60,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	*wake_ns = now_ns;
 	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, now_ns, scope)) {
 		r->phase = WEIR_PHASE_EXEMPT;
+		r->scope[SCOPE_HOST].slot = WEIR_NONE;
 		return WEIR_GO;
 	}
 	r->latest_ns = latest(g, scope, wish->patience_ns, now_ns);

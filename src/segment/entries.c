@@ -82,8 +82,14 @@ static bool want(struct wanted *w, const char *key)
 	 */
 	for (size_t i = 0; i < whole; i++)
 		memcpy(&w->word[i], key + i * sizeof(uint64_t), sizeof(uint64_t));
-	for (size_t i = length; i > whole * sizeof(uint64_t); i--)
-		last = last << 8 | (unsigned char)key[i - 1]; /* little-endian, as the file's magic says */
+	/* Little-endian, as the file's magic says: the end of the key from its last eight bytes. */
+	if (whole == 0) {
+		for (size_t i = length; i > 0; i--)
+			last = last << 8 | (unsigned char)key[i - 1];
+	} else if (length % sizeof(uint64_t) != 0) {
+		memcpy(&last, key + length - sizeof last, sizeof last);
+		last >>= 8 * (sizeof last - length % sizeof last);
+	}
 	w->word[whole] = last;
 	w->words = whole + 1;
 	w->hash = hash_of(w->word, w->words);
