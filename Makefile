@@ -51,6 +51,7 @@ PROGRAM_SRC := $(call src,src/policy) $(call src,src/stats) $(call src,src/agent
 SERVER_SRC  := $(call src,tests/server)
 HARNESS_SRC := $(call src,tests/harness)
 SIM_SRC     := $(call src,tests/sim)
+EVAL_SRC    := $(call src,tests/eval)
 UNIT        := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 INTEGRATION := $(patsubst tests/integration/%.c,%,$(sort $(wildcard tests/integration/test_*.c)))
 BENCH       := $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/bench_*.c)))
@@ -58,7 +59,7 @@ UNIT_BIN        = $(UNIT:%=$(BUILD)/tests/unit/%)
 INTEGRATION_BIN = $(INTEGRATION:%=$(BUILD)/tests/integration/%)
 BENCH_BIN       = $(BENCH:%=$(BUILD)/bench/%)
 
-.PHONY: all help check tests unit integration bench sim install uninstall clean format tidy
+.PHONY: all help check tests unit integration bench sim eval eval-short install uninstall clean format tidy
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -70,6 +71,7 @@ help:
 	@echo 'make unit         unit tests alone;  make integration: integration tests alone'
 	@echo 'make bench        measure start-up, decision and request costs'
 	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
+	@echo 'make eval         the same with real processes on loopback, for hours;  make eval-short: a quarter of an hour'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR);  make uninstall'
 	@echo 'make format tidy  clang-format in place; clang-tidy'
 	@echo 'variants          BUILD=build/asan SANITIZE=address,undefined; CC=clang; WERROR=1; COVERAGE=1'
@@ -112,6 +114,9 @@ $(BUILD)/quotad: $(call obj,$(SERVER_SRC))
 $(BUILD)/simulate: $(call obj,$(SIM_SRC)) $(BUILD)/libcore.a
 	$(CC) -pie -o $@ $(call obj,$(SIM_SRC)) $(BUILD)/libcore.a $(ALL_LDFLAGS) -lm -pthread
 
+$(BUILD)/evaluate: $(call obj,$(EVAL_SRC)) $(BUILD)/libharness.a $(BUILD)/libcore.a
+	$(CC) -pie -o $@ $(call obj,$(EVAL_SRC)) $(BUILD)/libharness.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
+
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libpolicy.a $(BUILD)/libcore.a
 	@mkdir -p $(@D)
 	$(CC) -pie -o $@ $< $(BUILD)/libpolicy.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
@@ -124,7 +129,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libharness.a $(BUILD)/li
 	@mkdir -p $(@D)
 	$(CC) -pie -o $@ $< $(BUILD)/libharness.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
 
-tests: all $(BUILD)/quotad $(UNIT_BIN) $(INTEGRATION_BIN)
+tests: all $(BUILD)/quotad $(BUILD)/evaluate $(UNIT_BIN) $(INTEGRATION_BIN)
 
 check: tests
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(UNIT_BIN) $(INTEGRATION_BIN)
@@ -132,7 +137,7 @@ check: tests
 unit: $(UNIT_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(UNIT_BIN)
 
-integration: all $(BUILD)/quotad $(INTEGRATION_BIN)
+integration: all $(BUILD)/quotad $(BUILD)/evaluate $(INTEGRATION_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(INTEGRATION_BIN)
 
 bench: all $(BUILD)/quotad $(BENCH_BIN)
@@ -140,6 +145,13 @@ bench: all $(BUILD)/quotad $(BENCH_BIN)
 
 sim: $(BUILD)/simulate
 	./$(BUILD)/simulate --report docs/evaluation.md
+
+# Exit status 1 tells that a target is missed; the report is written all the same.
+eval: all $(BUILD)/quotad $(BUILD)/evaluate
+	$(abspath $(BUILD))/evaluate --report docs/evaluation-loopback.md
+
+eval-short: all $(BUILD)/quotad $(BUILD)/evaluate
+	$(abspath $(BUILD))/evaluate --short
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(docdir)
