@@ -36,6 +36,7 @@ static union {
 
 /* Inherited by a forked child. Written by the thread that is BUSY, read by all once ATTACHED. */
 static struct weir_segment segment;
+static _Atomic bool mapped; /* the segment's handle is whole: a child may be forked while another thread fills it */
 static struct weir_gate gate;
 static bool prepared; /* the environment has been read and the page is wiped in children */
 static bool wiping;   /* it is: else getpid() tells */
@@ -90,8 +91,10 @@ static bool map(void)
 		return false;
 	}
 	result = weir_segment_open(&segment, world.segment, true, NULL, &why, &err);
-	if (result == WEIR_SEGMENT_OK)
+	if (result == WEIR_SEGMENT_OK) {
+		atomic_store_explicit(&mapped, true, memory_order_release);
 		return true;
+	}
 	weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", world.segment, why, err);
 	if (result == WEIR_SEGMENT_INVALID)
 		weir_agent_for_repair();
@@ -101,7 +104,7 @@ static bool map(void)
 /* The work of the thread that is BUSY. */
 static bool make_gate(void)
 {
-	bool first = segment.base == NULL;
+	bool first = !atomic_load_explicit(&mapped, memory_order_acquire);
 
 	if (first && !map())
 		return false;
