@@ -381,7 +381,7 @@ static void what_contradicts_itself_is_refused(void **state)
 		 "t:1: total.concurrency.mode: expected \"fixed\" or \"off\": there is no one host to learn from"},
 		{"total = { rate = { burst = 4; }; };", "t:1: total.rate: no rate is given: rate.max is missing"},
 		{"defaults = { breaker = { open_time = \"10m\"; }; };",
-		 "t:1: defaults.breaker.open_time: expected at most breaker.open_time_max, which is \"1m\" (built in), got "
+		 "t:1: defaults.breaker.open_time: expected at most breaker.open_time_max, which is \"9s\" (built in), got "
 		 "\"10m\""},
 	};
 	static const struct row placed[] = {
