@@ -200,7 +200,8 @@ static void trace(void *self, uint64_t now_ns, char *out, size_t size)
 	weir_published_read(&w->entry->rate.generation, w->entry->rate.state, WEIR_RATE_WORDS, word);
 	memcpy(&s, word, sizeof(s));
 	snprintf(out, size,
-		 "rate %.4f frozen %.2f s, permits %u of %u, breaker %d, phase %u estimate %.4f trust %u plateau %u agreed %u growth "
+		 "rate %.4f frozen %.2f s, permits %u of %u, breaker %d, phase %u estimate %.4f trust %u plateau %u agreed %u "
+		 "growth "
 		 "%.3f window %u/%.1f s, run %u",
 		 (double)pace.rate / 1e9, pace.t0_ns > now_ns ? (double)(pace.t0_ns - now_ns) / 1e9 : 0,
 		 weir_concurrency_count(&w->entry->concurrency),

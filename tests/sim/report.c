@@ -58,7 +58,11 @@ static void table(FILE *f, const struct sim_batch *batch, const struct sim_scena
 {
 	unsigned n = targets(s);
 
-	fprintf(f, "\n### Row %u, %s: %s%s\n\n| controller |", s->row, s->name, s->text, s->loopback ? " ●" : "");
+	if (s->row != 0)
+		fprintf(f, "\n### Row %u, ", s->row);
+	else
+		fprintf(f, "\n### Beyond the list, ");
+	fprintf(f, "%s: %s%s\n\n| controller |", s->name, s->text, s->loopback ? " ●" : "");
 	for (unsigned i = 0; i < n; i++)
 		fprintf(f, " %s |", sim_metric_name(s->target[i].metric));
 	fprintf(f, "\n|---|");
@@ -97,9 +101,41 @@ static void table(FILE *f, const struct sim_batch *batch, const struct sim_scena
 	}
 }
 
+static void summary(FILE *f, const struct sim_batch *batch)
+{
+	unsigned all = 0, reached = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass == 1)
+			fprintf(f, "weir meets %u of %u targets%s\n", reached, all, reached < all ? ". Missed:\n" : ".");
+		for (unsigned i = 0; i < sim_scenario_count; i++) {
+			const struct sim_scenario *s = &sim_scenarios[i];
+			const struct sim_cell *c = sim_batch_cell(batch, s, &sim_weir);
+
+			for (unsigned k = 0; c != NULL && k < targets(s); k++) {
+				const struct sim_target *t = &s->target[k];
+
+				if (!is_bound(t))
+					continue;
+				if (pass == 0) {
+					all++;
+					reached += met(c, t);
+				} else if (!met(c, t)) {
+					fprintf(f, "- row %u, %s: %s ", s->row, s->name, sim_metric_name(t->metric));
+					number(f, t->metric, figure(c, t));
+					fprintf(f, ", wanted ");
+					number(f, t->metric, t->value);
+					fprintf(f, "\n");
+				}
+			}
+		}
+	}
+}
+
 static void tables(FILE *f, const struct sim_batch *batch)
 {
-	fprintf(f, "Median over %u seeds, in brackets the worst seed.\n", batch->seeds);
+	summary(f, batch);
+	fprintf(f, "\nThe figures: median over %u seeds, in brackets the worst seed.\n", batch->seeds);
 	for (unsigned i = 0; i < sim_scenario_count; i++)
 		if (sim_batch_cell(batch, &sim_scenarios[i], &sim_weir) != NULL)
 			table(f, batch, &sim_scenarios[i]);

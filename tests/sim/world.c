@@ -13,7 +13,7 @@
 #define NOBODY     UINT32_MAX
 #define RESTART_NS 100000000 /* a killed process is started again after this */
 
-#define BRIEF_S 1200
+#define BRIEF_S 300
 
 /* Time begins some way from 0, as a machine's does. */
 #define EPOCH_NS (1000 * NS)
@@ -306,8 +306,8 @@ static void came_back(struct world *w, unsigned i)
 
 		if (w->controller->trace)
 			w->controller->trace(w->self, w->now_ns, line, sizeof(line));
-		printf("%10.3f refused, sent %.3f  %s\n", (double)(w->now_ns - EPOCH_NS) / 1e9, (double)(k->sent_ns - EPOCH_NS) / 1e9,
-		       line);
+		printf("%10.3f refused, sent %.3f  %s\n", (double)(w->now_ns - EPOCH_NS) / 1e9,
+		       (double)(k->sent_ns - EPOCH_NS) / 1e9, line);
 	}
 	if (r.answer.status == SIM_OK) {
 		rec->accepted[s]++;
