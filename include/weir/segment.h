@@ -399,6 +399,9 @@ void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *r
 			 const struct weir_rule *total, const struct weir_source *sources, uint32_t source_count, bool rejected,
 			 uint64_t wall_ns);
 
+/* Tells those who wait for a policy that the one in force is the answer: the agent has looked and found nothing new. */
+void weir_policy_confirm(const struct weir_segment *s);
+
 /* Whether the files that the policy in force was compiled from are still as they were (stat only, at most WEIR_SOURCES calls). */
 bool weir_policy_fresh(const struct weir_policy_view *view);
 

@@ -174,6 +174,9 @@ static void look_at_files(struct agent *a, uint64_t now_ns)
 	if (view.rules && weir_policy_fresh(&view)) {
 		if (a->watch.stale)
 			weir_watch_set(&a->watch, a->compiler.sources, a->compiler.source_count);
+		/* A process in another mount namespace sees other files than we do and would wait for a policy that never comes.
+		 */
+		weir_policy_confirm(&a->segment);
 		return;
 	}
 	if (now_ns < a->compiler.published_ns + PUBLISH_EVERY_NS) {

@@ -65,6 +65,12 @@ uint32_t weir_policy_match(const struct weir_policy_view *view, const char *host
 	return first_glob != WEIR_NONE ? first_glob : view->rule_count - 1;
 }
 
+void weir_policy_confirm(const struct weir_segment *s)
+{
+	atomic_fetch_add(&s->header->policy_changes, 1);
+	futex_wake_all(&s->header->policy_changes);
+}
+
 void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *rules, uint32_t rule_count,
 			 const struct weir_rule *total, const struct weir_source *sources, uint32_t source_count, bool rejected,
 			 uint64_t wall_ns)
@@ -93,8 +99,7 @@ void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *r
 	words_store(&half->total, total != NULL ? total : &no_total, sizeof half->total / sizeof(uint64_t));
 	words_store(half->rule, rules, rule_count * sizeof *rules / sizeof(uint64_t));
 	atomic_store(&s->header->policy_generation, generation);
-	atomic_fetch_add(&s->header->policy_changes, 1);
-	futex_wake_all(&s->header->policy_changes);
+	weir_policy_confirm(s);
 }
 
 bool weir_source_stat(struct weir_source *out, const char *path)
