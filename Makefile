@@ -71,7 +71,7 @@ help:
 	@echo 'make unit         unit tests alone;  make integration: integration tests alone'
 	@echo 'make bench        measure start-up, decision and request costs'
 	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
-	@echo 'make eval         the same with real processes on loopback, for hours;  make eval-short: a quarter of an hour'
+	@echo 'make eval         some of them with real processes, for hours;  make eval-short: ten minutes'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR);  make uninstall'
 	@echo 'make format tidy  clang-format in place; clang-tidy'
 	@echo 'variants          BUILD=build/asan SANITIZE=address,undefined; CC=clang; WERROR=1; COVERAGE=1'

@@ -110,8 +110,10 @@ static struct result end_case(struct worker *w)
 	struct result r;
 	int status;
 
-	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
-		kill(w->pid, SIGTERM); /* it was we who were asked to end */
+	do {
+		if (trial_interrupted())
+			kill(w->pid, SIGTERM);
+	} while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR);
 	if (read(w->from, &r, sizeof r) != sizeof r || status != 0)
 		r.finished = false;
 	close(w->from);

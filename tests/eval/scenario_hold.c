@@ -139,7 +139,12 @@ static void report(struct trial *t, const struct hold_case *p, const struct shap
 			     trial_target(t, .1, .5));
 		trial_tell(t, "holds", UNIT_COUNT, f->holds);
 	}
-	trial_tell(t, "429 after the first window", UNIT_COUNT, f->throttled);
+	/* Where nothing can be understood, a refusal is to teach as much as a bare one. */
+	if (p->rounding == NO_HOLD && t->form != FORM_CHECK)
+		trial_figure(t, "429 for each accepted request after the first window", UNIT_RATIO,
+			     f->accepted > 0 ? f->throttled / (double)f->accepted : INFINITY, '<', .1);
+	else
+		trial_tell(t, "429 after the first window", UNIT_COUNT, f->throttled);
 }
 
 static void run(struct trial *t, const void *parameters)

@@ -173,9 +173,9 @@ static void report(struct outages *o, const struct course *c, unsigned outages)
 		mean_s += c[i].recovery_s / outages;
 		worst_s = fmax(worst_s, c[i].recovery_s);
 	}
-	trial_figure(t, "requests to the dead server, mean of the outages", UNIT_COUNT, mean_reached, '<', 30);
-	trial_tell(t, "the same without those under way at the first failure", UNIT_COUNT, mean_after);
-	trial_tell(t, "requests to the dead server, most in one outage", UNIT_COUNT, most_reached);
+	trial_figure(t, "requests to the dead server once a failure was known, mean", UNIT_COUNT, mean_after, '<', 30);
+	trial_tell(t, "the same with those that were under way by then", UNIT_COUNT, mean_reached);
+	trial_tell(t, "the same, most in one outage", UNIT_COUNT, most_reached);
 	/* One short outage is no mean: scripts/check holds it to the worst. */
 	trial_figure(t, "recovery, mean", UNIT_SECONDS, mean_s, '<', trial_target(t, 5, 15));
 	trial_figure(t, "recovery, worst", UNIT_SECONDS, worst_s, '<', 15);
