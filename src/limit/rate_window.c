@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Fixed windows: finds length, budget and phase. */
+/*
+ * Fixed windows: so many requests per span, all refused when they are spent. A run of refusals that no bucket of the estimated
+ * rate explains, then an accept: a boundary lies in between (window_low_ns, window_high_ns). What is accepted from there to the
+ * next such run is the window's limit. Its length is tried among those that people use, or named by Retry-After.
+ */
 #include "rate_adaptive.h"
 
 /* Windows that people use. */

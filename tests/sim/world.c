@@ -431,7 +431,7 @@ static void plan(struct world *w)
 	}
 	if (w->controller->brief && s->windows > 0)
 		duration = from + s->limit[0].window_s;
-	else if (w->controller->brief && duration > BRIEF_S)
+	else if (w->controller->brief && duration > BRIEF_S && s->change[0].kind == SIM_KEEP)
 		duration = BRIEF_S;
 	w->record->end_ns = (uint64_t)(duration * 1e9);
 	w->record->from_ns = (uint64_t)(from * 1e9);
