@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "weir/http.h"
+#include "weir/opaque.h"
 
 /* A longer value is cut: those that weir reads are shorter. */
 #define VALUE_MAX 256
@@ -39,6 +40,11 @@ static const struct {
  * a walk over the answer's headers. */
 static const char *const quota_signs[] = {"RateLimit", "RateLimit-Limit", "X-RateLimit-Limit", "X-Rate-Limit-Limit"};
 
+/* After so many good answers in a row on one handle that had none, only one in so many is looked at: a host that describes its
+ * quota does so in every answer. */
+#define PLAIN_ENOUGH 16
+#define PLAIN_EACH   8
+
 struct header_texts {
 	struct weir_headers headers;
 	char text[NAMES][VALUE_MAX];
@@ -64,9 +70,16 @@ static const char *header_of(const struct weir_exchange *x, const char *name, in
 
 static bool has_quota(const struct weir_exchange *x, int hop)
 {
+	uint32_t plain = x->plain ? (*x->plain)++ : 0;
+
+	if (plain >= PLAIN_ENOUGH && plain % PLAIN_EACH != 0)
+		return false;
 	for (size_t i = 0; i < sizeof quota_signs / sizeof quota_signs[0]; i++) {
-		if (header_of(x, quota_signs[i], hop))
+		if (header_of(x, quota_signs[i], hop)) {
+			if (x->plain)
+				*x->plain = 0;
 			return true;
+		}
 	}
 	return false;
 }
@@ -267,9 +280,10 @@ void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
 {
 	long redirects = long_of(x, CURLINFO_REDIRECT_COUNT), connects = long_of(x, CURLINFO_NUM_CONNECTS);
 	uint64_t now = weir_now_ns(), spent, redirecting;
+	struct weir_exchange elsewhere = *x;
 	struct weir_result result;
 
-	memset(&result, 0, sizeof result);
+	memset(&result, 0, weir_opaque(sizeof result));
 	result.connections = connects > 0 ? 1 : 0;
 	if (redirects == 0) {
 		if (x->request->phase != WEIR_PHASE_ADMITTED)
@@ -288,5 +302,6 @@ void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
 	weir_gate_settle(x->gate, x->request, &result, now);
 	if (x->curl->header)
 		account_between(x, redirects, result.latency_ns);
-	account_last(x, code, spent - redirecting, connects > 1 ? (uint32_t)connects - 1 : 0);
+	elsewhere.plain = NULL;
+	account_last(&elsewhere, code, spent - redirecting, connects > 1 ? (uint32_t)connects - 1 : 0);
 }

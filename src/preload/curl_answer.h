@@ -12,6 +12,7 @@ struct weir_exchange {
 	CURL *handle;
 	const char *host_port; /* of the first hop */
 	struct weir_request *request;
+	uint32_t *plain; /* of the handle (handle_table.h), NULL = not to be relied on */
 };
 
 /* Settles the request with the answer of the first hop, and accounts for the other hops on the hosts that gave them. */

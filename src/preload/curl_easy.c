@@ -72,7 +72,7 @@ static bool find_host(const struct weir_handle *h, const struct weir_curl *curl,
 		if (!from_curlu(curl, h->url, host_port))
 			return false;
 	} else if (h->host_port[0] != '\0' && h->http) {
-		memcpy(host_port, h->host_port, sizeof h->host_port);
+		memcpy(host_port, h->host_port, strnlen(h->host_port, sizeof h->host_port - 1) + 1);
 	} else {
 		return false;
 	}
@@ -115,9 +115,8 @@ static CURLcode refuse(const struct weir_gate *g, const struct weir_request *r, 
 }
 
 static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struct weir_curl *curl, CURL *handle,
-			 const char *host_port)
+			 struct weir_handle *h, const char *host_port)
 {
-	const struct weir_handle *h = weir_handle_find(handle);
 	struct weir_wish wish = {
 		.host_port = host_port,
 		.patience_ns = patience_ns(h),
@@ -127,7 +126,12 @@ static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struc
 	};
 	struct weir_request request;
 	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM, &request);
-	struct weir_exchange x = {.gate = g, .curl = curl, .handle = handle, .host_port = host_port, .request = &request};
+	struct weir_exchange x = {.gate = g,
+				  .curl = curl,
+				  .handle = handle,
+				  .host_port = host_port,
+				  .request = &request,
+				  .plain = h && !h->url ? &h->plain : NULL};
 	int saved = errno;
 	bool shortened;
 	CURLcode code;
@@ -153,7 +157,7 @@ static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struc
 
 WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)
 {
-	const struct weir_handle *h = weir_handle_find(handle);
+	struct weir_handle *h = weir_handle_find(handle);
 	const struct weir_curl *curl = weir_handle_library(h, __builtin_return_address(0));
 	char host_port[WEIR_HOST_PORT_MAX];
 	const struct weir_gate *g;
@@ -167,5 +171,5 @@ WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)
 	if (g && weir_pending_any())
 		weir_pending_sweep();
 	errno = saved;
-	return g && weir_host_chosen(host_port) ? exchange(g, WEIR_FRAME, curl, handle, host_port) : curl->perform(handle);
+	return g && weir_host_chosen(host_port) ? exchange(g, WEIR_FRAME, curl, handle, h, host_port) : curl->perform(handle);
 }

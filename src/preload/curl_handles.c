@@ -31,6 +31,7 @@ static void remember_url(struct weir_handle *h, const char *url)
 {
 	h->host_port[0] = '\0';
 	h->http = false;
+	h->plain = 0;
 	if (!url)
 		return;
 	h->http = weir_url_is_http(url);

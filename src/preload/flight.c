@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "src/preload/attach.h"
 #include "src/preload/hook.h"
+#include "weir/opaque.h"
 
 static WEIR_THREAD_LOCAL struct {
 	uintptr_t frame; /* of the hook whose request is in hand, 0 = none */
@@ -68,7 +70,7 @@ bool weir_flight_end(const struct weir_flight *f, struct weir_request *spare)
 		return false;
 	if (hand.request.lease != WEIR_NONE)
 		hand.lease = hand.request.lease;
-	*spare = hand.request;
+	memcpy(spare, &hand.request, weir_opaque(sizeof *spare));
 	hand.frame = 0;
 	return hand.process == weir_process_serial();
 }

@@ -25,6 +25,7 @@ struct weir_handle {
 	const CURLU *url;                    /* CURLOPT_CURLU, which comes before CURLOPT_URL; NULL = not set */
 	char *error_buffer;                  /* CURL_ERROR_SIZE bytes of the program's, or NULL */
 	long timeout_ms, connect_timeout_ms; /* 0 = not set */
+	uint32_t plain;                      /* good answers in a row that said nothing of a quota */
 };
 
 /* NULL when it is not known. */
