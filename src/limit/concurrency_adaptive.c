@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The adaptive concurrency limit. docs/control-concurrency.md has the reasoning; in short:
+ * The adaptive concurrency limit. docs/control.md has the reasoning; in short:
  *
  * Below the knee of a server, more requests in flight mean more throughput at the same latency; above it, the same throughput at
  * a latency that grows in proportion. So compare two levels of concurrency n and ask for the elasticity of latency,

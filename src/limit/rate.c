@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rate controllers' way in and out: counters, the published state, the bucket's pace. The strategies themselves are in
- * rate_stepped.c (conservative, aggressive) and rate_adaptive.c; docs/control-rate.md explains them.
+ * rate_stepped.c (conservative, aggressive) and rate_adaptive.c; docs/control.md explains them.
  */
 #include "weir/rate.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* adaptive: no limit until the host gives a reason; then learn its rate and stay just below. docs/control-rate.md */
+/* adaptive: no limit until the host gives a reason; then learn its rate and stay just below. docs/control.md */
 #include "rate_adaptive.h"
 
 void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns)

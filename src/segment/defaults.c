@@ -39,10 +39,10 @@ const struct weir_rule weir_rule_builtin = {
 			.failure_rate_permille = 500, /* resilience4j's failureRateThreshold: 50 % */
 			.slow_rate_permille = 0,      /* off: what is slow depends on the host */
 			.slow_call_ns = 0,
-			.min_calls = 20,            /* Hystrix's requestVolumeThreshold */
-			.success_threshold = 1,     /* gobreaker's MaxRequests */
-			.open_time_ns = 2 * SECOND, /* docs/control-breaker.md: found on outages of 2 to 8 minutes; a recovery is
-						       noticed within 5 s in the mean */
+			.min_calls = 20,                   /* Hystrix's requestVolumeThreshold */
+			.success_threshold = 1,            /* gobreaker's MaxRequests */
+			.open_time_ns = 2 * SECOND,        /* docs/control.md: found on outages of 2 to 8 minutes; a recovery is
+							      noticed within 5 s in the mean */
 			.open_time_factor_permille = 2000, /* doubles from trip to trip */
 			.open_time_max_ns = 9 * SECOND,    /* the longest wait for a host that is back */
 			.jitter_permille = 100,            /* +- 10 %: machines do not probe in step */

@@ -16,7 +16,7 @@
 #define SECOND UINT64_C(1000000000)
 #define START  (1000 * SECOND)
 
-/* What docs/control-breaker.md recommends. */
+/* What docs/control.md recommends. */
 static const struct weir_breaker_params usual = {
 	.failures = 5,
 	.failure_rate_permille = 500,
@@ -942,7 +942,7 @@ static void an_outage_costs_few_requests_and_ends_soon(void **state)
 			print_message("%-10s %s: %.1f requests, recovery %.2f s, worst %.1f s\n", name[kind],
 				      reaped ? "reaped  " : "unreaped", o.requests, o.recovery_s, o.worst_s);
 			if (reaped) {
-				/* evaluation.md asks for 30, 5 and 15; docs/control-breaker.md says why not all three */
+				/* evaluation.md asks for 30, 5 and 15; docs/control.md says why not all three */
 				assert_true(o.requests <= (kind == RESET ? 50 : 65));
 				assert_true(o.recovery_s <= 5);
 				assert_true(o.worst_s <= 15);
