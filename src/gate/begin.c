@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "look.h"
+#include "release.h"
 #include "weir/opaque.h"
 
 /* A request without a time-out of its own may be in flight this long before its lease is void. */
@@ -64,36 +65,6 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	claim_lease(g, r, wish, entry, now_ns);
 	r->phase = WEIR_PHASE_WAITING;
 	return request_look(g, r, scope, now_ns, wake_ns);
-}
-
-void request_give_permits(const struct weir_gate *g, struct weir_request *r)
-{
-	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		uint32_t slot = r->scope[i].slot;
-
-		if ((r->held & (1U << i)) == 0 || slot > g->segment->entries)
-			continue;
-		weir_concurrency_give(&g->segment->entry[slot].concurrency);
-		weir_entry_wake(g->segment, slot);
-	}
-	r->held = 0;
-}
-
-void request_give_units(const struct weir_gate *g, struct weir_request *r)
-{
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		for (unsigned j = 0; j < WEIR_RATES; j++) {
-			if (r->scope[i].slot <= g->segment->entries && r->scope[i].unit[j] != 0)
-				weir_bucket_give_back(&g->segment->entry[r->scope[i].slot].bucket[j], r->scope[i].unit[j]);
-			r->scope[i].unit[j] = 0;
-		}
-}
-
-void request_free_lease(const struct weir_gate *g, struct weir_request *r)
-{
-	if (r->lease != WEIR_NONE)
-		weir_lease_free(g->segment, r->lease, r->lease_tag, r->owner_pid);
-	r->lease = WEIR_NONE;
 }
 
 void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)

@@ -6,6 +6,7 @@
  * is taken once and kept; the breaker's ticket and the permits are taken only at the moment of going.
  */
 #include "look.h"
+#include "release.h"
 
 #include <signal.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Steps of a request that begin, look, cancel and settle share. */
+/* One look at a waiting request. */
 #ifndef WEIR_GATE_LOOK_H
 #define WEIR_GATE_LOOK_H
 
@@ -14,14 +14,5 @@
 /* weir_gate_look with the scopes at hand. */
 enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			       uint64_t now_ns, uint64_t *wake_ns);
-
-/* Gives back the permits that the request holds, and wakes those who want them. */
-void request_give_permits(const struct weir_gate *g, struct weir_request *r);
-
-/* Gives back what can be given back of its units. */
-void request_give_units(const struct weir_gate *g, struct weir_request *r);
-
-/* Frees its lease, if it has one. */
-void request_free_lease(const struct weir_gate *g, struct weir_request *r);
 
 #endif

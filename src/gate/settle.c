@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a result teaches: counters, window, breaker, hold, controllers; then the permits and the lease go back. */
-#include "look.h"
+#include "release.h"
+#include "scope.h"
 
 #include <string.h>
 
