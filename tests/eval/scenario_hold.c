@@ -29,7 +29,8 @@ struct hold_case {
 	const char *dialect;
 	const char *date_skew;
 	enum rounding rounding;
-	double hold_max_s; /* > 0: configured, and no hold may be longer */
+	double hold_max_s;       /* > 0: configured, and no hold may be longer */
+	const char *retry_after; /* announced whatever the window says; NULL = none */
 };
 
 struct shape {
@@ -140,7 +141,7 @@ static void report(struct trial *t, const struct hold_case *p, const struct shap
 		trial_tell(t, "holds", UNIT_COUNT, f->holds);
 	}
 	/* Where nothing can be understood, a refusal is to teach as much as a bare one. */
-	if (p->rounding == NO_HOLD && t->form != FORM_CHECK)
+	if (p->rounding == NO_HOLD && p->retry_after == NULL && t->form != FORM_CHECK)
 		trial_figure(t, "429 for each accepted request after the first window", UNIT_RATIO,
 			     f->accepted > 0 ? f->throttled / (double)f->accepted : INFINITY, '<', .1);
 	else
@@ -153,8 +154,19 @@ static void run(struct trial *t, const void *parameters)
 	struct shape s = shape_of(t);
 	double start_wall_s = ceil(wall_s()) + 1, begun_s = monotonic_s() + start_wall_s - wall_s(), longest_hold_s = 0;
 	char window[32], phase[32], host_port[64];
-	const char *options[] = {"--window",    window,       "--window-phase", phase,    "--dialect", p->dialect,
-				 "--date-skew", p->date_skew, "--max-seconds",  "100000", NULL};
+	const char *options[] = {"--window",
+				 window,
+				 "--window-phase",
+				 phase,
+				 "--dialect",
+				 p->dialect,
+				 "--date-skew",
+				 p->date_skew,
+				 "--max-seconds",
+				 "100000",
+				 p->retry_after == NULL ? NULL : "--retry-after",
+				 p->retry_after,
+				 NULL};
 	const char *config = configuration(t, p);
 	struct quotad_arrival *arrivals;
 	struct quotad *server;
@@ -198,19 +210,20 @@ static void run(struct trial *t, const void *parameters)
 /* Retry-After on a bucket is in tests/integration/test_hold.c; here scripts/check sees the dialects that come with every answer,
  * and the date of a server whose clock is wrong. */
 static const struct eval_case cases[] = {
-	CASE("retry-seconds", "Retry-After in seconds", false, "retry-after", "0", TO_THE_SECOND_FROM_NOW, 0),
-	CASE("retry-float", "Retry-After as a decimal", false, "retry-after-float", "0", NOT_ROUNDED, 0),
+	CASE("retry-seconds", "Retry-After in seconds", false, "retry-after", "0", TO_THE_SECOND_FROM_NOW, 0, NULL),
+	CASE("retry-float", "Retry-After as a decimal", false, "retry-after-float", "0", NOT_ROUNDED, 0, NULL),
 	CASE("retry-date-fast", "Retry-After as a date, the server's clock 120 s ahead", true, "retry-after-date", "120",
-	     TO_THE_WALL_SECOND, 0),
+	     TO_THE_WALL_SECOND, 0, NULL),
 	CASE("retry-date-slow", "Retry-After as a date, the server's clock 120 s behind", false, "retry-after-date", "-120",
-	     TO_THE_WALL_SECOND, 0),
-	CASE("ratelimit-draft", "RateLimit headers of the drafts", true, "ratelimit-draft", "0", TO_THE_SECOND_FROM_NOW, 0),
+	     TO_THE_WALL_SECOND, 0, NULL),
+	CASE("ratelimit-draft", "RateLimit headers of the drafts", true, "ratelimit-draft", "0", TO_THE_SECOND_FROM_NOW, 0, NULL),
 	CASE("x-epoch-s", "X-RateLimit-* in epoch seconds, the server's clock 120 s ahead", false, "x-ratelimit-epoch", "120",
-	     TO_THE_WALL_SECOND, 0),
-	CASE("x-epoch-ms", "X-RateLimit-* in epoch milliseconds", true, "x-ratelimit-epoch-ms", "0", NOT_ROUNDED, 0),
-	CASE("x-delta", "X-RateLimit-* with a delta", false, "x-ratelimit-delta", "0", TO_THE_SECOND_FROM_NOW, 0),
-	CASE("malformed", "malformed values in every header", false, "malformed", "0", NO_HOLD, 0),
-	CASE("absurd", "absurd values in every header, `hold.max = \"3s\"`", true, "absurd", "0", NO_HOLD, 3),
+	     TO_THE_WALL_SECOND, 0, NULL),
+	CASE("x-epoch-ms", "X-RateLimit-* in epoch milliseconds", true, "x-ratelimit-epoch-ms", "0", NOT_ROUNDED, 0, NULL),
+	CASE("x-delta", "X-RateLimit-* with a delta", false, "x-ratelimit-delta", "0", TO_THE_SECOND_FROM_NOW, 0, NULL),
+	CASE("malformed", "malformed values in every header", false, "malformed", "0", NO_HOLD, 0, NULL),
+	CASE("absurd", "absurd values in every header, `hold.max = \"3s\"`", true, "absurd", "0", NO_HOLD, 3, NULL),
+	CASE("retry-a-day", "Retry-After: 86400, `hold.max = \"3s\"`", true, "retry-after", "0", NO_HOLD, 3, "86400"),
 };
 
 const struct scenario hold_scenario = {
