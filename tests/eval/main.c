@@ -190,7 +190,7 @@ static int usage(void)
 	      "Runs fresh curls under weir against quotad. Exit status 1 when a target is missed.\n\n"
 	      "  --short           a minute or so for each case\n"
 	      "  --check           seconds, and targets that hold on a busy machine: for scripts/check\n"
-	      "  --minutes N       so many minutes for each case (the full form takes hours); three outages of N minutes\n"
+	      "  --minutes N       so many minutes for each case (the full form takes hours); six outages of N minutes\n"
 	      "  --only NAME       one scenario, or one case of it, as --list names them\n"
 	      "  --report FILE     puts the tables of what was run into FILE, in place of those that are there\n"
 	      "  --list            the cases\n\n"

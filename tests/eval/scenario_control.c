@@ -29,7 +29,7 @@ static void run(struct trial *t, const void *parameters)
 
 	(void)parameters;
 	snprintf(base, sizeof base, "http://127.0.0.1:%d", server->http_port);
-	snprintf(requests, sizeof requests, "%.0f", t->minutes > 0 ? 50000 * t->minutes : trial_seconds(t, 1e6, 3000, 1500));
+	snprintf(requests, sizeof requests, "%d", t->form == FORM_FULL ? 1000000 : t->form == FORM_SHORT ? 3000 : 1500);
 	crowd_open(&crowd, t->scene, COMMAND_UNDER_WEIR, NULL, LOOPS + 1);
 	crowd_start(&crowd, BIG, big);
 	while (crowd.member[BIG].pid != 0 && !trial_interrupted()) {

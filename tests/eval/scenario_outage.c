@@ -14,7 +14,7 @@
 #include "src/segment/lease_word.h"
 #include "tests/integration/host_counts.h"
 
-#define OUTAGES_MAX   16
+#define OUTAGES       6
 #define OFFERED_PER_S 50.0
 #define CHECK_PER_S   15.0 /* a sanitizer's library starts more slowly */
 #define CURL_MOST_S   "1"
@@ -187,9 +187,9 @@ static void report(struct outages *o, const struct course *c, unsigned outages)
 static void run(struct trial *t, const void *parameters)
 {
 	const char *options[] = {"--max-seconds", "100000", NULL};
-	unsigned outages = t->form == FORM_CHECK ? 1 : t->form == FORM_FULL && t->minutes <= 0 ? 5 : 3;
+	unsigned outages = t->form == FORM_CHECK ? 1 : OUTAGES;
 	struct outages o = {.trial = t, .kind = parameters, .random = (unsigned)time(NULL)};
-	struct course course[OUTAGES_MAX];
+	struct course course[OUTAGES];
 
 	o.per_s = t->form == FORM_CHECK ? CHECK_PER_S : OFFERED_PER_S;
 	o.server = quotad_start(t->scene->dir, options);
