@@ -32,6 +32,7 @@
 #include "tests/harness/file.h"
 #include "tests/harness/http.h"
 #include "tests/harness/quotad.h"
+#include "tests/harness/requirement.h"
 #include "tests/harness/same.h"
 #include "tests/harness/scene.h"
 #include "tests/harness/temp_dir.h"

@@ -142,6 +142,7 @@ static char *on_a_terminal(struct command *c, const char *const *env)
 static void colour_is_for_terminals_that_want_it(void **state)
 {
 	struct scene *scene = *state;
+	require_terminals();
 	know_a_host(scene, WEIR_SUCCEEDED);
 	static const char *const color[] = {"TERM=xterm", "NO_COLOR", SANITIZERS, NULL};
 	static const char *const dumb[] = {"TERM=dumb", "NO_COLOR", SANITIZERS, NULL};

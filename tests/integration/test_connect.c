@@ -25,6 +25,7 @@ static void stage_open(struct stage *s, void **state)
 	static const char *const with_tls[] = {"--tls", NULL};
 	size_t n = 0;
 
+	require_localhost();
 	memset(s, 0, sizeof *s);
 	s->scene = *state;
 	s->server = quotad_start(s->scene->dir, with_tls);

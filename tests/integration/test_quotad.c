@@ -252,8 +252,9 @@ static void https_works_with_its_own_certificate(void **state)
 	assert_int_equal(answer.curl_code, CURLE_OK);
 	http_answer_free(&answer);
 
+	/* A machine without ca-certificates does not even get as far as looking at the certificate. */
 	answer = http_get(url);
-	assert_int_equal(answer.curl_code, CURLE_PEER_FAILED_VERIFICATION);
+	assert_true(answer.curl_code == CURLE_PEER_FAILED_VERIFICATION || answer.curl_code == CURLE_SSL_CACERT_BADFILE);
 	http_answer_free(&answer);
 
 	answer = http_send(
