@@ -74,6 +74,9 @@ double trial_seconds(const struct trial *t, double full_s, double short_s, doubl
 /* A target, by form. */
 double trial_target(const struct trial *t, double target, double check_target);
 
+/* A seed for rand_r(), $WEIR_SEED if that is set; says which. */
+unsigned trial_seed(const struct trial *t);
+
 /* A figure with a target ('<', '>'), and one without. */
 void trial_figure(struct trial *t, const char *name, enum unit unit, double value, char bound, double target);
 void trial_tell(struct trial *t, const char *name, enum unit unit, double value);

@@ -2,7 +2,6 @@
 /* A healthy server with a few random errors and slow answers: nothing that a breaker should act on. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "case.h"
 #include "client.h"
@@ -21,7 +20,7 @@ static void run(struct trial *t, const void *parameters)
 	struct quotad *server = quotad_start(t->scene->dir, options);
 	char *program = build_path("evaluate"), requests[24], path[32], base[64];
 	const char *big[] = {program, "--client", THREADS, "--requests", requests, "--tail", base, NULL};
-	unsigned random = (unsigned)time(NULL);
+	unsigned random = trial_seed(t);
 	double begun_s = monotonic_s(), now_s = begun_s, told_s = begun_s;
 	struct host_stats stats = {.breaker_opened = -1};
 	struct quotad_count count;

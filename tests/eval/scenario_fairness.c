@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "case.h"
 #include "crowd.h"
@@ -142,7 +141,7 @@ static void report(struct fairness *f, double seconds)
 static void run(struct trial *t, const void *parameters)
 {
 	const char *options[] = {"--bucket", "20/s:20", "--max-seconds", "100000", NULL};
-	struct fairness f = {.trial = t, .random = (unsigned)time(NULL), .program = build_path("evaluate")};
+	struct fairness f = {.trial = t, .random = trial_seed(t), .program = build_path("evaluate")};
 	double seconds = trial_seconds(t, 1200, 60, 15);
 	char path[16];
 
@@ -154,7 +153,6 @@ static void run(struct trial *t, const void *parameters)
 		snprintf(f.url[i], sizeof f.url[i], "%s", quotad_url(f.server, path));
 	}
 	trial_duration(t, "%.0f s", seconds);
-	trial_progress(t, "seed %u", f.random);
 	crowd_open(&f.crowd, t->scene, COMMAND_UNDER_WEIR, f.config, CLIENTS);
 	load(&f, monotonic_s() + seconds);
 	crowd_close(&f.crowd);

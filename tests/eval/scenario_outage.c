@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "case.h"
 #include "crowd.h"
@@ -188,7 +187,7 @@ static void run(struct trial *t, const void *parameters)
 {
 	const char *options[] = {"--max-seconds", "100000", NULL};
 	unsigned outages = t->form == FORM_CHECK ? 1 : OUTAGES;
-	struct outages o = {.trial = t, .kind = parameters, .random = (unsigned)time(NULL)};
+	struct outages o = {.trial = t, .kind = parameters, .random = trial_seed(t)};
 	struct course course[OUTAGES];
 
 	o.per_s = t->form == FORM_CHECK ? CHECK_PER_S : OFFERED_PER_S;
@@ -198,7 +197,6 @@ static void run(struct trial *t, const void *parameters)
 	crowd_open(&o.crowd, t->scene, COMMAND_UNDER_WEIR, NULL, CROWD_MAX);
 	trial_duration(t, "%u outages of %.0f to %.0f s at %.0f requests/s", outages, seconds_of(t, 0, outages),
 		       seconds_of(t, outages - 1, outages), o.per_s);
-	trial_progress(t, "seed %u", o.random);
 	offer(&o, monotonic_s() + WARM_S, false);
 	if (!segment_of(t->scene, NULL, &o.segment))
 		fail_msg("%s: no segment", t->title);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "case.h"
 
@@ -54,6 +57,15 @@ void trial_progress(const struct trial *t, const char *format, ...)
 	va_end(arguments);
 	printf("[%5.0f s] %-24s %s\n", monotonic_s() - t->since_s, t->title, text);
 	fflush(stdout);
+}
+
+unsigned trial_seed(const struct trial *t)
+{
+	const char *given = getenv("WEIR_SEED");
+	unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL) ^ ((unsigned)getpid() << 16);
+
+	trial_progress(t, "WEIR_SEED=%u", seed);
+	return seed;
 }
 
 bool figure_met(const struct figure *f)

@@ -15,15 +15,18 @@
 
 static void targets_are_met(struct scene *scene, const char *scenario)
 {
-	char *program = build_path("evaluate"), *build = build_path(""), where[4096], before[4096] = "WEIR_TEST_PRELOAD_BEFORE";
+	char *program = build_path("evaluate"), *build = build_path(""), where[4096], before[4096] = "WEIR_TEST_PRELOAD_BEFORE",
+	     seed[64] = "WEIR_SEED";
 	const char *sanitizer = getenv("WEIR_TEST_PRELOAD_BEFORE");
-	const char *argv[] = {program, "--check", "--only", scenario, NULL}, *env[] = {where, before, NULL};
+	const char *argv[] = {program, "--check", "--only", scenario, NULL}, *env[] = {where, before, seed, NULL};
 	struct command c = {.argv = argv, .dir = scene->dir, .env = env, .limit_s = LIMIT_S};
 	struct outcome o;
 
 	snprintf(where, sizeof where, "WEIR_BUILD=%s", build);
 	if (sanitizer != NULL)
 		snprintf(before, sizeof before, "WEIR_TEST_PRELOAD_BEFORE=%s", sanitizer);
+	if (getenv("WEIR_SEED") != NULL)
+		snprintf(seed, sizeof seed, "WEIR_SEED=%s", getenv("WEIR_SEED"));
 	o = command_run(&c);
 	/* print_message() cuts at a kilobyte. */
 	printf("%s%s", o.out, o.err);
