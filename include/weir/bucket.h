@@ -60,6 +60,11 @@ static inline bool weir_bucket_unused(const struct weir_bucket *b)
 /* The time from which `unit` may go at the rate in force: <= now_ns when it may go now. unit 0 may always go. */
 uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64_t now_ns);
 
+/* Whether `unit` has grown stale: slack_ns ago V had passed it already. Units between V - slack and V + burst may be used without
+ * the bucket letting more than burst + rate x (time + slack) through in any window; a crowd that uses older ones together exceeds
+ * it. */
+bool weir_bucket_stale(const struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns);
+
 /* The time from which a request that arrived now could go. Takes nothing. */
 uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns);
 

@@ -200,27 +200,21 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	return WEIR_GO;
 }
 
-/* Units go stale: a request that goes much later than they allowed (no permit was free, its process was stopped) takes new ones,
- * or a crowd of late requests would exceed the rate together. A late wake-up of the scheduler is not worth a unit. */
+/* Units go stale: a request that goes much later than they allowed (no permit was free, another bucket or a hold kept it, its
+ * process was stopped) takes new ones, or a crowd of late requests would exceed a rate together. Returns when the new ones are
+ * ready. */
 static uint64_t renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 				  uint64_t now_ns)
 {
-	uint64_t rate, late;
+	bool stale = false;
 
-	if (r->ready_ns == 0)
-		r->ready_ns = r->cause == WEIR_CAUSE_RATE && r->until_ns < now_ns ? r->until_ns : now_ns;
-	late = now_ns - r->ready_ns;
-	if (late < LATE_NS)
-		return now_ns;
-	rate = weir_bucket_pace(&scope[SCOPE_HOST].entry->bucket[0]).rate;
-	/* Later than the time of one admission: rate * late >= 1e18 nano-admissions x ns. */
-	if (rate == 0 || (unsigned __int128)rate * late < (unsigned __int128)1000000000 * 1000000000)
-		return now_ns;
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		for (unsigned j = 0; j < WEIR_RATES; j++)
-			r->scope[i].unit[j] = 0;
-	r->ready_ns = 0;
-	return units_ready(g, r, scope, now_ns);
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
+			if (weir_bucket_stale(&scope[i].entry->bucket[j], r->scope[i].unit[j], LATE_NS, now_ns)) {
+				r->scope[i].unit[j] = 0;
+				stale = true;
+			}
+	return stale ? units_ready(g, r, scope, now_ns) : now_ns;
 }
 
 enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],

@@ -130,6 +130,16 @@ uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64
 	return ready_ns(&p, unit, virtual_time(&p, now_ns), now_ns);
 }
 
+bool weir_bucket_stale(const struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns)
+{
+	struct weir_pace p;
+
+	if (unit == 0 || now_ns < slack_ns)
+		return false;
+	p = weir_bucket_pace(b);
+	return p.rate != 0 && virtual_time(&p, now_ns - slack_ns) > unit;
+}
+
 uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns)
 {
 	struct weir_pace p = weir_bucket_pace(b);

@@ -31,7 +31,8 @@
 /* An entry used within this time is not evicted for another. */
 #define IDLE_NS (60 * SECOND)
 /* The same for entries of a run that is over. */
-#define RUN_IDLE_NS (10 * SECOND)
+#define RUN_IDLE_NS  (10 * SECOND)
+#define RUN_AHEAD_NS (IDLE_NS - RUN_IDLE_NS)
 /* A breaker that opened and was not asked for so long says nothing of the host any more (open_time_max is a minute). */
 #define BREAKER_MEMORY_NS (3600 * SECOND)
 /* Times further ahead than this are damage: durations in a configuration end at 366 days. */
@@ -189,6 +190,15 @@ bool weir_entry_key(const struct weir_segment *s, uint32_t slot, char key[WEIR_K
 	return false;
 }
 
+/* Whether the entry is a run's share of another ("@PID.START/KEY"). */
+static bool of_a_run(const struct weir_entry *e)
+{
+	uint64_t first;
+
+	words_load(&first, e->key, 1);
+	return ((const char *)&first)[0] == '@';
+}
+
 /* Whether an entry remembers something that must outlive its users, at `now`. */
 static bool remembers(const struct weir_entry *e, uint64_t idle_ns, uint64_t now_ns)
 {
@@ -204,6 +214,9 @@ static bool remembers(const struct weir_entry *e, uint64_t idle_ns, uint64_t now
 		return true;
 	if (breaker == WEIR_BREAKER_FORCED_OPEN || (breaker != WEIR_BREAKER_CLOSED && age < BREAKER_MEMORY_NS))
 		return true;
+	/* What stands in the override of a run's entry is the run's own limit, written anew by each of its requests. */
+	if (of_a_run(e))
+		return false;
 	return (atomic_load_explicit(&e->set_rate, memory_order_relaxed) != 0 ||
 		atomic_load_explicit(&e->set_concurrency, memory_order_relaxed) != 0) &&
 	       (set_until == 0 || set_until > now_ns);
@@ -241,6 +254,10 @@ static bool evict_from_window(const struct weir_segment *s, uint32_t hash, uint6
 			uint32_t slot = slot_at(s, hash, i);
 			uint64_t used = atomic_load_explicit(&s->entry[slot].used_ns, memory_order_relaxed);
 
+			/* A run's entry is the first to go: its limit begins anew, where a host's would forget what was learned.
+			 */
+			if (of_a_run(&s->entry[slot]))
+				used = used > RUN_AHEAD_NS ? used - RUN_AHEAD_NS : 0;
 			if ((refused & 1U << i) == 0 && used <= oldest) {
 				oldest = used;
 				choice = i;
@@ -249,7 +266,8 @@ static bool evict_from_window(const struct weir_segment *s, uint32_t hash, uint6
 		/* The oldest that is left was used a moment ago, and so were all the others. */
 		if (choice == WINDOW || (oldest <= now_ns && now_ns - oldest < IDLE_NS))
 			return false;
-		if (evict(s, slot_at(s, hash, choice), IDLE_NS, now_ns))
+		if (evict(s, slot_at(s, hash, choice), of_a_run(&s->entry[slot_at(s, hash, choice)]) ? RUN_IDLE_NS : IDLE_NS,
+			  now_ns))
 			return true;
 		refused |= 1U << choice;
 	}

@@ -208,6 +208,85 @@ static void those_who_waited_long_for_a_permit_do_not_go_in_a_burst(void **state
 	assert_in_range(gone, 1, 2);
 }
 
+/* One request holds the only permit for long; those behind it have had their units for as long. */
+static void crowd_behind_a_long_request(uint64_t *first_s, uint64_t *second_s)
+{
+	struct weir_request slow, r[10];
+	uint64_t wake;
+
+	go(&slow);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(begin(&r[i], &wake), WEIR_WAIT);
+	for (int i = 0; i < 300; i++) {
+		now += 10 * MS;
+		for (int j = 0; j < 10; j++)
+			weir_gate_look(&gate, &r[j], now, &wake);
+	}
+	end(&slow, WEIR_SUCCEEDED, 0);
+	*first_s = *second_s = 0;
+	for (int i = 0; i < 200; i++) {
+		for (int j = 0; j < 10; j++)
+			if (r[j].phase == WEIR_PHASE_WAITING && weir_gate_look(&gate, &r[j], now, &wake) == WEIR_GO) {
+				*(i < 100 ? first_s : second_s) += 1;
+				end(&r[j], WEIR_SUCCEEDED, 0);
+			}
+		now += 10 * MS;
+	}
+	for (int j = 0; j < 10; j++)
+		weir_gate_cancel(&gate, &r[j], now);
+}
+
+static void a_runs_rate_holds_for_those_who_waited_for_its_permit(void **state)
+{
+	uint64_t first, second;
+
+	(void)state;
+	publish();
+	strcpy(gate.run.id, "4711.99");
+	gate.run.rate = 5 * WEIR_RATE_ONE;
+	gate.run.burst = 1;
+	gate.run.concurrency = 1;
+	crowd_behind_a_long_request(&first, &second);
+	assert_in_range(first, 4, 6);
+	assert_in_range(second, 4, 5);
+}
+
+static void the_totals_rate_holds_for_those_who_waited_for_a_hosts_permit(void **state)
+{
+	uint64_t first, second;
+
+	(void)state;
+	rule.concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 1};
+	weir_rule_defaults(&total);
+	total.rate.strategy = WEIR_FIXED;
+	total.rate.max = 5 * WEIR_RATE_ONE;
+	total.rate.burst = 1;
+	total.concurrency.mode = WEIR_CONCURRENCY_OFF;
+	with_total = true;
+	publish();
+	crowd_behind_a_long_request(&first, &second);
+	assert_in_range(first, 4, 6);
+	assert_in_range(second, 4, 5);
+}
+
+static void the_entry_of_a_run_that_is_over_is_freed(void **state)
+{
+	struct weir_request r;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	waitpid(child, NULL, 0);
+	publish();
+	snprintf(gate.run.id, sizeof gate.run.id, "%d.1", child);
+	gate.run.rate = WEIR_RATE_ONE;
+	gate.run.burst = 1;
+	go(&r);
+	end(&r, WEIR_SUCCEEDED, 0);
+	assert_int_equal(weir_entry_sweep(&segment, 3600 * SECOND, now + 30 * SECOND), 1);
+}
+
 static void fail_until_open(void)
 {
 	struct weir_request r;
@@ -525,7 +604,13 @@ static void a_killed_process_leaves_no_permit_and_no_probe(void **state)
 				if (weir_gate_begin(&own, &r, &wish, weir_now_ns(), &wake) == WEIR_GO)
 					weir_gate_settle(&own, &r, &ok, weir_now_ns());
 		}
-		usleep((useconds_t)(1000 + round * 53));
+		/* at work, then killed at some moment of it */
+		while (weir_entry_find(&segment, HOST) == WEIR_NONE)
+			usleep(100);
+		for (uint64_t begun = atomic_load(&entry()->counters.admitted);
+		     atomic_load(&entry()->counters.admitted) == begun;)
+			usleep(100);
+		usleep((useconds_t)(round * 53));
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
 	}
@@ -597,6 +682,9 @@ int main(void)
 		GATE_TEST(an_absurd_retry_after_is_capped),
 		GATE_TEST(permits_bound_the_requests_in_flight),
 		GATE_TEST(those_who_waited_long_for_a_permit_do_not_go_in_a_burst),
+		GATE_TEST(a_runs_rate_holds_for_those_who_waited_for_its_permit),
+		GATE_TEST(the_totals_rate_holds_for_those_who_waited_for_a_hosts_permit),
+		GATE_TEST(the_entry_of_a_run_that_is_over_is_freed),
 		GATE_TEST(failures_open_the_breaker_and_a_good_probe_closes_it),
 		GATE_TEST(throttled_answers_and_refusals_never_open_the_breaker),
 		GATE_TEST(late_results_do_not_flip_a_newer_state),

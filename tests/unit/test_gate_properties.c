@@ -44,7 +44,7 @@ static void note_admission(void)
 	for (long k = BURST + 2; k <= admitted && k <= KEPT; k = k * 3 / 2) {
 		double span = (double)(now - gone[(admitted - k) % KEPT]) / 1e9;
 
-		assert_true((double)k <= BURST + RATE * (span + 0.05) + 1);
+		assert_true((double)k <= BURST + RATE * (span + 0.02) + 1);
 	}
 }
 

@@ -231,9 +231,10 @@ static void entries_of_a_run_that_is_over_go_early(void **state)
 	snprintf(reused, sizeof reused, "@%u.%llu/a:80", o.pid, (unsigned long long)o.start + 1);
 	snprintf(ended, sizeof ended, "@%d.5/a:80", child);
 	snprintf(odd, sizeof odd, "@%d/a:80", child);
-	weir_entry_acquire(&segment, mine, now);
-	weir_entry_acquire(&segment, reused, now);
-	weir_entry_acquire(&segment, ended, now);
+	/* with the run's limits in their overrides, as the gate writes them */
+	segment.entry[weir_entry_acquire(&segment, mine, now)].set_rate = WEIR_RATE_ONE;
+	segment.entry[weir_entry_acquire(&segment, reused, now)].set_rate = WEIR_RATE_ONE;
+	segment.entry[weir_entry_acquire(&segment, ended, now)].set_concurrency = 3;
 	weir_entry_acquire(&segment, odd, now);
 	weir_entry_acquire(&segment, "@99999999999999999999.1/a:80", now);
 	weir_entry_acquire(&segment, "@0.1/a:80", now);
