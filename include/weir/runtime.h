@@ -34,8 +34,10 @@ struct weir_world {
 	char config[WEIR_PATH_MAX];  /* absolute WEIR_CONFIG, or empty: the chain */
 };
 
-/* Computes it. Returns NULL or what is wrong (static text: a path too long). Touches no file (but resolves a relative WEIR_CONFIG
- * against the working directory). */
+/* Computes it: WEIR_RUNTIME_DIR, else XDG_RUNTIME_DIR/weir if that is a directory of the user's, else /run/weir for root, else
+ * /run/user/UID/weir if that is a directory of the user's with mode 0700, else /tmp/weir-UID. Returns NULL or what is wrong
+ * (static text: a path too long, a relative WEIR_RUNTIME_DIR). Opens and changes no file: it looks at the two directories with
+ * stat, and resolves a relative WEIR_CONFIG against the working directory. */
 const char *weir_world_of(const struct weir_environment *e, struct weir_world *w);
 
 /* Makes sure that dir exists, is a directory, ours and 0700: creates it (its parent must exist), never repairs one that is wrong.

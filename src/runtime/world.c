@@ -3,6 +3,7 @@
 #include "weir/runtime.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "weir/log.h"
 
@@ -31,8 +32,23 @@ static const char *suffix_of(const struct weir_environment *e, struct weir_world
 	return NULL;
 }
 
+static bool is_ours(const char *dir, uid_t uid, struct stat *st)
+{
+	return stat(dir, st) == 0 && S_ISDIR(st->st_mode) && st->st_uid == uid;
+}
+
+/* A relative XDG_RUNTIME_DIR is to be ignored: XDG Base Directory Specification, "Basics". So is another user's, which sudo -E
+ * and su leave behind: what root makes there its owner can neither use nor remove. */
+static bool xdg_counts(const struct weir_environment *e)
+{
+	struct stat st;
+
+	return weir_path_given(e->xdg_runtime_dir) && e->xdg_runtime_dir[0] == '/' && is_ours(e->xdg_runtime_dir, e->uid, &st);
+}
+
 static const char *directory_of(const struct weir_environment *e, char dir[WEIR_PATH_MAX])
 {
+	struct stat st;
 	char uid[16];
 
 	if (weir_path_given(e->runtime_dir)) {
@@ -42,8 +58,7 @@ static const char *directory_of(const struct weir_environment *e, char dir[WEIR_
 			return "WEIR_RUNTIME_DIR: not an absolute path";
 		return weir_path_absolute(dir, e->runtime_dir) ? NULL : "WEIR_RUNTIME_DIR: the path is too long";
 	}
-	/* A relative XDG_RUNTIME_DIR is to be ignored: XDG Base Directory Specification, "Basics". */
-	if (weir_path_given(e->xdg_runtime_dir) && e->xdg_runtime_dir[0] == '/') {
+	if (xdg_counts(e)) {
 		if (!weir_path_absolute(dir, e->xdg_runtime_dir) || strlen(dir) + sizeof "/weir" > WEIR_PATH_MAX)
 			return "XDG_RUNTIME_DIR: the path is too long";
 		memcpy(dir + strlen(dir), "/weir", sizeof "/weir");
@@ -52,6 +67,9 @@ static const char *directory_of(const struct weir_environment *e, char dir[WEIR_
 	if (e->uid == 0)
 		return weir_path_join(dir, "/run/weir", "", "") ? NULL : "cannot happen";
 	weir_format(uid, sizeof uid, "%u", (unsigned)e->uid);
+	/* Where pam_systemd puts XDG_RUNTIME_DIR: cron jobs, which lack the variable, share the world of the login. */
+	if (weir_path_join(dir, "/run/user/", uid, "") && is_ours(dir, e->uid, &st) && (st.st_mode & 0777) == 0700)
+		return weir_path_join(dir, "/run/user/", uid, "/weir") ? NULL : "cannot happen";
 	return weir_path_join(dir, "/tmp/weir-", uid, "") ? NULL : "cannot happen";
 }
 

@@ -15,6 +15,10 @@
 
 #include <cmocka.h>
 
+/* A user without a directory in /run/user. */
+#define NOBODYS_UID      4294967293U
+#define NOBODYS_UID_TEXT "4294967293"
+
 static char directory[64];
 
 static int make_directory(void **state)
@@ -56,7 +60,7 @@ static void make_program(const char *path, mode_t mode)
 
 static void the_runtime_directory_is_the_first_that_is_given(void **state)
 {
-	struct weir_environment e = {.runtime_dir = "/a", .xdg_runtime_dir = "/run/user/7", .uid = 7};
+	struct weir_environment e = {.runtime_dir = "/a", .xdg_runtime_dir = directory, .uid = geteuid()};
 	struct weir_world w;
 
 	(void)state;
@@ -64,16 +68,69 @@ static void the_runtime_directory_is_the_first_that_is_given(void **state)
 	assert_string_equal(w.dir, "/a");
 	e.runtime_dir = "";
 	assert_null(weir_world_of(&e, &w));
-	assert_string_equal(w.dir, "/run/user/7/weir");
+	assert_string_equal(w.dir, inside("weir"));
 	e.xdg_runtime_dir = NULL;
+	e.uid = NOBODYS_UID;
 	assert_null(weir_world_of(&e, &w));
-	assert_string_equal(w.dir, "/tmp/weir-7");
+	assert_string_equal(w.dir, "/tmp/weir-" NOBODYS_UID_TEXT);
 	e.uid = 0;
 	assert_null(weir_world_of(&e, &w));
 	assert_string_equal(w.dir, "/run/weir");
 	e.uid = 4294967294U;
 	assert_null(weir_world_of(&e, &w));
 	assert_string_equal(w.dir, "/tmp/weir-4294967294");
+}
+
+/* sudo -E: what root would make in there locks its owner out. */
+static void an_xdg_directory_that_is_not_the_users_own_is_passed_over(void **state)
+{
+	struct weir_environment e = {.xdg_runtime_dir = directory, .uid = geteuid() == 0 ? NOBODYS_UID : 0};
+	const char *expected = geteuid() == 0 ? "/tmp/weir-" NOBODYS_UID_TEXT : "/run/weir";
+	struct weir_world w;
+
+	(void)state;
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, expected);
+	e.uid = NOBODYS_UID;
+	e.xdg_runtime_dir = inside("absent");
+	assert_null(weir_world_of(&e, &w));
+	assert_string_equal(w.dir, "/tmp/weir-" NOBODYS_UID_TEXT);
+	make_program(inside("file"), 0600);
+	e.uid = geteuid();
+	e.xdg_runtime_dir = inside("file");
+	assert_null(weir_world_of(&e, &w));
+	assert_string_not_equal(w.dir, inside("file/weir"));
+}
+
+/* Of cron and the login. Only root can make a directory in /run/user; the user of it is nobody, one per process. */
+static void without_xdg_the_directory_of_the_login_is_found(void **state)
+{
+	struct weir_environment e = {.uid = 1000000000U + (uid_t)getpid()};
+	char login[64], in_login[80], in_tmp[64];
+	bool made_parent = mkdir("/run/user", 0755) == 0;
+	struct weir_world w[4];
+
+	(void)state;
+	snprintf(login, sizeof login, "/run/user/%u", (unsigned)e.uid);
+	snprintf(in_login, sizeof in_login, "%s/weir", login);
+	snprintf(in_tmp, sizeof in_tmp, "/tmp/weir-%u", (unsigned)e.uid);
+	if (geteuid() != 0 || mkdir(login, 0700) != 0) {
+		print_message("    skipped: no directory can be made in /run/user\n");
+		skip();
+	}
+	assert_null(weir_world_of(&e, &w[0])); /* root's */
+	assert_int_equal(chown(login, e.uid, (gid_t)-1), 0);
+	assert_null(weir_world_of(&e, &w[1]));
+	assert_int_equal(chmod(login, 0755), 0);
+	assert_null(weir_world_of(&e, &w[2]));
+	rmdir(login);
+	assert_null(weir_world_of(&e, &w[3]));
+	if (made_parent)
+		rmdir("/run/user");
+	assert_string_equal(w[0].dir, in_tmp);
+	assert_string_equal(w[1].dir, in_login);
+	assert_string_equal(w[2].dir, in_tmp);
+	assert_string_equal(w[3].dir, in_tmp);
 }
 
 static void the_files_stand_in_the_runtime_directory(void **state)
@@ -133,8 +190,9 @@ static void a_relative_runtime_directory_is_refused_and_a_relative_xdg_one_ignor
 	assert_non_null(weir_world_of(&e, &w));
 	e.runtime_dir = NULL;
 	e.xdg_runtime_dir = "run";
+	e.uid = NOBODYS_UID;
 	assert_null(weir_world_of(&e, &w));
-	assert_string_equal(w.dir, "/tmp/weir-7");
+	assert_string_equal(w.dir, "/tmp/weir-" NOBODYS_UID_TEXT);
 }
 
 static void a_path_that_does_not_fit_is_named_and_never_cut(void **state)
@@ -153,14 +211,37 @@ static void a_path_that_does_not_fit_is_named_and_never_cut(void **state)
 			assert_int_equal(strlen(w.lock), length + strlen("/agent.lock"));
 		else
 			assert_true(length + strlen("/agent.lock") >= WEIR_PATH_MAX);
-		e = (struct weir_environment){.xdg_runtime_dir = path, .uid = 7};
-		if (!weir_world_of(&e, &w))
-			assert_int_equal(strlen(w.lock), length + strlen("/weir/agent.lock"));
-		else
-			assert_true(length + strlen("/weir/agent.lock") >= WEIR_PATH_MAX);
 		e = (struct weir_environment){.config = path, .uid = 7};
 		assert_true(!weir_world_of(&e, &w) == (length < WEIR_PATH_MAX));
 		path[length] = 'x';
+	}
+}
+
+static void an_xdg_directory_whose_path_does_not_fit_is_named(void **state)
+{
+	struct weir_environment e = {.uid = geteuid()};
+	char path[2 * WEIR_PATH_MAX];
+	struct weir_world w;
+	size_t length = strlen(directory);
+
+	(void)state;
+	memcpy(path, directory, length);
+	for (int i = 0; i < 2; i++) {
+		path[length++] = '/';
+		memset(path + length, 'x', 220);
+		path[length += 220] = '\0';
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	path[length++] = '/';
+	for (; length < WEIR_PATH_MAX + 8; length++) {
+		path[length] = 'x';
+		path[length + 1] = '\0';
+		assert_int_equal(mkdir(path, 0700), 0);
+		e.xdg_runtime_dir = path;
+		if (!weir_world_of(&e, &w))
+			assert_int_equal(strlen(w.lock), length + 1 + strlen("/weir/agent.lock"));
+		else
+			assert_true(length + 1 + strlen("/weir/agent.lock") >= WEIR_PATH_MAX);
 	}
 }
 
@@ -358,12 +439,15 @@ static void a_relative_object_gives_an_absolute_program(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_runtime_directory_is_the_first_that_is_given),
+		IN_DIRECTORY(the_runtime_directory_is_the_first_that_is_given),
+		IN_DIRECTORY(an_xdg_directory_that_is_not_the_users_own_is_passed_over),
+		cmocka_unit_test(without_xdg_the_directory_of_the_login_is_found),
 		cmocka_unit_test(the_files_stand_in_the_runtime_directory),
 		cmocka_unit_test(another_configuration_is_another_world),
 		IN_DIRECTORY(a_configuration_has_one_world_however_its_path_is_written),
 		cmocka_unit_test(a_relative_runtime_directory_is_refused_and_a_relative_xdg_one_ignored),
 		cmocka_unit_test(a_path_that_does_not_fit_is_named_and_never_cut),
+		IN_DIRECTORY(an_xdg_directory_whose_path_does_not_fit_is_named),
 		IN_DIRECTORY(the_directory_is_made_for_its_owner_alone),
 		IN_DIRECTORY(its_parents_are_not_made),
 		IN_DIRECTORY(a_directory_that_others_may_enter_is_refused_and_not_repaired),
