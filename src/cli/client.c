@@ -95,7 +95,7 @@ static bool answer_here(const struct weir_environment *e, const struct weir_worl
 	const char *why = NULL;
 	int err = 0;
 	if (weir_segment_open(&s, w->segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK) {
-		weir_complain(w->segment, "%s", why ? why : err ? strerror(err) : "cannot be mapped");
+		weir_complain(w->segment, "%s%s%s", why ? why : "cannot be mapped", err ? ": " : "", err ? strerror(err) : "");
 		return false;
 	}
 	struct weir_compiler *compiler = calloc(1, sizeof *compiler);
@@ -125,12 +125,12 @@ static bool answer_here(const struct weir_environment *e, const struct weir_worl
 	return answer.body != NULL;
 }
 
-/* Asks the agent, starting it when nobody listens. */
-static CURLcode ask_agent(const struct weir_world *w, const struct weir_question *q, struct weir_reply *reply)
+/* Starts the agent and asks it. */
+static CURLcode ask_new_agent(const struct weir_world *w, const struct weir_question *q, struct weir_reply *reply)
 {
 	const struct timespec rest = {0, LOOK_EVERY_NS};
-	CURLcode code = attempt(w->socket, q, reply);
-	if (code != CURLE_COULDNT_CONNECT || weir_environment_agent_off() || weir_launch_agent(w) != NULL)
+	CURLcode code = CURLE_COULDNT_CONNECT;
+	if (weir_environment_agent_off() || weir_launch_agent(w) != NULL)
 		return code;
 	for (uint64_t until_ns = weir_now_ns() + START_NS; weir_now_ns() < until_ns;) {
 		nanosleep(&rest, NULL);
@@ -139,6 +139,16 @@ static CURLcode ask_agent(const struct weir_world *w, const struct weir_question
 			break;
 	}
 	return code;
+}
+
+/* Whether a new agent could work in the world's directory, and the segment be read; complains when not. */
+static bool directory_usable(const struct weir_environment *e, const struct weir_world *w)
+{
+	int err = 0;
+	const char *why = weir_runtime_prepare(w->dir, e->uid, &err);
+	if (why)
+		weir_complain(w->dir, "%s%s%s", why, err ? ": " : "", err ? strerror(err) : "");
+	return !why;
 }
 
 bool weir_client_ask(const struct weir_question *q, struct weir_reply *reply)
@@ -155,11 +165,16 @@ bool weir_client_ask(const struct weir_question *q, struct weir_reply *reply)
 	/* This program may itself run under weir, in a shell that does; its own questions are no requests of anybody's. */
 	setenv("WEIR_DISABLE", "1", 1);
 	curl_global_init(CURL_GLOBAL_NOTHING);
-	CURLcode code = ask_agent(&w, q, reply);
+	CURLcode code = attempt(w.socket, q, reply);
+	bool usable = code != CURLE_COULDNT_CONNECT || directory_usable(&e, &w);
+	if (code == CURLE_COULDNT_CONNECT && usable)
+		code = ask_new_agent(&w, q, reply);
 	unsetenv("WEIR_DISABLE");
 	if (code == CURLE_OK)
 		return true;
 	weir_reply_free(reply);
+	if (!usable)
+		return false;
 	if (code == CURLE_COULDNT_CONNECT)
 		return answer_here(&e, &w, q, reply);
 	weir_complain(w.socket, "%s", curl_easy_strerror(code));

@@ -21,20 +21,26 @@ struct weir_environment weir_environment_read(void)
 	return e;
 }
 
-bool weir_environment_world(struct weir_environment *e, struct weir_world *w)
+const char *weir_environment_find_world(struct weir_environment *e, struct weir_world *w)
 {
 	*e = weir_environment_read();
 	const char *why = weir_world_of(e, w);
-	if (why) {
-		weir_complain("runtime directory", "%s", why);
-		return false;
-	}
+	if (why)
+		return why;
 	/* Agent and command work in directories of their own, where a relative path would be another file. */
 	if (w->config[0]) {
 		setenv("WEIR_CONFIG", w->config, 1);
 		*e = weir_environment_read();
 	}
-	return true;
+	return NULL;
+}
+
+bool weir_environment_world(struct weir_environment *e, struct weir_world *w)
+{
+	const char *why = weir_environment_find_world(e, w);
+	if (why)
+		weir_complain("runtime directory", "%s", why);
+	return !why;
 }
 
 bool weir_environment_agent_off(void)

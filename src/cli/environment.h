@@ -10,7 +10,10 @@
 /* What says in which world the program works. The texts are the environment's own. */
 struct weir_environment weir_environment_read(void);
 
-/* The world itself; complains on stderr and returns false when there is none. */
+/* The world itself. Returns NULL or why there is none. */
+const char *weir_environment_find_world(struct weir_environment *e, struct weir_world *w);
+
+/* The same; complains on stderr and returns false when there is none. */
 bool weir_environment_world(struct weir_environment *e, struct weir_world *w);
 
 /* Whether WEIR_AGENT=off: no agent is to be started. */

@@ -153,10 +153,39 @@ int weir_run_exec(char **command)
 	return err == E2BIG || err == ENOMEM || err == EAGAIN ? WEIR_EXIT_OWN_FAILURE : WEIR_EXIT_NOT_EXECUTABLE;
 }
 
+/* Says that nothing will be limited, which is an error only where the command line asks for a limit. */
+static int not_in_force(const struct weir_run_request *r, const char *where, const char *why, int err)
+{
+	weir_complain("run", "limits are not in force: %s%s%s%s%s", where, where[0] ? ": " : "", why, err ? ": " : "",
+		      err ? strerror(err) : "");
+	return r->rate || r->concurrency ? WEIR_EXIT_OWN_FAILURE : 0;
+}
+
+/* Makes the world ready: directory, policy, segment. Returns 0 or the exit status of a run that cannot be. */
+static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
+{
+	struct weir_environment e;
+	struct weir_segment s;
+	int err = 0;
+	const char *why = weir_environment_find_world(&e, w);
+	if (why)
+		return not_in_force(r, "", why, 0); /* names its variable */
+	why = weir_runtime_prepare(w->dir, e.uid, &err);
+	if (why)
+		return not_in_force(r, w->dir, why, err);
+	why = weir_launch_await_policy(&e, w);
+	if (why)
+		weir_log(WEIR_LOG_WARN, "run: %s; going on without a fresh policy", why);
+	/* As the library will do it, and after an agent has had the chance to replace what is damaged. */
+	if (weir_segment_open(&s, w->segment, true, NULL, &why, &err) != WEIR_SEGMENT_OK)
+		return not_in_force(r, w->segment, why, err);
+	weir_segment_close(&s);
+	return 0;
+}
+
 static int run_request(const struct weir_run_request *r)
 {
 	char library[WEIR_PATH_MAX];
-	struct weir_environment e;
 	struct weir_world w;
 	const char *why = weir_library_find(library);
 	if (!why)
@@ -168,14 +197,11 @@ static int run_request(const struct weir_run_request *r)
 	int status = set_flags(r);
 	if (status)
 		return status;
-	/* From here on nothing keeps the command from running: the limits are for its good, not a condition. */
 	if (r->verbose)
 		weir_environment_log();
-	if (weir_environment_world(&e, &w)) {
-		why = weir_launch_await_policy(&e, &w);
-		if (why)
-			weir_log(WEIR_LOG_WARN, "run: %s; going on without a fresh policy", why);
-	}
+	status = prepare_world(r, &w);
+	if (status)
+		return status;
 	return r->summary ? weir_run_summary(r, &w) : weir_run_exec(r->command);
 }
 
@@ -217,6 +243,7 @@ const struct weir_subcommand weir_subcommand_run = {
 		   "  -s, --summary           afterwards, say on stderr what happened\n"
 		   "  -v, --verbose           log on stderr (WEIR_LOG=info)\n"
 		   "\n"
-		   "The exit status is the command's own; 126: not executable, 127: not found, 125: weir's own failure.\n",
+		   "The exit status is the command's own; 126: not executable, 127: not found, 125: weir's own failure.\n"
+		   "Where the state cannot be kept, stderr tells why; the command runs without limits, but not with -r or -c.\n",
 	.run = run,
 };

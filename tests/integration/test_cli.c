@@ -328,6 +328,30 @@ static void weir_is_not_its_own_subject(void **state)
 	free(out);
 }
 
+static void a_directory_that_cannot_be_used_is_told_with_its_reason(void **state)
+{
+	struct scene *scene = *state;
+	char *dir = make_dir(scene->dir, "open-to-all"), variable[512], told[768];
+	const char *const wrong[] = {variable, SANITIZERS, NULL}, *const off[] = {variable, "WEIR_AGENT=off", SANITIZERS, NULL};
+	snprintf(variable, sizeof variable, "WEIR_RUNTIME_DIR=%s", dir);
+	assert_int_equal(chmod(dir, 0755), 0);
+	snprintf(told, sizeof told, "weir: %s: its mode is not 0700\n", dir);
+	struct command *c = LINE(scene, "status");
+	c->env = wrong;
+	expect_error(c, 3, told, __LINE__);
+	c->env = off;
+	expect_error(c, 3, told, __LINE__);
+	if (geteuid() == 0) {
+		assert_int_equal(chmod(dir, 0700), 0);
+		assert_int_equal(chown(dir, 65534, 65534), 0);
+		snprintf(told, sizeof told, "weir: %s: belongs to another user\n", dir);
+		expect_error(c, 3, told, __LINE__);
+	}
+	snprintf(variable, sizeof variable, "WEIR_RUNTIME_DIR=/no/such/place/weir");
+	expect_error(c, 3, "weir: /no/such/place/weir: cannot be created: No such file or directory\n", __LINE__);
+	free(dir);
+}
+
 static void output_that_cannot_be_written_is_a_failure(void **state)
 {
 	struct scene *scene = *state;
@@ -363,6 +387,7 @@ int main(void)
 		TEST(without_an_agent_the_state_is_read_all_the_same),
 		TEST(a_dead_socket_is_no_obstacle),
 		TEST(weir_is_not_its_own_subject),
+		TEST(a_directory_that_cannot_be_used_is_told_with_its_reason),
 		TEST(output_that_cannot_be_written_is_a_failure),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,18 +190,65 @@ static void a_named_configuration_is_checked_first(void **state)
 	free(bad);
 }
 
-static void a_world_that_cannot_be_made_keeps_nothing_from_running(void **state)
+/* Runs `weir run [-r 5/s|-c 2] echo ran` with a runtime directory that is wrong: told, and an error only with a limit. */
+static void expect_not_in_force(struct scene *scene, const char *runtime_variable, const char *told)
+{
+	static const char *const limits[][2] = {{"-s", "-s"}, {"-r", "5/s"}, {"-c", "2"}};
+	const char *const env[] = {runtime_variable, SANITIZERS, NULL};
+	for (size_t i = 0; i < 3; i++) {
+		struct command *c = LINE(scene, "run", limits[i][0], limits[i][1], "echo", "ran");
+		if (i == 0)
+			c = LINE(scene, "run", "echo", "ran");
+		c->env = env;
+		struct outcome o = command_run(c);
+		assert_int_equal(o.exit_status, i == 0 ? 0 : 125);
+		assert_string_equal(o.out, i == 0 ? "ran\n" : "");
+		assert_string_equal(o.err, told);
+		assert_true(o.seconds < 2);
+		outcome_free(&o);
+	}
+}
+
+static void a_world_that_cannot_be_made_keeps_only_limits_from_running(void **state)
 {
 	struct scene *scene = *state;
-	static const char *const nowhere[] = {"WEIR_RUNTIME_DIR=/no/such/directory/weir", SANITIZERS, NULL};
-	struct command *c = LINE(scene, "run", "echo", "ran");
-	c->env = nowhere;
-	struct outcome o = command_run(c);
+	char *dir = make_dir(scene->dir, "open-to-all"), variable[512], told[768];
+	expect_not_in_force(scene, "WEIR_RUNTIME_DIR=/no/such/directory/weir",
+			    "weir: run: limits are not in force: /no/such/directory/weir: cannot be created: "
+			    "No such file or directory\n");
+	expect_not_in_force(scene, "WEIR_RUNTIME_DIR=run",
+			    "weir: run: limits are not in force: WEIR_RUNTIME_DIR: not an absolute path\n");
+	assert_int_equal(chmod(dir, 0755), 0);
+	snprintf(variable, sizeof variable, "WEIR_RUNTIME_DIR=%s", dir);
+	snprintf(told, sizeof told, "weir: run: limits are not in force: %s: its mode is not 0700\n", dir);
+	expect_not_in_force(scene, variable, told);
+	if (geteuid() == 0) {
+		assert_int_equal(chmod(dir, 0700), 0);
+		assert_int_equal(chown(dir, 65534, 65534), 0);
+		snprintf(told, sizeof told, "weir: run: limits are not in force: %s: belongs to another user\n", dir);
+		expect_not_in_force(scene, variable, told);
+	}
+	free(dir);
+}
+
+static void a_segment_that_cannot_be_used_is_told(void **state)
+{
+	struct scene *scene = *state;
+	char *segment = path_in(scene->runtime, "state.1"), told[768];
+	assert_int_equal(mkdir(segment, 0700), 0); /* no agent replaces a directory */
+	struct outcome o = WEIR(scene, "run", "-r", "5/s", "echo", "ran");
+	assert_int_equal(o.exit_status, 125);
+	assert_string_equal(o.out, "");
+	snprintf(told, sizeof told, "weir: run: limits are not in force: %s: ", segment);
+	assert_contains(o.err, told);
+	outcome_free(&o);
+	o = WEIR(scene, "run", "echo", "ran");
 	assert_int_equal(o.exit_status, 0);
 	assert_string_equal(o.out, "ran\n");
-	assert_string_equal(o.err, "");
-	assert_true(o.seconds < 2);
+	assert_contains(o.err, told);
+	assert_ptr_equal(strchr(o.err, '\n'), o.err + o.err_bytes - 1);
 	outcome_free(&o);
+	free(segment);
 }
 
 /* ---- --summary */
@@ -312,7 +359,8 @@ int main(void)
 		TEST(the_policy_is_there_before_the_command),
 		TEST(without_an_agent_the_run_compiles_itself),
 		TEST(a_named_configuration_is_checked_first),
-		TEST(a_world_that_cannot_be_made_keeps_nothing_from_running),
+		TEST(a_world_that_cannot_be_made_keeps_only_limits_from_running),
+		TEST(a_segment_that_cannot_be_used_is_told),
 		TEST(the_summary_tells_what_was_done),
 		TEST(a_summary_passes_signals_on),
 		TEST(a_runs_rate_holds_for_its_processes_together),
