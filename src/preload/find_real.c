@@ -83,6 +83,12 @@ static void find_libc(void)
 	FIND(gethostbyname2);
 	FIND(gethostbyname_r);
 	FIND(gethostbyname2_r);
+	FIND(execve);
+	FIND(execv);
+	FIND(execvp);
+	FIND(execvpe);
+	FIND(fexecve);
+	FIND(execveat);
 #undef FIND
 	atomic_store_explicit(&found, true, memory_order_release);
 }

@@ -31,7 +31,7 @@ bool weir_object_is(const struct weir_object *object, const void *address);
  * microseconds and the dynamic linker's lock: callers cache. */
 void *weir_find_real(const char *name, const void *caller);
 
-/* The real functions of libc. NULL where libc has none (it has all). */
+/* The real functions of libc. NULL where libc has none (execveat came with glibc 2.34). */
 struct weir_libc {
 	int (*connect)(int, const struct sockaddr *, socklen_t);
 	int (*close)(int);
@@ -41,6 +41,12 @@ struct weir_libc {
 	struct hostent *(*gethostbyname2)(const char *, int);
 	int (*gethostbyname_r)(const char *, struct hostent *, char *, size_t, struct hostent **, int *);
 	int (*gethostbyname2_r)(const char *, int, struct hostent *, char *, size_t, struct hostent **, int *);
+	int (*execve)(const char *, char *const[], char *const[]);
+	int (*execv)(const char *, char *const[]);
+	int (*execvp)(const char *, char *const[]);
+	int (*execvpe)(const char *, char *const[], char *const[]);
+	int (*fexecve)(int, char *const[], char *const[]);
+	int (*execveat)(int, const char *, char *const[], char *const[], int);
 };
 
 /* Found by the library's constructor, or by the first hook that is called before it: dlsym is no function for a signal handler or

@@ -9,9 +9,29 @@
 #include "tests/harness/environment.h"
 
 static const char *const hooks[] = {
-	"close",           "connect",          "curl_easy_cleanup", "curl_easy_duphandle", "curl_easy_init", "curl_easy_perform",
-	"curl_easy_reset", "curl_easy_setopt", "getaddrinfo",       "gethostbyname",       "gethostbyname2", "gethostbyname2_r",
-	"gethostbyname_r", "getsockopt",
+	"close",
+	"connect",
+	"curl_easy_cleanup",
+	"curl_easy_duphandle",
+	"curl_easy_init",
+	"curl_easy_perform",
+	"curl_easy_reset",
+	"curl_easy_setopt",
+	"execl",
+	"execle",
+	"execlp",
+	"execv",
+	"execve",
+	"execveat",
+	"execvp",
+	"execvpe",
+	"fexecve",
+	"getaddrinfo",
+	"gethostbyname",
+	"gethostbyname2",
+	"gethostbyname2_r",
+	"gethostbyname_r",
+	"getsockopt",
 };
 #define HOOKS (sizeof hooks / sizeof hooks[0])
 

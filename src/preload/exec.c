@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hooks of the exec family: another program takes this process over, with the same pid and start time, so nobody could tell that
+ * the leases of the old one are nobody's any more before its first request, if it ever makes one. They are ended here.
+ *
+ * All of it may run in a signal handler or in the child of a fork or vfork: no locks, no heap, no lookup of symbols. A child of
+ * fork has no gate yet, a child of vfork has its parent's and is told apart by its pid: neither ends anything of its parent's.
+ * posix_spawn and system exec in such a child of libc's own.
+ *
+ * Where exec fails, requests that were in flight go on without a lease, and their result counts for nothing.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "src/preload/attach.h"
+#include "src/preload/find_real.h"
+#include "src/preload/hook.h"
+#include "src/preload/pending.h"
+
+/* Arguments of execl, execlp and execle that fit on the stack; for more, pages are mapped. */
+#define ARGUMENTS_MAX 1024
+
+/* A request that another thread begins after this is ended by the new program's first. */
+static void leave_this_program(void)
+{
+	const struct weir_gate *g = weir_attached();
+	int saved = errno;
+
+	if (g && g->owner.pid == (uint32_t)getpid()) {
+		if (weir_pending_any())
+			weir_pending_finish();
+		weir_lease_reap_own(g->segment, &g->owner, weir_now_ns());
+	}
+	errno = saved;
+}
+
+static int missing(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+WEIR_HOOK int execve(const char *path, char *const argv[], char *const env[])
+{
+	const struct weir_libc *libc = weir_libc();
+
+	leave_this_program();
+	return libc->execve ? libc->execve(path, argv, env) : (int)syscall(SYS_execve, path, argv, env);
+}
+
+WEIR_HOOK int execv(const char *path, char *const argv[])
+{
+	const struct weir_libc *libc = weir_libc();
+
+	leave_this_program();
+	return libc->execv ? libc->execv(path, argv) : (int)syscall(SYS_execve, path, argv, environ);
+}
+
+WEIR_HOOK int execvp(const char *file, char *const argv[])
+{
+	const struct weir_libc *libc = weir_libc();
+
+	leave_this_program();
+	return libc->execvp ? libc->execvp(file, argv) : missing();
+}
+
+WEIR_HOOK int execvpe(const char *file, char *const argv[], char *const env[])
+{
+	const struct weir_libc *libc = weir_libc();
+
+	leave_this_program();
+	return libc->execvpe ? libc->execvpe(file, argv, env) : missing();
+}
+
+WEIR_HOOK int fexecve(int fd, char *const argv[], char *const env[])
+{
+	const struct weir_libc *libc = weir_libc();
+
+	leave_this_program();
+	return libc->fexecve ? libc->fexecve(fd, argv, env) : missing();
+}
+
+WEIR_HOOK int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags)
+{
+	const struct weir_libc *libc = weir_libc();
+
+	leave_this_program();
+	return libc->execveat ? libc->execveat(dir, path, argv, env, flags)
+			      : (int)syscall(SYS_execveat, dir, path, argv, env, flags);
+}
+
+enum form { PATH, PATH_AND_ENVIRONMENT, FILE_NAME };
+
+static int call(enum form form, const char *program, char **argv, char *const env[])
+{
+	switch (form) {
+	case PATH:
+		return execv(program, argv);
+	case PATH_AND_ENVIRONMENT:
+		return execve(program, argv, env);
+	default:
+		return execvp(program, argv);
+	}
+}
+
+/* How many arguments follow `first`, which counts as one, before the NULL that ends them. */
+static size_t count_arguments(const char *first, va_list rest)
+{
+	size_t n = first ? 1 : 0;
+
+	while (n != 0 && va_arg(rest, char *))
+		n++;
+	return n;
+}
+
+/* The array forms with what the list forms are given. The environment, in its form, comes after the NULL. */
+static int call_with(enum form form, const char *program, const char *first, size_t count, va_list rest)
+{
+	char *here[ARGUMENTS_MAX + 1], **argv = here;
+	size_t bytes = (count + 1) * sizeof *argv;
+	char *const *env = NULL;
+	int answer, saved;
+
+	if (count > ARGUMENTS_MAX) {
+		argv = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (argv == MAP_FAILED)
+			return -1;
+	}
+	argv[0] = (char *)(uintptr_t)first;
+	for (size_t i = 1; i <= count; i++)
+		argv[i] = va_arg(rest, char *);
+	if (form == PATH_AND_ENVIRONMENT) {
+		if (count == 0)
+			(void)va_arg(rest, char *);
+		env = va_arg(rest, char *const *);
+	}
+	answer = call(form, program, argv, env);
+	saved = errno;
+	if (argv != here)
+		munmap(argv, bytes);
+	errno = saved;
+	return answer;
+}
+
+WEIR_HOOK int execl(const char *path, const char *first, ...)
+{
+	va_list rest;
+	size_t count;
+	int answer;
+
+	va_start(rest, first);
+	count = count_arguments(first, rest);
+	va_end(rest);
+	va_start(rest, first);
+	answer = call_with(PATH, path, first, count, rest);
+	va_end(rest);
+	return answer;
+}
+
+WEIR_HOOK int execle(const char *path, const char *first, ...)
+{
+	va_list rest;
+	size_t count;
+	int answer;
+
+	va_start(rest, first);
+	count = count_arguments(first, rest);
+	va_end(rest);
+	va_start(rest, first);
+	answer = call_with(PATH_AND_ENVIRONMENT, path, first, count, rest);
+	va_end(rest);
+	return answer;
+}
+
+WEIR_HOOK int execlp(const char *file, const char *first, ...)
+{
+	va_list rest;
+	size_t count;
+	int answer;
+
+	va_start(rest, first);
+	count = count_arguments(first, rest);
+	va_end(rest);
+	va_start(rest, first);
+	answer = call_with(FILE_NAME, file, first, count, rest);
+	va_end(rest);
+	return answer;
+}
