@@ -52,9 +52,17 @@ size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN
  * the configured bin directory. */
 bool weir_program_find(const char *self, char out[WEIR_PATH_MAX]);
 
-/* Starts `program agent` detached: a double fork through clone without SIGCHLD, own session, descriptors closed, stdin/out/err on
- * /dev/null, environment `envp` without LD_PRELOAD and WEIR_RUN. The caller's wait() never sees it, no zombie stays. Returns 0 or
- * errno. Async-signal-safe; blocks for the time of a fork. */
+/* Whether libweir.so is mapped in this process. False also when that cannot be told (no /proc, another user's process).
+ * Async-signal-safe but for errno; blocks for reading /proc. */
+bool weir_process_preloaded(pid_t pid);
+
+/* How long the library starts no agent after one has left because a process under weir adopted it. */
+#define WEIR_AGENT_PUT_OFF_NS UINT64_C(60000000000)
+
+/* Starts `program agent --spawned` detached: a double fork through clone without SIGCHLD, own session, descriptors closed,
+ * stdin/out/err on /dev/null, environment `envp` without LD_PRELOAD and WEIR_RUN. The caller's wait() never sees it, no zombie
+ * stays. Returns 0 or errno; EBUSY where the agent would become a child that this process, or the PID 1 that runs under weir, did
+ * not make. Async-signal-safe; blocks for the time of a fork. */
 int weir_agent_spawn(const char *program, char *const envp[]);
 
 #endif

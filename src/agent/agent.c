@@ -252,8 +252,28 @@ static void leave(struct agent *a)
 	weir_instance_release(&a->instance, &a->world);
 }
 
+/* A program that adopts orphans waits for them all, perhaps until none is left: without weir there would be no agent to wait for.
+ * The next try is put off, as each one is a dead child for that program to collect. */
+static bool leave_it_to_others(const struct weir_environment *e)
+{
+	struct weir_world w;
+	struct weir_segment s;
+	const char *why;
+	int err;
+	if (!weir_process_preloaded(getppid()))
+		return false;
+	if (!weir_world_of(e, &w) && weir_segment_open(&s, w.segment, false, NULL, &why, &err) == WEIR_SEGMENT_OK) {
+		atomic_store(&s.header->agent_spawn_ns, weir_now_ns() + WEIR_AGENT_PUT_OFF_NS);
+		weir_segment_close(&s);
+	}
+	weir_log(WEIR_LOG_INFO, "agent: pid %d, which runs under weir, would have to wait for this process", (int)getppid());
+	return true;
+}
+
 int weir_agent_run(const struct weir_environment *e, const struct weir_agent_options *o)
 {
+	if (o->spawned && leave_it_to_others(e))
+		return 0;
 	struct agent *a = calloc(1, sizeof *a);
 	if (!a)
 		return complain("start", "out of memory", 0);

@@ -15,6 +15,7 @@
 struct weir_agent_options {
 	bool idle_exit_given;
 	uint64_t idle_exit_ns; /* leave after this long without requests and clients; 0 = stay */
+	bool spawned;          /* from a process under weir: leave at once when another one adopted this process */
 };
 
 /* Runs the agent of the world that `e` points to until it is idle, told to stop (SIGTERM, SIGINT, SIGHUP), or its runtime

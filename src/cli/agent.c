@@ -9,11 +9,12 @@
 #include "src/cli/usage.h"
 #include "weir/units.h"
 
-enum { OPTION_IDLE = 256, OPTION_FOREGROUND, OPTION_STOP, OPTION_HELP };
+enum { OPTION_IDLE = 256, OPTION_FOREGROUND, OPTION_SPAWNED, OPTION_STOP, OPTION_HELP };
 
 static const struct option options[] = {
 	{"idle-exit", required_argument, NULL, OPTION_IDLE},
 	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
+	{"spawned", no_argument, NULL, OPTION_SPAWNED},
 	{"stop", no_argument, NULL, OPTION_STOP},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
@@ -56,6 +57,9 @@ static int run(int argc, char **argv)
 				return weir_usage_error(&weir_subcommand_agent, "--idle-exit %s: %s", optarg, why);
 			break;
 		case OPTION_FOREGROUND:
+			break;
+		case OPTION_SPAWNED: /* by weir_agent_spawn; for nobody else, and not in the help */
+			o.spawned = true;
 			break;
 		case OPTION_STOP:
 			stopping = true;

@@ -90,18 +90,15 @@ const char *weir_launch_await_policy(const struct weir_environment *e, const str
 	if (why)
 		return why;
 	/* Also where the policy is there already: it is the agent that keeps it so, and cleans up during the command. */
-	if (weir_environment_agent_off())
+	if (weir_environment_agent_off() || weir_launch_agent(w) != NULL)
 		return there_already(w) ? NULL : weir_agent_compile_once(e);
-	why = weir_launch_agent(w);
-	if (why)
-		return why;
 	for (bool first = true; now_ns - begun_ns < PATIENCE_NS; first = false) {
 		if (look(w, first))
 			return NULL;
 		now_ns = weir_now_ns();
-		/* An agent that cannot start says so in its log; its place stays empty. */
+		/* An agent that cannot start, or may not stay, says so in its log; its place stays empty. */
 		if (now_ns - begun_ns > STARTED_NS && weir_instance_pid(w) == 0)
-			return "the agent could not be started";
+			return weir_agent_compile_once(e);
 	}
 	return "the agent has not published a policy within 2 s";
 }

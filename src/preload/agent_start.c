@@ -56,6 +56,9 @@ static uint64_t start_agent_in_turn(struct weir_segment_header *h, uint64_t now_
 
 	if (last != 0 && last <= now_ns && now_ns - last < RETRY_START_NS)
 		return last;
+	/* In the future: an agent has put it off. */
+	if (last > now_ns && last - now_ns <= WEIR_AGENT_PUT_OFF_NS)
+		return 0;
 	if (!atomic_compare_exchange_strong(&h->agent_spawn_ns, &last, now_ns))
 		return last;
 	if (start_agent())

@@ -10,6 +10,11 @@
  * bookkeeping of children is not touched. (A host that waits with __WALL on another thread could take the go-between; then there
  * is nothing left for us to wait for, which is as good.)
  *
+ * Not init but the next ancestor that asked for it (PR_SET_CHILD_SUBREAPER) adopts the agent, and to that one it is a child like
+ * any other: the kernel gives it SIGCHLD as exit signal. Whether an ancestor is such a one cannot be asked for. Where PID 1 runs
+ * under weir, as in a container, no agent is started; an agent that finds itself adopted by another process under weir leaves at
+ * once (weir agent --spawned).
+ *
  * A clone without CLONE_VM is a fork: it has the calling thread alone, with whatever locks of libc the others held. So the
  * children make raw system calls on memory of their own, and nothing else: no malloc, no libc function that keeps state, no
  * atfork handlers. All signals are blocked around the clones: a handler of the host must not run in our children.
@@ -28,6 +33,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "src/runtime/path.h"
@@ -36,6 +42,7 @@
 #define SIGNALS            64      /* the kernel's _NSIG */
 #define DESCRIPTORS_MAX    1048576 /* fs.nr_open's default: nobody has a descriptor above it */
 #define ENVIRONMENT_MAX    65536   /* variables looked at */
+#define ADOPTION_LOOKS     1000    /* one a millisecond */
 
 /* ThreadSanitizer's bookkeeping takes locks, which a forked child of a process with threads must not do. */
 #define IN_CHILD __attribute__((no_sanitize("thread")))
@@ -158,10 +165,19 @@ IN_CHILD static void reset_signals(void)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, KERNEL_SIGSET_SIZE);
 }
 
+/* The agent looks at who its parent is: that must not be the go-between any more. */
+IN_CHILD static void await_adoption(long go_between)
+{
+	const struct timespec rest = {0, 1000000};
+
+	for (int i = 0; i < ADOPTION_LOOKS && syscall(SYS_getppid) == go_between; i++)
+		syscall(SYS_nanosleep, &rest, NULL);
+}
+
 IN_CHILD static _Noreturn void become_agent(const char *program, char *const envp[], struct absolutes *a)
 {
-	char name[] = "weir", command[] = "agent";
-	char *const argv[] = {name, command, NULL};
+	char name[] = "weir", command[] = "agent", option[] = "--spawned";
+	char *const argv[] = {name, command, option, NULL};
 	char **clean = environment(envp, a);
 
 	close_everything();
@@ -185,12 +201,14 @@ IN_CHILD static long quiet_fork(void)
 /* Leaves with the errno of the second clone, so that the caller hears of it. */
 IN_CHILD static _Noreturn void go_between(const char *program, char *const envp[], struct absolutes *a)
 {
-	long pid;
+	long pid, self = syscall(SYS_getpid);
 
 	syscall(SYS_setsid);
 	pid = quiet_fork();
-	if (pid == 0)
+	if (pid == 0) {
+		await_adoption(self);
 		become_agent(program, envp, a);
+	}
 	leave(pid < 0 ? errno & 0x7f : 0);
 }
 
@@ -212,17 +230,27 @@ static int reap(long pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
 }
 
+/* A host that adopts orphans would get the agent as its child, and wait for it. */
+static bool adopts_orphans(void)
+{
+	int adopts = 0;
+
+	return syscall(SYS_getpid) == 1 ||
+	       (syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &adopts, 0UL, 0UL, 0UL) == 0 && adopts != 0);
+}
+
 int weir_agent_spawn(const char *program, char *const envp[])
 {
 	const uint64_t all = UINT64_MAX; /* with the two that libc keeps for itself, which sigfillset leaves out */
 	uint64_t before = 0;
 	struct absolutes absolutes;
-	int adopts = 0, saved = errno, result;
+	int saved = errno, result;
 	long pid;
 
-	/* A host that adopts orphans would get the agent as its child. */
-	if (syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &adopts, 0UL, 0UL, 0UL) == 0 && adopts != 0)
+	if (adopts_orphans() || weir_process_preloaded(1)) {
+		errno = saved;
 		return EBUSY;
+	}
 	if (syscall(SYS_faccessat, AT_FDCWD, program, X_OK) != 0) {
 		result = errno;
 		errno = saved;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +140,51 @@ static int no_child(int argc, char **argv)
 	return 0;
 }
 
+/* A child makes a request, and thereby starts the agent. */
+static bool child_gets(const char *url)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(get(url) == CURLE_OK ? 0 : 1);
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+/* It adopts its descendants' orphans and waits until there are none, as service managers and test runners do. */
+static int wait_for_orphans(int argc, char **argv)
+{
+	double begun = monotonic_s();
+	int status, orphans = 0;
+
+	(void)argc;
+	PART_CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	for (int i = 0; i < 3; i++) {
+		PART_CHECK(child_gets(argv[0]));
+		while (wait(&status) > 0)
+			orphans++;
+		PART_CHECK(errno == ECHILD);
+		usleep(1100000); /* the agent would be started again by now */
+	}
+	/* One agent came and left; with none running all the same, it is not tried again and again. */
+	PART_CHECK(orphans <= 1);
+	PART_CHECK(monotonic_s() - begun < 10);
+	return 0;
+}
+
+static int no_child_as_init(int argc, char **argv)
+{
+	int status;
+
+	(void)argc;
+	PART_CHECK(getpid() == 1);
+	PART_CHECK(child_gets(argv[0]));
+	PART_CHECK(waitpid(-1, &status, WNOHANG | __WALL) == -1 && errno == ECHILD);
+	PART_CHECK(get(argv[0]) == CURLE_OK);
+	PART_CHECK(wait(&status) == -1 && errno == ECHILD);
+	return 0;
+}
+
 static long heap_bytes(void)
 {
 	char line[256];
@@ -197,6 +243,8 @@ static int a_changed_environment(int argc, char **argv)
 static const struct host_part parts[] = {
 	{"same_before_and_after", same_before_and_after},
 	{"no_child", no_child},
+	{"wait_for_orphans", wait_for_orphans},
+	{"no_child_as_init", no_child_as_init},
 	{"no_growth", no_growth},
 	{"close_everything_and_go_on", close_everything_and_go_on},
 	{"a_changed_environment", a_changed_environment},
@@ -220,6 +268,37 @@ static void no_descriptor_thread_handler_or_variable_is_left(void **state)
 static void no_child_is_left(void **state)
 {
 	run_it(state, "no_child", 1);
+}
+
+static void a_program_that_waits_for_orphans_does_not_wait_for_the_agent(void **state)
+{
+	run_it(state, "wait_for_orphans", 3);
+}
+
+static void init_of_a_container_gets_no_child(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	struct command c = {.shell = "unshare -pf --mount-proc true", .mode = COMMAND_BARE};
+	char line[PATH_MAX + 200], self[PATH_MAX], key[64];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	struct outcome o = command_run(&c);
+	bool possible = o.exit_status == 0;
+
+	outcome_free(&o);
+	if (!possible) {
+		print_message("    skipped: no PID namespace can be made here\n");
+		skip();
+	}
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(line, sizeof line, "unshare -pf --mount-proc '%s' --part no_child_as_init %s", self, quotad_url(server, "/n/1"));
+	c = (struct command){.shell = line, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	o = command_run(&c);
+	if (o.exit_status != 0)
+		fail_msg("exit %d, signal %d: %s%s", o.exit_status, o.signal, o.out, o.err);
+	outcome_free(&o);
+	assert_int_equal(counts_of(scene, host_port_of(key, "127.0.0.1", server->http_port)).succeeded, 2);
 }
 
 static void the_heap_does_not_grow(void **state)
@@ -255,6 +334,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		SCENE(no_descriptor_thread_handler_or_variable_is_left),
 		SCENE(no_child_is_left),
+		SCENE(a_program_that_waits_for_orphans_does_not_wait_for_the_agent),
+		SCENE(init_of_a_container_gets_no_child),
 		SCENE(the_heap_does_not_grow),
 		SCENE(a_program_may_close_every_descriptor),
 		SCENE(a_program_may_clear_its_environment_later),

@@ -184,7 +184,7 @@ static void the_agent_starts_with_a_clean_slate(void **state)
 
 	(void)state;
 	spawn_and_read(environment);
-	assert_reported("argv weir agent");
+	assert_reported("argv weir agent --spawned");
 	assert_reported("cwd /");
 	assert_reported("session member"); /* so that it can never get a controlling terminal */
 	assert_reported("umask 077");
