@@ -189,12 +189,17 @@ void weir_reply_free(struct weir_reply *reply)
 
 int weir_reply_failed(const char *what, const struct weir_reply *reply)
 {
+	return weir_reply_failed_hint(what, reply, "");
+}
+
+int weir_reply_failed_hint(const char *what, const struct weir_reply *reply, const char *hint)
+{
 	if (reply->status == 200)
 		return 0;
 	json_t *document = reply->body ? json_loadb(reply->body, reply->length, 0, NULL) : NULL;
 	const char *why = json_string_value(json_object_get(document, "error"));
 	if (why)
-		weir_complain(what, "%s", why);
+		weir_complain(what, "%s%s", why, reply->status == 404 ? hint : "");
 	else
 		weir_complain(what, "the agent answered with status %u", reply->status);
 	json_decref(document);

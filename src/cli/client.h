@@ -30,6 +30,8 @@ void weir_reply_free(struct weir_reply *reply);
 /* For a reply that is not a success: complains as "weir: WHAT: ..." and returns the exit status: usage when the request was
  * wrong, else failure. 0 for a success. */
 int weir_reply_failed(const char *what, const struct weir_reply *reply);
+/* The same; a complaint about something unknown ends in the hint. */
+int weir_reply_failed_hint(const char *what, const struct weir_reply *reply, const char *hint);
 
 /* "PATH?NAME=VALUE", the value percent-encoded; to be freed. NULL when memory is short. */
 char *weir_client_path(const char *path, const char *name, const char *value);

@@ -9,7 +9,7 @@ static int run(int argc, char **argv)
 		return status;
 	if (argc - optind != 1)
 		return weir_usage_error(&weir_subcommand_reset, optind < argc ? "expected one host" : "no host given");
-	return weir_operate(&weir_subcommand_reset, argv[optind], "/reset", json_object(), "reset");
+	return weir_operate(&weir_subcommand_reset, argv[optind], "/reset", json_object(), false, "reset");
 }
 
 const struct weir_subcommand weir_subcommand_reset = {

@@ -72,7 +72,7 @@ static int run(int argc, char **argv)
 		return status;
 	}
 	note(done, sizeof done, span);
-	return weir_operate(&weir_subcommand_set, argv[optind], "/rate", body, done);
+	return weir_operate(&weir_subcommand_set, argv[optind], "/rate", body, true, done);
 }
 
 const struct weir_subcommand weir_subcommand_set = {

@@ -234,9 +234,21 @@ static void a_host_is_set_and_reset(void **state)
 	out = WEIR_EXPECT(scene, 0, "stats", "--json");
 	assert_lacks(out, "override");
 	free(out);
-	EXPECT_ERROR(scene, 1, "weir: set: nobody.example.org:443: nothing is known", "set", "nobody.example.org:443",
-		     "rate=2/s");
-	free(WEIR_EXPECT(scene, 0, "set", "nobody.example.org:443", "rate=2/s", "--create"));
+}
+
+static void an_unknown_host_is_set_with_create_as_the_error_says(void **state)
+{
+	static const char hint[] = ": nothing is known of this host (use --create to set it before the first request)\n";
+	struct scene *scene = *state;
+	EXPECT_ERROR(scene, 1, hint, "set", "a.example.org:443", "rate=2/s");
+	EXPECT_ERROR(scene, 1, hint, "breaker", "b.example.org:443", "open");
+	free(WEIR_EXPECT(scene, 0, "set", "a.example.org:443", "rate=2/s", "--create"));
+	free(WEIR_EXPECT(scene, 0, "breaker", "b.example.org:443", "open", "--create"));
+	char *out = WEIR_EXPECT(scene, 1, "status", "b.example.org:443");
+	assert_contains(out, "opened by the operator");
+	free(out);
+	EXPECT_ERROR(scene, 1, "nothing is known of this host\n", "reset", "nobody.example.org:443");
+	EXPECT_ERROR(scene, 1, "name its port as well\n", "set", "nobody.example.org", "rate=2/s", "--create");
 }
 
 static void config_check_tells_good_from_bad(void **state)
@@ -382,6 +394,7 @@ int main(void)
 		TEST(explain_says_what_would_happen),
 		TEST(explain_names_the_file_and_the_line),
 		TEST(a_host_is_set_and_reset),
+		TEST(an_unknown_host_is_set_with_create_as_the_error_says),
 		TEST(config_check_tells_good_from_bad),
 		TEST(another_config_is_another_world),
 		TEST(without_an_agent_the_state_is_read_all_the_same),
