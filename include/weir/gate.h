@@ -104,6 +104,10 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 /* Looks again. */
 enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns);
 
+/* Gives an admitted request's permits back before its result is known; lease, units and the breaker's ticket stay with it until
+ * it is settled. For what nobody promises to end soon. */
+void weir_gate_release_permits(const struct weir_gate *g, struct weir_request *r);
+
 /* Ends an admitted request. Does nothing on a request that is refused or exempt. */
 void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_result *result, uint64_t now_ns);
 

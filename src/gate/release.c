@@ -31,3 +31,16 @@ void request_free_lease(const struct weir_gate *g, struct weir_request *r)
 		weir_lease_free(g->segment, r->lease, r->lease_tag, r->owner_pid);
 	r->lease = WEIR_NONE;
 }
+
+/* MOVING in between: whoever dies there leaves permits that nobody knows of, and the reaper has them counted. */
+void weir_gate_release_permits(const struct weir_gate *g, struct weir_request *r)
+{
+	if (r->phase != WEIR_PHASE_ADMITTED || r->lease == WEIR_NONE || r->held == 0)
+		return;
+	if (!weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_MOVING, 0)) {
+		r->held = 0; /* reaped: given back already; settling finds the same */
+		return;
+	}
+	request_give_permits(g, r);
+	weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT, 0);
+}

@@ -2,8 +2,8 @@
 /*
  * The hook of connect: outside libcurl's easy interface, each TCP connection attempt is one request.
  *
- * It waits in place, whether the socket blocks or not. (For a non-blocking one that is more than the program expects of connect;
- * parking the socket instead is a later step.)
+ * It waits in place, whether the socket blocks or not: for a non-blocking one that is more than the program expects of connect,
+ * so it waits for a few seconds at most. (Parking the socket instead is a later step.)
  *
  * Refused: -1 with ECONNREFUSED (breaker) or ETIMEDOUT (the wait would be too long).
  *
@@ -35,8 +35,13 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 /* Linux gives up a handshake after about 127 s (tcp_syn_retries = 6). */
-#define LEASE_NS    (150 * SECOND_NS)
-#define PORT_DOMAIN 53
+#define LEASE_NS (150 * SECOND_NS)
+/* A non-blocking one holds no permit; what its lease keeps is a place in the table. */
+#define NONBLOCKING_LEASE_NS (30 * SECOND_NS)
+/* A program with an event loop stands still while its connect waits, and none of its time-outs run: beyond this it is better told
+ * at once. Its own time-outs are seldom shorter. */
+#define NONBLOCKING_WAIT_NS (5 * SECOND_NS)
+#define PORT_DOMAIN         53
 
 struct target {
 	char host_port[WEIR_HOST_PORT_MAX];
@@ -125,8 +130,8 @@ static int attempt(const struct weir_gate *g, uintptr_t frame, int fd, const str
 	struct weir_request request;
 	struct weir_wish wish = {
 		.host_port = t->host_port,
-		.patience_ns = blocks ? patience_ns(fd) : 0,
-		.lease_ns = LEASE_NS,
+		.patience_ns = blocks ? patience_ns(fd) : NONBLOCKING_WAIT_NS,
+		.lease_ns = blocks ? LEASE_NS : NONBLOCKING_LEASE_NS,
 		/* What is under way after the call may be ended by any thread. */
 		.thread = blocks ? weir_thread_id() : 0,
 		.lease_hint = weir_flight_lease_hint(),

@@ -93,12 +93,17 @@ static struct pending *take_fd(int fd, uint32_t *was)
 static void settle(const struct weir_gate *g, struct pending *p, enum weir_outcome outcome, bool timed_out)
 {
 	struct weir_result result = {.outcome = outcome, .timed_out = timed_out, .connections = 1};
+	uint64_t now = weir_now_ns();
 
+	/* Nobody knows when the program's next hook comes; the kernel knows when the handshake was over. */
+	if (outcome == WEIR_SUCCEEDED)
+		result.latency_ns =
+			weir_tcp_handshake_ns(atomic_load_explicit(&p->fd, memory_order_relaxed), now - p->request.admitted_ns);
 	if (outcome == WEIR_FAILED && p->next_host != 0) {
 		result.outcome = WEIR_IGNORED;
 		weir_paid_leave(p->next_host);
 	}
-	weir_gate_settle(g, &p->request, &result, weir_now_ns());
+	weir_gate_settle(g, &p->request, &result, now);
 }
 
 static bool forgotten(const struct pending *p)
@@ -131,11 +136,16 @@ static uint32_t look(const struct weir_gate *g, struct pending *p)
 static void fill(const struct weir_gate *g, struct pending *p, int fd, uint64_t identity, const struct weir_request *request,
 		 uint64_t next_host)
 {
+	uint32_t state;
+
 	atomic_store_explicit(&p->fd, fd, memory_order_relaxed);
 	p->identity = identity;
 	p->request = *request;
 	p->next_host = next_host;
-	put(p, look(g, p));
+	state = look(g, p);
+	if (state == UNDER_WAY)
+		weir_gate_release_permits(g, &p->request);
+	put(p, state);
 }
 
 /* A place for fd: a free one, else one whose connect has failed long ago and whose program does not care. */

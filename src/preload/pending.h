@@ -7,6 +7,8 @@
  * socket is known by its cookie, so that a number that was closed behind our back and used again is not mistaken for it. Nothing
  * about the socket is changed and no error is taken from it.
  *
+ * "Later" may be at the end of a long conversation. So what is under way holds no permit, and its latency is the kernel's.
+ *
  * The table is fixed. A connect that finds no place in it is settled at once, as ignored. Never blocks.
  */
 #ifndef WEIR_PENDING_H

@@ -44,6 +44,23 @@ enum weir_tcp_state weir_tcp_state(int fd)
 	}
 }
 
+uint64_t weir_tcp_handshake_ns(int fd, uint64_t elapsed_ns)
+{
+	const struct weir_libc *libc = weir_libc();
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+	uint64_t round_trip_ns, silent_ns;
+
+	memset(&info, 0, sizeof info);
+	if (!libc->getsockopt || libc->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+		return 0;
+	round_trip_ns = (uint64_t)info.tcpi_rtt * 1000;
+	silent_ns = (uint64_t)info.tcpi_last_ack_recv * 1000000;
+	if (info.tcpi_total_retrans == 0 || silent_ns >= elapsed_ns || elapsed_ns - silent_ns < round_trip_ns)
+		return round_trip_ns;
+	return elapsed_ns - silent_ns;
+}
+
 uint64_t weir_socket_identity(int fd)
 {
 	const struct weir_libc *libc = weir_libc();

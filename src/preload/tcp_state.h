@@ -19,4 +19,8 @@ enum weir_tcp_state weir_tcp_state(int fd);
 /* A number that no other socket has or will have: SO_COOKIE, or the inode before Linux 4.12. 0 = not a socket. */
 uint64_t weir_socket_identity(int fd);
 
+/* How long the handshake on a connected socket took, as the kernel knows it, when it was begun elapsed_ns ago: its round-trip
+ * time, or, when a SYN was lost, the time until the other side was heard last. 0 = not known. */
+uint64_t weir_tcp_handshake_ns(int fd, uint64_t elapsed_ns);
+
 #endif

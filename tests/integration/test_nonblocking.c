@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/integration/closed_port.h"
@@ -147,6 +149,56 @@ static int give_up(int argc, char **argv)
 	return 0;
 }
 
+/* A connect under way in a program that then calls no hook any more. */
+static int connect_and_stay(int argc, char **argv)
+{
+	int fd = non_blocking_socket();
+
+	(void)argc;
+	PART_CHECK(connect_to(fd, argv[0]) == -1 && errno == EINPROGRESS);
+	pause();
+	return 0;
+}
+
+static long ms_since(const struct timespec *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - t->tv_sec) * 1000 + (now.tv_nsec - t->tv_nsec) / 1000000;
+}
+
+/* Prints how long the handshake took, and calls a hook only long after it. */
+static int talk_for_long(int argc, char **argv)
+{
+	int fd = non_blocking_socket();
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	struct timespec begun;
+
+	(void)argc;
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	PART_CHECK(connect_to(fd, argv[0]) == -1 && errno == EINPROGRESS);
+	PART_CHECK(poll(&p, 1, 20000) == 1);
+	printf("%ld", ms_since(&begun));
+	usleep(1500000);
+	PART_CHECK(error_of(fd) == 0);
+	return 0;
+}
+
+/* The second would have to wait for longer than an event loop can stand still. */
+static int connect_out_of_turn(int argc, char **argv)
+{
+	int first = non_blocking_socket(), second = non_blocking_socket();
+	struct timespec begun;
+
+	(void)argc;
+	PART_CHECK(connect_to(first, argv[0]) == -1 && errno == EINPROGRESS);
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	PART_CHECK(connect_to(second, argv[0]) == -1 && errno == ETIMEDOUT);
+	PART_CHECK(ms_since(&begun) < 1000);
+	return 0;
+}
+
 /* A descriptor that a child of vfork closes is still open in its parent. */
 static int close_in_a_vfork_child(int argc, char **argv)
 {
@@ -229,6 +281,9 @@ static const struct host_part parts[] = {
 	{"leave_by_underscore_exit", leave_by_underscore_exit},
 	{"close_behind_the_back", close_behind_the_back},
 	{"give_up", give_up},
+	{"connect_and_stay", connect_and_stay},
+	{"talk_for_long", talk_for_long},
+	{"connect_out_of_turn", connect_out_of_turn},
 	{"close_in_a_vfork_child", close_in_a_vfork_child},
 	{"many", many},
 	{"odd_calls", odd_calls},
@@ -341,6 +396,112 @@ static void giving_up_late_is_a_failure_and_early_is_none(void **state)
 	expect_counts(&s, s.host_port, 0, 1, 1);
 }
 
+static struct running *start_part(struct stage *s, const char *part)
+{
+	static char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	const char *argv[] = {self, "--part", part, s->port, NULL};
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	return command_start(&(struct command){.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = s->scene->dir});
+}
+
+static bool is_under_way(void *stage)
+{
+	struct stage *s = stage;
+	struct host_counts n = counts_of(s->scene, s->host_port);
+
+	return n.admitted == 1 && n.permits == 0 && leases_held(s->scene) == 1;
+}
+
+static double longest_lease_s(const struct scene *scene)
+{
+	struct weir_segment s;
+	uint64_t now = weir_now_ns(), latest = now;
+
+	assert_true(segment_of(scene, NULL, &s));
+	for (uint32_t i = 0; i < s.leases; i++) {
+		uint64_t deadline = atomic_load(&s.lease[i].deadline_ns);
+
+		if ((atomic_load(&s.lease[i].word) & 0xff) != WEIR_LEASE_FREE && deadline > latest)
+			latest = deadline;
+	}
+	weir_segment_close(&s);
+	return (double)(latest - now) / 1e9;
+}
+
+static void a_connect_under_way_holds_no_permit_and_its_lease_is_short(void **state)
+{
+	struct stage s;
+	struct running *r;
+	struct outcome o;
+
+	stage_open(&s, state);
+	quotad_outage(s.server, "blackhole", 0);
+	r = start_part(&s, "connect_and_stay");
+	assert_true(wait_until(is_under_way, &s, 10));
+	assert_true(longest_lease_s(s.scene) > 1 && longest_lease_s(s.scene) < 40);
+	command_signal(r, SIGKILL);
+	o = command_wait(r);
+	outcome_free(&o);
+	quotad_outage(s.server, "none", 0);
+	close(s.closed_fd);
+}
+
+static void the_latency_of_a_connect_is_the_handshake_s_alone(void **state)
+{
+	struct stage s;
+	struct running *r;
+	struct outcome o;
+	struct weir_segment segment;
+	struct weir_histogram_copy latency;
+	double seen_ms, took_ms;
+
+	stage_open(&s, state);
+	quotad_outage(s.server, "blackhole", 0);
+	r = start_part(&s, "talk_for_long");
+	assert_true(wait_until(is_under_way, &s, 10));
+	quotad_outage(s.server, "none", 0);
+	o = command_wait(r);
+	assert_int_equal(o.exit_status, 0);
+	took_ms = strtod(o.out, NULL);
+	outcome_free(&o);
+	assert_true(segment_of(s.scene, NULL, &segment));
+	weir_histogram_copy(&segment.entry[weir_entry_find(&segment, s.host_port)].latency, &latency);
+	seen_ms = (double)weir_histogram_quantile_ns(&latency, 500) / 1e6;
+	weir_segment_close(&segment);
+	assert_true(took_ms > 500);
+	assert_true(seen_ms > took_ms / 2 && seen_ms < took_ms + 1000);
+	expect_counts(&s, s.host_port, 1, 0, 0);
+}
+
+static void a_wait_beyond_what_an_event_loop_stands_is_refused_at_once(void **state)
+{
+	static const char config[] =
+		"hosts = ( { match = \"*\"; rate = { strategy = \"fixed\"; max = \"6/m\"; burst = 1; }; } );\n";
+	struct stage s;
+	char *file;
+	static char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	const char *argv[] = {self, "--part", "connect_out_of_turn", NULL, NULL};
+	struct outcome o;
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	stage_open(&s, state);
+	argv[3] = s.port;
+	file = write_file(s.scene->dir, "weir.conf", config);
+	o = command_run(&(struct command){.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = s.scene->dir, .config = file});
+	if (o.exit_status != 0)
+		fail_msg("%s%s", o.out, o.err);
+	outcome_free(&o);
+	assert_int_equal(counts_under(s.scene, file, s.host_port).admitted, 1);
+	assert_int_equal(counts_under(s.scene, file, s.host_port).refused, 1);
+	free(file);
+	close(s.closed_fd);
+}
+
 static void a_vfork_child_s_close_is_not_its_parent_s(void **state)
 {
 	struct stage s;
@@ -397,6 +558,9 @@ int main(int argc, char **argv)
 		SCENE(a_process_that_does_not_say_good_bye_holds_nothing_on_loopback),
 		SCENE(a_descriptor_that_is_used_again_is_not_mistaken),
 		SCENE(giving_up_late_is_a_failure_and_early_is_none),
+		SCENE(a_connect_under_way_holds_no_permit_and_its_lease_is_short),
+		SCENE(the_latency_of_a_connect_is_the_handshake_s_alone),
+		SCENE(a_wait_beyond_what_an_event_loop_stands_is_refused_at_once),
 		SCENE(a_vfork_child_s_close_is_not_its_parent_s),
 		SCENE(more_connects_than_there_are_places_are_all_settled),
 		SCENE(what_is_no_attempt_over_tcp_passes),

@@ -159,6 +159,28 @@ static void an_absurd_retry_after_is_capped(void **state)
 	assert_in_range(f.until_ns, now + 60 * SECOND, now + 62 * SECOND);
 }
 
+static void permits_can_go_back_before_the_result(void **state)
+{
+	struct weir_request first, second;
+	uint64_t wake;
+
+	(void)state;
+	rule.concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 1};
+	publish();
+	go(&first);
+	assert_int_equal(begin(&second, &wake), WEIR_WAIT);
+	weir_gate_release_permits(&gate, &first);
+	weir_gate_release_permits(&gate, &first);
+	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 0);
+	assert_int_equal(weir_gate_look(&gate, &second, now, &wake), WEIR_GO);
+	assert_false(weir_lease_audit(&segment, weir_entry_find(&segment, HOST)));
+	end(&first, WEIR_SUCCEEDED, 0);
+	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 1);
+	end(&second, WEIR_SUCCEEDED, 0);
+	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 0);
+	assert_int_equal(atomic_load(&entry()->rate.accepted), 2);
+}
+
 static void permits_bound_the_requests_in_flight(void **state)
 {
 	struct weir_request r[5];
@@ -680,6 +702,7 @@ int main(void)
 		GATE_TEST(several_rates_of_one_rule_hold_together),
 		GATE_TEST(retry_after_holds_everybody_and_they_resume_one_by_one),
 		GATE_TEST(an_absurd_retry_after_is_capped),
+		GATE_TEST(permits_can_go_back_before_the_result),
 		GATE_TEST(permits_bound_the_requests_in_flight),
 		GATE_TEST(those_who_waited_long_for_a_permit_do_not_go_in_a_burst),
 		GATE_TEST(a_runs_rate_holds_for_those_who_waited_for_its_permit),
