@@ -368,11 +368,15 @@ static void accepted(struct rate_step *step)
 		stepped(step);
 }
 
-/* Whether the answer's own headers explain its refusal: then there is nothing to be learned from it. */
+/* Whether the answer itself explains its refusal, and says when it ends or how fast to go: then there is nothing to be learned
+ * from it. A spent budget that names neither explains nothing. */
 static bool explained(const struct rate_step *step)
 {
-	for (uint32_t i = 0; step->answer->quota != NULL && i < step->answer->quotas && i < WEIR_QUOTAS; i++)
-		if (step->answer->quota[i].has_remaining && step->answer->quota[i].remaining == 0)
+	const struct weir_rate_answer *a = step->answer;
+
+	for (uint32_t i = 0; a->quota != NULL && i < a->quotas && i < WEIR_QUOTAS; i++)
+		if (a->quota[i].has_remaining && a->quota[i].remaining == 0 &&
+		    (a->hold_until_ns > step->now_ns || rate_quota_paces(&a->quota[i])))
 			return true;
 	return false;
 }
@@ -414,9 +418,14 @@ void rate_adaptive(struct rate_step *step)
 	else
 		step->burst = 1;
 	step->pace = s->rate != 0 ? rate_clamp(s->rate, step->p) : 0;
-	/* While everything is refused one request at a time asks; the rate is for when it is accepted. */
-	if (s->phase != RATE_FREE && s->run_ns != 0 && s->runs >= 2 && s->pause_ns != 0 && rate_of(1, s->pause_ns) < s->rate)
-		step->pace = rate_clamp(rate_of(1, s->pause_ns), step->p);
+	/* While everything is refused one request at a time asks; the rate is for when it is accepted. The pause itself is a
+	 * freeze: the pace has only to keep the next one back until the first is answered, or the time would be waited twice. */
+	if (s->phase != RATE_FREE && s->run_ns != 0 && s->runs >= 2 && s->pause_ns != 0) {
+		uint64_t apart = s->pause_ns / 16 > 4 * latency_ns(step) ? s->pause_ns / 16 : 4 * latency_ns(step);
+
+		if (rate_of(1, apart) < s->rate)
+			step->pace = rate_clamp(rate_of(1, apart), step->p);
+	}
 	if (s->told != 0 && (s->rate == 0 || s->told < s->rate))
 		step->pace = rate_clamp(s->told, step->p);
 	s->looked_ns = step->now_ns;

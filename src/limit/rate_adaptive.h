@@ -27,6 +27,9 @@
 
 /* Reads the quotas of the answer at hand. */
 void rate_told(struct rate_step *step);
+
+/* Whether what the host says of this quota yields a pace. */
+bool rate_quota_paces(const struct weir_quota *q);
 void rate_quota_sanitize(struct rate_state *s, uint64_t now_ns);
 
 /* Sends nothing before until_ns. */

@@ -45,6 +45,12 @@ static uint64_t pace_of(struct rate_step *step, const struct weir_quota *q, uint
 	return 0;
 }
 
+bool rate_quota_paces(const struct weir_quota *q)
+{
+	return (q->has_remaining && q->has_reset && q->resets_in_ns != 0 && q->resets_in_ns <= WINDOW_MAX_NS) ||
+	       (q->limit != 0 && q->window_ns != 0 && q->window_ns <= WINDOW_MAX_NS);
+}
+
 void rate_told(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
