@@ -27,7 +27,7 @@ ifeq ($(SANITIZE)$(COVERAGE),)
 HARDEN   += -D_FORTIFY_SOURCE=2
 endif
 SANFLAGS  = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) $(if $(COVERAGE),--coverage)
-CPPFLAGS += -D_GNU_SOURCE -Iinclude -I. -DWEIR_VERSION='"$(VERSION)"' -DWEIR_BINDIR='"$(bindir)"' -DWEIR_LIBDIR='"$(libdir)"' -DWEIR_CONFDIR='"$(confdir)"'
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -I.
 ALL_CFLAGS = -std=c11 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -pthread $(WARNINGS) $(HARDEN) $(SANFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed $(SANFLAGS) $(LTO_LINK) $(LDFLAGS)
 
@@ -38,6 +38,12 @@ LTO      := $(if $(SANITIZE)$(COVERAGE),,$(shell $(CC) --version 2>/dev/null | g
 LTO_LINK  = $(if $(LTO),-fno-lto)
 $(BUILD)/obj/src/limit/%.o $(BUILD)/obj/src/segment/%.o $(BUILD)/obj/src/gate/%.o: private LTO_COMPILE = $(if $(LTO),$(LTO) -ffat-lto-objects)
 $(BUILD)/libweir.so $(BUILD)/bench/bench_decision: private LTO_LINK = $(CFLAGS) $(LTO)
+
+# Only what these name knows the version and where weir is installed: `make install PREFIX=/usr` compiles nothing else again.
+PLACES = -DWEIR_VERSION='"$(VERSION)"' -DWEIR_BINDIR='"$(bindir)"' -DWEIR_LIBDIR='"$(libdir)"' -DWEIR_CONFDIR='"$(confdir)"'
+KNOW_PLACES = $(addprefix $(BUILD)/obj/,src/runtime/chain.o src/runtime/program.o src/stats/prometheus.o src/agent/api_read.o \
+	src/cli/library.o src/cli/version.o tests/unit/test_runtime.o tests/integration/test_cli.o tests/integration/test_run.o)
+$(KNOW_PLACES): private PLACES_COMPILE = $(PLACES)
 
 LIBS     := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 LIBS_INC := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
@@ -78,12 +84,16 @@ help:
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(LIBS_INC) $(ALL_CFLAGS) $(LTO_COMPILE) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(PLACES_COMPILE) $(LIBS_INC) $(ALL_CFLAGS) $(LTO_COMPILE) -MMD -MP -c -o $@ $<
 
-# Rebuild everything when compiler or flags change.
+# Rebuild everything when compiler or flags change, what knows the places when those do.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','\'',$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' > $@
+$(BUILD)/places: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(PLACES))' | cmp -s - $@ || echo '$(subst ','\'',$(PLACES))' > $@
+$(KNOW_PLACES): $(BUILD)/places
 .PHONY: FORCE
 FORCE:
 
@@ -159,10 +169,14 @@ install: all
 	install -m 755 $(BUILD)/libweir.so $(DESTDIR)$(libdir)/libweir.so
 	install -m 644 README.md CHANGELOG.md LICENSE conf/weir.conf $(DESTDIR)$(docdir)/
 
+# The directories that installing makes where they are missing, which are removed again when empty. Those of /usr and /usr/local
+# are the system's, empty or not.
+MADE = $(if $(DESTDIR)$(filter-out /usr /usr/local,$(PREFIX)),$(bindir) $(PREFIX)/lib $(PREFIX)/share/doc $(PREFIX)/share $(PREFIX))
+
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/weir $(DESTDIR)$(libdir)/libweir.so
 	rm -f $(addprefix $(DESTDIR)$(docdir)/,README.md CHANGELOG.md LICENSE weir.conf)
-	-rmdir $(DESTDIR)$(libdir) $(DESTDIR)$(docdir)
+	rmdir $(addprefix $(DESTDIR),$(libdir) $(docdir) $(MADE)) 2>/dev/null || true
 
 clean:
 	rm -rf $(BUILD)
@@ -172,6 +186,6 @@ format:
 	clang-format -i $(SOURCES)
 
 tidy:
-	clang-tidy --quiet $(filter src/%.c,$(SOURCES)) -- $(CPPFLAGS) $(LIBS_INC) -std=c11
+	clang-tidy --quiet $(filter src/%.c,$(SOURCES)) -- $(CPPFLAGS) $(PLACES) $(LIBS_INC) -std=c11
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
