@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "src/preload/attach.h"
+#include "src/preload/curl_hop.h"
 #include "src/preload/environment.h"
 #include "src/preload/find_real.h"
 #include "src/preload/flight.h"
@@ -166,6 +167,15 @@ static int again(int fd, const struct sockaddr *address, socklen_t length)
 	return answer;
 }
 
+/* Inside a transfer: its first host has been asked for, those that it is redirected to have not. */
+static int inside(int fd, const struct sockaddr *address, socklen_t length)
+{
+	int saved = errno, error = weir_hop_await();
+
+	errno = error != 0 ? error : saved;
+	return error != 0 ? -1 : real_connect(fd, address, length);
+}
+
 WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
 	struct weir_address to;
@@ -175,9 +185,10 @@ WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 	uint16_t port;
 	int saved = errno;
 
-	if (!weir_address_of(address, length, &to, &port) || port == PORT_DOMAIN || weir_disabled() ||
-	    weir_flight_inside(WEIR_FRAME))
+	if (!weir_address_of(address, length, &to, &port) || port == PORT_DOMAIN || weir_disabled())
 		return real_connect(fd, address, length);
+	if (weir_flight_inside(WEIR_FRAME))
+		return inside(fd, address, length);
 	state = weir_tcp_state(fd);
 	if (state != WEIR_TCP_NONE && weir_pending_any() && weir_pending_has(fd)) {
 		errno = saved;

@@ -294,6 +294,7 @@ void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
 		return;
 	}
 	spent = now - x->request->admitted_ns;
+	spent -= x->hop_waited_ns < spent ? x->hop_waited_ns : 0;
 	redirecting = redirect_time_ns(x);
 	if (redirecting == 0 || redirecting >= spent)
 		redirecting = spent / 2;
@@ -302,6 +303,8 @@ void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
 	weir_gate_settle(x->gate, x->request, &result, now);
 	if (x->curl->header)
 		account_between(x, redirects, result.latency_ns);
+	if (x->hop_refused)
+		return;
 	elsewhere.plain = NULL;
 	account_last(&elsewhere, code, spent - redirecting, connects > 1 ? (uint32_t)connects - 1 : 0);
 }

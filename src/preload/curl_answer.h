@@ -3,6 +3,9 @@
 #ifndef WEIR_CURL_ANSWER_H
 #define WEIR_CURL_ANSWER_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "src/preload/curl_library.h"
 #include "weir/gate.h"
 
@@ -12,6 +15,8 @@ struct weir_exchange {
 	CURL *handle;
 	const char *host_port; /* of the first hop */
 	struct weir_request *request;
+	bool hop_refused; /* the last hop was not made: see curl_hop.h */
+	uint64_t hop_waited_ns;
 	uint32_t *plain; /* of the handle (handle_table.h), NULL = not to be relied on */
 };
 

@@ -12,6 +12,7 @@
 
 #include "src/preload/attach.h"
 #include "src/preload/curl_answer.h"
+#include "src/preload/curl_hop.h"
 #include "src/preload/environment.h"
 #include "src/preload/flight.h"
 #include "src/preload/handle_table.h"
@@ -102,6 +103,14 @@ static bool shorten_timeout(const struct weir_handle *h, const struct weir_curl 
 			    (uint64_t)h->timeout_ms > waited_ms ? h->timeout_ms - (long)waited_ms : 1L) == CURLE_OK;
 }
 
+/* When the program wants the transfer to be over; 0 = whenever. */
+static uint64_t over_ns(const struct weir_handle *h, const struct weir_request *r)
+{
+	return h && h->timeout_ms > 0 && (uint64_t)h->timeout_ms < (WEIR_NEVER - r->begun_ns) / MS_NS
+		       ? r->begun_ns + (uint64_t)h->timeout_ms * MS_NS
+		       : 0;
+}
+
 static CURLcode refuse(const struct weir_gate *g, const struct weir_request *r, const struct weir_handle *h,
 		       const char *host_port)
 {
@@ -144,9 +153,13 @@ static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struc
 	}
 	weir_tell_admitted(flight.request, host_port);
 	shortened = shorten_timeout(h, curl, handle, flight.request);
+	if (flight.number != 0)
+		weir_hop_watch(handle, host_port, over_ns(h, flight.request));
 	errno = saved;
 	code = curl->perform(handle);
 	saved = errno;
+	if (flight.number != 0)
+		x.hop_refused = weir_hop_over(&x.hop_waited_ns);
 	if (shortened) /* to what the program has set by now: it may have done so in a callback */
 		curl->setopt(handle, CURLOPT_TIMEOUT_MS, h->timeout_ms);
 	if (weir_flight_end(&flight, &request))

@@ -184,6 +184,66 @@ static void the_hops_of_a_redirect_count_for_the_hosts_that_answered(void **stat
 	stage_close(&s);
 }
 
+static double longest_latency_s(struct stage *s, const char *host_port)
+{
+	struct weir_segment segment;
+	struct weir_histogram_copy latency;
+
+	assert_true(segment_of(s->scene, NULL, &segment));
+	weir_histogram_copy(&segment.entry[weir_entry_find(&segment, host_port)].latency, &latency);
+	weir_segment_close(&segment);
+	return (double)weir_histogram_quantile_ns(&latency, 1000) / 1e9;
+}
+
+static void a_redirect_waits_for_the_hold_of_the_host_it_leads_to(void **state)
+{
+	static const char *const throttled[] = {"--throttle-next", "1", "--dialect", "retry-after", "--retry-after", "2", NULL};
+	struct stage s;
+	struct quotad *other;
+	struct outcome o;
+	char shell[200], host_port[64];
+
+	stage_open(&s, state, NULL);
+	other = quotad_start(s.scene->dir, throttled);
+	snprintf(shell, sizeof shell, "curl -sS -o /dev/null -w '%%{http_code}' http://127.0.0.1:%d/n/1", other->http_port);
+	expect(&s, shell, 0, "429");
+	/* The program has no time for it: nothing is sent, and nothing counted. */
+	snprintf(shell, sizeof shell, "curl -sSL -m 1 $U/redirect/%d/n/2 2>/dev/null", other->http_port);
+	o = run(&s, shell);
+	assert_int_equal(o.exit_status, 28);
+	assert_true(o.seconds < 1);
+	outcome_free(&o);
+	assert_int_equal(quotad_count(other).requests, 1);
+	assert_int_equal(counts_of(s.scene, host_port_of(host_port, "127.0.0.1", other->http_port)).admitted, 1);
+	/* It has. */
+	snprintf(shell, sizeof shell, "curl -sSL $U/redirect/%d/n/3", other->http_port);
+	expect(&s, shell, 0, "3\n");
+	assert_int_equal(quotad_count(other).in_hold, 0);
+	assert_int_equal(quotad_count(other).requests, 2);
+	assert_int_equal(counts_of(s.scene, host_port).succeeded, 1);
+	assert_true(longest_latency_s(&s, host_port) < 0.5); /* the wait is nobody's */
+	assert_int_equal(counts_of(s.scene, s.host_port).succeeded, 2);
+	stage_close(&s);
+}
+
+static void a_redirect_to_a_host_with_an_open_breaker_is_refused(void **state)
+{
+	struct stage s;
+	struct outcome o;
+	char host_port[64];
+
+	stage_open(&s, state, NULL);
+	for (int i = 0; i < 5; i++)
+		expect(&s, "curl -s http://127.0.0.1:$CLOSED/", 7, "");
+	o = run(&s, "WEIR_LOG=info curl -sSL $U/redirect/$CLOSED/n/8");
+	assert_int_equal(o.exit_status, 7);
+	assert_non_null(strstr(o.err, "redirect refused"));
+	outcome_free(&o);
+	assert_int_equal(counts_of(s.scene, s.host_port).succeeded, 1);
+	assert_int_equal(counts_of(s.scene, host_port_of(host_port, "127.0.0.1", s.closed)).failed, 5);
+	stage_close(&s);
+}
+
 static void a_redirect_on_one_host_is_two_requests_there(void **state)
 {
 	struct stage s;
@@ -382,6 +442,8 @@ int main(void)
 		SCENE(each_transfer_is_one_request_however_many_connections_it_takes),
 		SCENE(answers_are_told_apart),
 		SCENE(the_hops_of_a_redirect_count_for_the_hosts_that_answered),
+		SCENE(a_redirect_waits_for_the_hold_of_the_host_it_leads_to),
+		SCENE(a_redirect_to_a_host_with_an_open_breaker_is_refused),
 		SCENE(a_redirect_on_one_host_is_two_requests_there),
 		SCENE(a_redirect_to_a_dead_host_is_that_host_s_failure),
 		SCENE(a_retry_after_holds_the_next_process_back),
