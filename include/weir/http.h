@@ -15,10 +15,10 @@
 
 #define WEIR_HOST_PORT_MAX 264
 
-/* The "host:port" of a URL: lower case, brackets and zone of IPv6 literals stripped and the address in its canonical form, a dot
- * at the end dropped, port from the scheme when not given (http 80, https 443, ftp 21 and so on, 0 for an unknown scheme; no
- * scheme: as curl guesses, http mostly). User, password, path and query are skipped and go nowhere. False, and out empty, when
- * there is no host or it does not fit. */
+/* The "host:port" of a URL: lower case, brackets and zone of IPv6 literals stripped, addresses in their canonical form (127.1 is
+ * 127.0.0.1), a dot at the end dropped, port from the scheme when not given (http 80, https 443, ftp 21 and so on, 0 for an
+ * unknown scheme; no scheme: as curl guesses, http mostly). User, password, path and query are skipped and go nowhere. False, and
+ * out empty, when there is no host or it does not fit. */
 bool weir_url_host_port(const char *url, char out[WEIR_HOST_PORT_MAX]);
 
 /* The same for a Location that may be relative: `base_host_port` is who answered. "//host" takes https's port when that was port

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The one form in which a host is written as a key: lower case, no brackets, no dot at the end, IPv6 as RFC 5952 writes it. */
+/* The one form in which a host is written as a key: lower case, no brackets, no dot at the end, IPv4 with four decimal numbers,
+ * IPv6 as RFC 5952 writes it. */
 #include "src/http/host.h"
 
 #include <arpa/inet.h>
@@ -15,6 +16,16 @@ static bool impossible(char c)
 	return (unsigned char)c <= 0x20 || c == 0x7f || strchr("/:#?!@{}[]\\$'\"^`*<>=;,+&()", c) != NULL;
 }
 
+/* An IPv4 address in any form that inet_aton takes (127.1, 0x7f.1, 2130706433), as libcurl and the resolver do, to the one form
+ * in which connect() sees it. Other names stay. */
+static void as_dotted_quad(char host[WEIR_HOST_PORT_MAX])
+{
+	struct in_addr binary;
+
+	if (inet_aton(host, &binary))
+		inet_ntop(AF_INET, &binary, host, WEIR_HOST_PORT_MAX);
+}
+
 static bool put_name(const char *name, size_t length, char out[WEIR_HOST_PORT_MAX])
 {
 	/* "example.org." asks the same host as "example.org". */
@@ -28,6 +39,8 @@ static bool put_name(const char *name, size_t length, char out[WEIR_HOST_PORT_MA
 		out[i] = ascii_lower(name[i]);
 	}
 	out[length] = '\0';
+	if (ascii_digit(out[0]))
+		as_dotted_quad(out);
 	return true;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Where a URL points, read as libcurl reads it (lib/urlapi.c of 7.88 with CURLU_GUESS_SCHEME), because libcurl is who connects.
  * That is not what RFC 3986 or the WHATWG say: one to three slashes may follow the scheme, the first '@' ends the user, a host
- * may be percent-encoded. Deliberate differences: blanks around the URL are skipped (wget does), port 0 is refused, a dot at the
- * end of the host is dropped, and addresses like "127.1" stay as they are written.
+ * may be percent-encoded. Deliberate differences: blanks around the URL are skipped (wget does), port 0 is refused, and a dot at
+ * the end of the host is dropped.
  */
 #include "weir/http.h"
 
