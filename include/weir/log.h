@@ -9,14 +9,15 @@
 
 enum weir_log_level { WEIR_LOG_OFF = 0, WEIR_LOG_ERROR, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG_DEBUG };
 
-/* Sets level and destination from "LEVEL[:FILE]" (error, warn, info, debug, off; no FILE: stderr). The text must stay valid or be
- * copied: it is copied. Returns NULL or what is wrong. */
+/* Sets level and destination from "LEVEL[:FILE]" (error, warn, info, debug, off; no FILE: stderr). The text is copied, a
+ * relative FILE taken from the working directory of now. For start-up: not while other threads log. Returns NULL or what is
+ * wrong. */
 const char *weir_log_setup(const char *spec);
 
 bool weir_log_on(enum weir_log_level level);
 
-/* Writes "weir[PID]: level: text\n". printf formats %s %d %u %ld %lu %llu %zu %x %c only (a formatter of our own: no locale, no
- * allocation). */
+/* Writes "weir[PID]: level: text\n", cut at 600 bytes, control characters replaced. printf formats %s %d %i %u %x %c %% with l,
+ * ll and z, width, '-' and '0', and a precision for %s, no others (a formatter of our own: no locale, no allocation). */
 void weir_log(enum weir_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The formatter of weir_log on its own. Always terminates out; returns the length written. */
