@@ -90,7 +90,7 @@ static void a_new_rate_re_times_those_who_wait(void **state)
 	assert_in_range(weir_bucket_ready_ns(&b, unit[9], START), START + 9 * SECOND, START + 9 * SECOND + 2000);
 	weir_bucket_set(&b, 10 * WEIR_RATE_ONE, 1, START + SECOND);
 	assert_in_range(weir_bucket_ready_ns(&b, unit[9], START + SECOND), START + SECOND + 8 * SECOND / 10,
-	                START + SECOND + 8 * SECOND / 10 + 2000);
+			START + SECOND + 8 * SECOND / 10 + 2000);
 	weir_bucket_set(&b, 0, 1, START + SECOND);
 	assert_int_equal(weir_bucket_ready_ns(&b, unit[9], START + SECOND), START + SECOND);
 }
@@ -105,7 +105,7 @@ static void a_freeze_spends_the_burst_and_resumes_one_by_one(void **state)
 	for (int i = 0; i < 5; i++) {
 		unit[i] = weir_bucket_take(&b, START + SECOND);
 		assert_in_range(weir_bucket_ready_ns(&b, unit[i], START + SECOND), end + (uint64_t)i * SECOND / 2,
-		                end + (uint64_t)i * SECOND / 2 + 2000);
+				end + (uint64_t)i * SECOND / 2 + 2000);
 	}
 	weir_bucket_thaw(&b, START + 2 * SECOND);
 	assert_in_range(weir_bucket_ready_ns(&b, unit[4], START + 2 * SECOND), START + 4 * SECOND, START + 4 * SECOND + 2000);
@@ -156,7 +156,8 @@ static void a_torn_pace_falls_back_to_the_one_before(void **state)
 	assert_int_equal(weir_bucket_pace(&b).rate, 0);
 }
 
-/* Random takes, rate changes, freezes and cancellations: nothing goes early, and no window holds more than burst + rate x time. */
+/* Random takes, rate changes, freezes and cancellations: nothing goes early, and no window holds more than burst + rate x time.
+ */
 static void never_more_than_burst_plus_rate_times_time(void **state)
 {
 	enum { KEEP = 4096, STEPS = 1200000 };
