@@ -55,14 +55,30 @@ static uint64_t latency_ns(const struct rate_step *step)
 	return sent != 0 && sent < step->now_ns ? step->now_ns - sent : 0;
 }
 
+/* While everything is refused one request at a time asks: so far apart are two of them behind the pause, which keeps the second
+ * back until the first is answered. 0 = the learned rate is good enough. */
+static uint64_t asks_apart_ns(const struct rate_step *step)
+{
+	const struct rate_state *s = step->s;
+	uint64_t apart = s->pause_ns / 16 > 4 * latency_ns(step) ? s->pause_ns / 16 : 4 * latency_ns(step);
+
+	if (s->phase == RATE_FREE || s->run_ns == 0 || s->runs < 2 || s->pause_ns == 0)
+		return 0;
+	return rate_of(1, apart) < s->rate ? apart : 0;
+}
+
 void rate_pause_until(struct rate_step *step, uint64_t until_ns)
 {
-	uint64_t ns = until_ns > step->now_ns ? until_ns - step->now_ns : 0;
+	uint64_t ns = until_ns > step->now_ns ? until_ns - step->now_ns : 0, lead;
 
 	if (ns > PAUSE_MAX_NS)
 		ns = PAUSE_MAX_NS;
 	step->s->pause_ns = ns;
-	step->freeze_until_ns = step->now_ns + ns;
+	/* The first in line is a whole request's time behind the one that has just been refused, less what passed meanwhile: the
+	 * bucket moves again so much before the pause is over. */
+	lead = asks_apart_ns(step);
+	lead = lead > 2 * latency_ns(step) ? lead - 2 * latency_ns(step) : 0;
+	step->freeze_until_ns = step->now_ns + (ns > lead ? ns - lead : 0);
 }
 
 static void refused(struct rate_step *step, bool first)
@@ -418,14 +434,9 @@ void rate_adaptive(struct rate_step *step)
 	else
 		step->burst = 1;
 	step->pace = s->rate != 0 ? rate_clamp(s->rate, step->p) : 0;
-	/* While everything is refused one request at a time asks; the rate is for when it is accepted. The pause itself is a
-	 * freeze: the pace has only to keep the next one back until the first is answered, or the time would be waited twice. */
-	if (s->phase != RATE_FREE && s->run_ns != 0 && s->runs >= 2 && s->pause_ns != 0) {
-		uint64_t apart = s->pause_ns / 16 > 4 * latency_ns(step) ? s->pause_ns / 16 : 4 * latency_ns(step);
-
-		if (rate_of(1, apart) < s->rate)
-			step->pace = rate_clamp(rate_of(1, apart), step->p);
-	}
+	/* The pause itself is a freeze; the rate is for when asking has been accepted. */
+	if (asks_apart_ns(step) != 0)
+		step->pace = rate_clamp(rate_of(1, asks_apart_ns(step)), step->p);
 	if (s->told != 0 && (s->rate == 0 || s->told < s->rate))
 		step->pace = rate_clamp(s->told, step->p);
 	s->looked_ns = step->now_ns;

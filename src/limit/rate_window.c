@@ -15,6 +15,9 @@ static const uint32_t length_s[] = {1,   2,    5,    10,   15,   20,    30,    6
 /* The pace inside a known window: what is given away for the jitter of the requests around its boundaries. */
 #define WINDOW_PERMILLE 996
 
+/* Requests that may be spent on finding a boundary each time that its place is unknown. */
+#define LOOKS 4
+
 #define LENGTHS (sizeof(length_s) / sizeof(length_s[0]))
 
 static uint64_t length_ns(uint64_t i)
@@ -61,10 +64,43 @@ void rate_window_held(struct rate_step *step)
 	s->window_low_ns = until - RATE_SECOND;
 }
 
+/* A bucket that refused throughout the run before the last boundary fills at less than one per run. Whether what has been accepted
+ * since, until the run at hand began, is more than it could have given. */
+static bool no_bucket(const struct rate_state *s, uint64_t n)
+{
+	return n >= 4 && (unsigned __int128)(n - 1) * s->window_run_ns > s->run_ns - (s->window_low_ns - s->window_run_ns);
+}
+
+/* A window that was exhausted so late that its end came before LONG_RUN refusals had. Its beginning is known, so the lengths that
+ * fit between the two boundaries and are not excluded by the runs are few; one alone is taken for it. 0 = none, or several. */
+static uint64_t length_between(const struct rate_state *s, uint64_t low, uint64_t high)
+{
+	uint64_t n = s->cut_accepted - s->window_accepted, run = s->run_last_ns - s->run_ns, found = 0;
+
+	if (s->window_high_ns == 0 || s->window_limit != 0 || s->window_guess != 0 || s->window_low_ns < s->window_run_ns)
+		return 0;
+	if (s->runs < 2 || s->window_high_ns >= s->run_ns || s->window_accepted > s->cut_accepted || !no_bucket(s, n))
+		return 0;
+	/* At the pace of the accepts before, two of these would have been accepted. */
+	if ((unsigned __int128)n * run < 2 * (unsigned __int128)(s->run_ns - s->window_high_ns))
+		return 0;
+	for (uint64_t i = 0; i < LENGTHS; i++) {
+		uint64_t w = length_ns(i), least = low > s->window_high_ns ? (low - s->window_high_ns) / w + 1 : 1;
+
+		if (w <= s->window_run_ns || w <= run || least * w >= high - s->window_low_ns)
+			continue;
+		/* Of several windows' accepts nobody could tell what one allows. */
+		if (found != 0 || least > 1 || 2 * w < high - s->window_low_ns)
+			return 0;
+		found = w;
+	}
+	return found;
+}
+
 void rate_window_reopened(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
-	uint64_t low = s->run_last_ns, high = step->now_ns;
+	uint64_t low = s->run_last_ns, high = step->now_ns, between = 0;
 
 	if (s->held_ns != 0 && s->held_ns == s->window_high_ns) {
 		/* The host has named the boundary itself. */
@@ -73,7 +109,9 @@ void rate_window_reopened(struct rate_step *step)
 		settle_on_window(step);
 		return;
 	}
-	if (s->runs < 3 && s->window_guess == 0 && s->window_ns == 0)
+	if (s->window_ns == 0)
+		between = length_between(s, low, high);
+	if (s->runs < 3 && s->window_guess == 0 && s->window_ns == 0 && between == 0)
 		return;
 	if (s->window_guess > 0 && s->window_guess <= LENGTHS) {
 		s->window_ns = length_ns(s->window_guess - 1);
@@ -89,6 +127,9 @@ void rate_window_reopened(struct rate_step *step)
 		if (phigh < high && phigh > low)
 			high = phigh;
 	} else {
+		if (between != 0)
+			s->window_limit = s->cut_accepted - s->window_accepted;
+		s->window_ns = between;
 		s->window_run_ns = s->run_last_ns - s->run_ns;
 	}
 	s->window_low_ns = low;
@@ -107,33 +148,35 @@ void rate_window_exhausted(struct rate_step *step)
 	/* A bucket of the estimated rate would have accepted one of these; of several, with ever longer pauses, surely. */
 	if (s->runs < LONG_RUN || rate_mul_div(s->estimate, run, RATE_SECOND) < LONG_RUN * 2 * WEIR_RATE_ONE)
 		return;
-	/* A bucket that refused throughout the run before fills at less than one per run: it could not have given this much. */
-	if (n < 4 || (unsigned __int128)(n - 1) * s->window_run_ns <= s->run_ns - (s->window_low_ns - s->window_run_ns))
+	if (!no_bucket(s, n))
 		return;
 	s->window_limit = n;
 	s->window_guess = 0;
 }
 
-/* When to ask next: in the middle of the span in which the next boundary lies, or at its end once it is narrow. */
-static uint64_t next_boundary(const struct rate_state *s, uint64_t now_ns)
+/* When to ask for a boundary that lies between `low` and `high`: LOOKS times, evenly, while its place is not known well. A refusal
+ * costs a request, and waiting until the end of the span costs what the window would have accepted meanwhile. */
+static uint64_t next_look(uint64_t low, uint64_t high, uint64_t window_ns, uint64_t now_ns)
 {
-	uint64_t span = s->window_high_ns - s->window_low_ns;
-	uint64_t high = s->window_high_ns, low;
+	uint64_t step = (high - low) / LOOKS, at;
 
-	if (high <= now_ns)
-		high += ((now_ns - high) / s->window_ns + 1) * s->window_ns;
-	low = high - span > now_ns ? high - span : now_ns;
-	return high - low > s->window_ns / 64 ? low + (high - low) / 2 : high;
+	if (high - low <= window_ns / 64)
+		return high;
+	if (step < window_ns / 64)
+		step = window_ns / 64;
+	at = low + (now_ns > low ? (now_ns - low) / step + 1 : 1) * step;
+	return at < high ? at : high;
 }
 
 bool rate_window_pause(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
+	uint64_t span = s->window_high_ns - s->window_low_ns, now = step->now_ns;
 
 	if (s->window_limit == 0 || s->window_high_ns == 0)
 		return false;
 	if (s->window_ns != 0) {
-		uint64_t at = next_boundary(s, step->now_ns);
+		uint64_t high = s->window_high_ns;
 
 		if (s->runs > 8) {
 			s->window_ns = 0;
@@ -141,14 +184,17 @@ bool rate_window_pause(struct rate_step *step)
 			s->window_high_ns = 0;
 			return false;
 		}
-		rate_pause_until(step, at);
+		if (high <= now)
+			high += ((now - high) / s->window_ns + 1) * s->window_ns;
+		rate_pause_until(step, next_look(high > span ? high - span : 0, high, s->window_ns, now));
 		return true;
 	}
-	while (s->window_guess < LENGTHS) {
-		uint64_t w = length_ns(s->window_guess++);
+	for (uint64_t i = s->window_guess > 0 ? s->window_guess - 1 : 0; i < LENGTHS; i++) {
+		uint64_t w = length_ns(i);
 
-		if (w > s->window_run_ns && s->window_high_ns + w > step->now_ns) {
-			rate_pause_until(step, s->window_high_ns + w);
+		if (w > s->window_run_ns && s->window_high_ns + w > now) {
+			s->window_guess = i + 1;
+			rate_pause_until(step, next_look(s->window_low_ns + w, s->window_high_ns + w, w, now));
 			return true;
 		}
 	}
