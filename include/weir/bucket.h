@@ -48,8 +48,11 @@ struct weir_pace {
 /* Takes the next unit. Returns it, or 0 when the bucket has no limit (such a request may go at once). Lock-free. */
 uint64_t weir_bucket_take(struct weir_bucket *b, uint64_t now_ns);
 
-/* The same, and in *ready_ns what weir_bucket_ready_ns says of that unit, from one look at the pace. */
-uint64_t weir_bucket_take_ready(struct weir_bucket *b, uint64_t now_ns, uint64_t *ready_ns);
+/* The same for who goes by latest_ns or not at all, from one look at the pace. *ready_ns is what weir_bucket_ready_ns says of the
+ * next unit; when that is in the future and later than latest_ns, nothing is taken, and 0 returned: a unit that is taken and
+ * given back is lost when another has been taken meanwhile, and clients that ask without end and do not wait would push the queue
+ * away from those who do. */
+uint64_t weir_bucket_take_by(struct weir_bucket *b, uint64_t now_ns, uint64_t latest_ns, uint64_t *ready_ns);
 
 /* Whether the bucket never had a limit. */
 static inline bool weir_bucket_unused(const struct weir_bucket *b)

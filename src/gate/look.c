@@ -16,25 +16,61 @@
 /* Units are not stale before this: a busy machine wakes a sleeper some milliseconds late. */
 #define LATE_NS UINT64_C(20000000)
 
-/* The time from which every unit may go; takes units in buckets that have none yet. Sets the scope that binds. */
+/* Whether the request has yet to take a unit here. A bucket may also get its limit while it waits for something else. */
+static bool lacks_unit(const struct weir_request *r, const struct scope *scope, unsigned i, unsigned j)
+{
+	return r->scope[i].unit[j] == 0 && !weir_bucket_unused(&scope->entry->bucket[j]);
+}
+
+/* The time from which every unit could go that the request has yet to take, when these are several. Takes none: of two rates the
+ * one that makes it wait too long must not cost it a unit of the other. Sets the scope that binds. */
+static uint64_t units_expected(struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+{
+	uint64_t ready = now_ns;
+	unsigned lacking = 0;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
+			lacking += lacks_unit(r, &scope[i], i, j);
+	for (unsigned i = 0; lacking > 1 && i < WEIR_SCOPES; i++) {
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
+			uint64_t at =
+				lacks_unit(r, &scope[i], i, j) ? weir_bucket_preview_ns(&scope[i].entry->bucket[j], now_ns) : 0;
+
+			if (at > ready) {
+				ready = at;
+				r->wait_slot = scope[i].slot;
+			}
+		}
+	}
+	return ready;
+}
+
+/* The time from which every unit may go; takes units in buckets that have none yet, unless that time is later than the request
+ * will wait. Sets the scope that binds. */
 static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			    uint64_t now_ns)
 {
-	uint64_t ready = now_ns;
+	uint64_t ready;
 
-	for (unsigned i = 0; i < WEIR_SCOPES && !r->paid; i++) {
-		if (scope[i].slot == WEIR_NONE)
-			continue;
-		scope_apply(g, &scope[i], now_ns);
-		for (unsigned j = 0; j < WEIR_RATES; j++) {
+	if (r->paid)
+		return now_ns;
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		if (scope[i].slot != WEIR_NONE)
+			scope_apply(g, &scope[i], now_ns);
+	ready = units_expected(r, scope, now_ns);
+	if (ready > now_ns && ready > r->latest_ns)
+		return ready;
+	ready = now_ns;
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
 			struct weir_bucket *b = &scope[i].entry->bucket[j];
 			uint64_t *unit = &r->scope[i].unit[j], at = now_ns;
 
-			/* A bucket may have got its limit while the request was waiting for something else. */
 			if (*unit != 0)
 				at = weir_bucket_ready_ns(b, *unit, now_ns);
 			else if (!weir_bucket_unused(b))
-				*unit = weir_bucket_take_ready(b, now_ns, &at);
+				*unit = weir_bucket_take_by(b, now_ns, r->latest_ns, &at);
 			if (at > ready) {
 				ready = at;
 				r->wait_slot = scope[i].slot;
@@ -229,8 +265,11 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 		return go_anyway(g, r, scope, now_ns);
 	if (weir_breaker_peek(&host->entry->breaker, &host->rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
 		return refuse_open(g, r, host, until, now_ns);
-	ready = units_ready(g, r, scope, now_ns);
+	/* A hold that is longer than the request will wait must not cost it a unit. */
 	hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
+	if (hold > now_ns && hold > r->latest_ns)
+		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold, now_ns, wake_ns);
+	ready = units_ready(g, r, scope, now_ns);
 	if (hold > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);
 	if (ready <= now_ns && r->delayed)

@@ -68,21 +68,6 @@ static uint64_t sane_tail(uint64_t tail, uint64_t v)
 	return tail > v + (QUEUE_MAX << WEIR_UNIT_SHIFT) ? v : tail;
 }
 
-static uint64_t take(struct weir_bucket *b, uint64_t v)
-{
-	uint64_t tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
-	uint64_t unit = 0;
-
-	for (int i = 0; i < CAS_TRIES; i++) {
-		uint64_t from = sane_tail(tail, v);
-
-		unit = (from > v ? from : v) + WEIR_UNIT;
-		if (atomic_compare_exchange_weak_explicit(&b->tail, &tail, unit, memory_order_relaxed, memory_order_relaxed))
-			break;
-	}
-	return unit;
-}
-
 /* When a unit may go: V(t) >= unit - burst, and not while V is frozen. v is V(now). */
 static uint64_t ready_ns(const struct weir_pace *p, uint64_t unit, uint64_t v, uint64_t now_ns)
 {
@@ -94,10 +79,10 @@ static uint64_t ready_ns(const struct weir_pace *p, uint64_t unit, uint64_t v, u
 	return time_of(p, due);
 }
 
-uint64_t weir_bucket_take_ready(struct weir_bucket *b, uint64_t now_ns, uint64_t *ready)
+uint64_t weir_bucket_take_by(struct weir_bucket *b, uint64_t now_ns, uint64_t latest_ns, uint64_t *ready)
 {
 	struct weir_pace p;
-	uint64_t v, unit;
+	uint64_t v, tail, unit = 0;
 
 	*ready = now_ns;
 	if (weir_bucket_unused(b))
@@ -106,8 +91,17 @@ uint64_t weir_bucket_take_ready(struct weir_bucket *b, uint64_t now_ns, uint64_t
 	if (p.rate == 0)
 		return 0;
 	v = virtual_time(&p, now_ns);
-	unit = take(b, v);
-	*ready = ready_ns(&p, unit, v, now_ns);
+	tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
+	for (int i = 0; i < CAS_TRIES; i++) {
+		uint64_t from = sane_tail(tail, v);
+
+		unit = (from > v ? from : v) + WEIR_UNIT;
+		*ready = ready_ns(&p, unit, v, now_ns);
+		if (*ready > now_ns && *ready > latest_ns)
+			return 0;
+		if (atomic_compare_exchange_weak_explicit(&b->tail, &tail, unit, memory_order_relaxed, memory_order_relaxed))
+			break;
+	}
 	return unit;
 }
 
@@ -115,7 +109,7 @@ uint64_t weir_bucket_take(struct weir_bucket *b, uint64_t now_ns)
 {
 	uint64_t ready;
 
-	return weir_bucket_take_ready(b, now_ns, &ready);
+	return weir_bucket_take_by(b, now_ns, WEIR_NEVER, &ready);
 }
 
 uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64_t now_ns)
