@@ -77,7 +77,7 @@ help:
 	@echo 'make unit         unit tests alone;  make integration: integration tests alone'
 	@echo 'make bench        measure start-up, decision and request costs'
 	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
-	@echo 'make eval         some of them with real processes, for hours;  make eval-short: ten minutes'
+	@echo 'make eval         some of them with real processes, an hour and a half;  make eval-short: ten minutes'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR);  make uninstall'
 	@echo 'make format tidy  clang-format in place; clang-tidy'
 	@echo 'variants          BUILD=build/asan SANITIZE=address,undefined; CC=clang; WERROR=1; COVERAGE=1'
@@ -158,7 +158,7 @@ sim: $(BUILD)/simulate
 
 # Exit status 1 tells that a target is missed; the report is written all the same.
 eval: all $(BUILD)/quotad $(BUILD)/evaluate
-	$(abspath $(BUILD))/evaluate --report docs/evaluation-loopback.md
+	$(abspath $(BUILD))/evaluate --report docs/evaluation.md
 
 eval-short: all $(BUILD)/quotad $(BUILD)/evaluate
 	$(abspath $(BUILD))/evaluate --short

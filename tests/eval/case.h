@@ -59,6 +59,7 @@ struct scenario {
 	unsigned row;
 	const char *text;
 	bool together; /* its cases are idle for the most part, and may run at the same time */
+	bool beside;   /* it takes long, and may run beside another scenario */
 	const struct eval_case *cases;
 	size_t count;
 };

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char preamble[] =
-	"# The scenarios on loopback\n\n"
-	"Real processes, most of them a fresh `curl` for every request, against `quotad` on one machine: the confirmation of the "
-	"rows that are\nmarked ● in the simulator's report. Written by `make eval` (`build/evaluate --help`); each table says "
-	"how long "
-	"its cases were run. Rows\nwithout a target are told for completeness.\n";
 
 static void figure_row(FILE *f, const char *name, const struct figure *figure)
 {
@@ -27,10 +21,14 @@ static void figure_row(FILE *f, const char *name, const struct figure *figure)
 
 void report_section(FILE *f, const struct scenario *s, const struct result *result)
 {
-	fprintf(f, "## Row %u, %s: %s\n\n", s->row, s->name, s->text);
+	double load = 0;
+
+	(void)getloadavg(&load, 1);
+	fprintf(f, "### Row %u on loopback, %s: %s\n\n", s->row, s->name, s->text);
 	for (size_t i = 0; i < s->count; i++)
 		if (result[i].finished)
 			fprintf(f, "- `%s`: %s; %s\n", s->cases[i].name, s->cases[i].text, result[i].duration);
+	fprintf(f, "\nThe machine's load was %.1f when the last of these ended.\n", load);
 	fprintf(f, "\n| case | figure | measured | target | |\n|---|---|---:|---:|---|\n");
 	for (size_t i = 0; i < s->count; i++)
 		for (size_t k = 0; result[i].finished && k < result[i].figures; k++)
@@ -41,7 +39,7 @@ static char *contents(const char *path)
 {
 	char *text = read_file(path);
 
-	return text != NULL ? text : strdup(preamble);
+	return text != NULL ? text : strdup("");
 }
 
 bool report_update(const char *path, const struct scenario *s, const struct result *result)

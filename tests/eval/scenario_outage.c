@@ -225,6 +225,7 @@ static const struct eval_case cases[] = {
 const struct scenario outage_scenario = {
 	.name = "outage",
 	.row = 9,
+	.beside = true,
 	.text = "a server that is away while requests are offered evenly, each a fresh `curl -m 1`; a fifth of the probers is "
 		"killed",
 	.cases = cases,

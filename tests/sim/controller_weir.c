@@ -49,6 +49,8 @@ static void *start(const struct sim_setting *setting)
 		w->rule.wait_max_ns = DAY;
 	else
 		w->rule.wait_max_ns = (uint64_t)(setting->scenario->patience_s * 1e9);
+	if (setting->scenario->hold_max_s > 0)
+		w->rule.hold_max_ns = (uint64_t)(setting->scenario->hold_max_s * 1e9);
 	weir_policy_publish(&w->segment, &w->rule, 1, NULL, NULL, 0, false, WALL);
 	w->gate.segment = &w->segment;
 	weir_owner_self(&w->gate.owner);
@@ -88,6 +90,8 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 	double timeout_s = w->setting->scenario->timeout_s > 0 ? w->setting->scenario->timeout_s : SIM_TIMEOUT_S;
 	enum weir_verdict v;
 
+	if (w->setting->process_of[worker] + w->setting->scenario->hammers >= w->setting->processes)
+		wish.patience_ns = SIM_HAMMER_PATIENCE_NS;
 	wish.lease_ns = (uint64_t)(timeout_s * 1e9) + 1000000000;
 	v = weir_gate_begin(&w->gate, &w->request[worker], &wish, now_ns, wake_ns);
 	if (w->entry == NULL && w->request[worker].scope[0].slot <= w->segment.entries)

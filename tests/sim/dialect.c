@@ -41,13 +41,6 @@ static void retry(enum sim_dialect dialect, const struct sim_facts *f, uint64_t 
 		out->h.date = out->text[1];
 		out->told_ns = seconds(f->retry_ns + wall_ns % NS) * NS;
 		break;
-	case SIM_ABSURD:
-		snprintf(out->text[0], sizeof(out->text[0]), "%s", "99999999999999999999");
-		out->told_ns = 0; /* whatever the cap makes of it */
-		break;
-	case SIM_MALFORMED:
-		snprintf(out->text[0], sizeof(out->text[0]), "%s", "soon, -5, 1e9999; q=\"");
-		break;
 	default:
 		snprintf(out->text[0], sizeof(out->text[0]), "%llu", seconds(f->retry_ns));
 		out->told_ns = seconds(f->retry_ns) * NS;
@@ -89,11 +82,64 @@ static void quota(enum sim_dialect dialect, const struct sim_facts *f, uint64_t 
 	}
 }
 
+/* Every header at once. What an exact reader takes from it is nothing: told_ns stays 0. */
+static void nonsense(bool throttled, const char *const word[8], struct sim_headers *out)
+{
+	for (unsigned i = 0; i < 8; i++)
+		snprintf(out->text[i], sizeof(out->text[i]), "%s", word[i]);
+	out->h.retry_after = throttled ? out->text[0] : NULL;
+	out->h.x_ratelimit_limit = out->text[1];
+	out->h.x_ratelimit_remaining = out->text[2];
+	out->h.x_ratelimit_reset = out->text[3];
+	out->h.ratelimit_reset = out->text[4];
+	out->h.ratelimit = out->text[5];
+	out->h.ratelimit_policy = out->text[6];
+	out->h.date = out->text[7];
+}
+
+static void malformed(const struct sim_facts *f, uint64_t wall_ns, struct sim_headers *out)
+{
+	static const char *const retry[] = {"soon", "3 seconds", "12abc", "Wed, 99 Foo 2026 25:61:61 GMT", ";", "0x10"};
+	const char *const word[8] = {retry[wall_ns / 1000 % (sizeof(retry) / sizeof(retry[0]))],
+				     "many",
+				     "--1",
+				     "never",
+				     "12abc",
+				     "\"default;r=;t=banana;;",
+				     "q=w=;;\"",
+				     "yesterday"};
+
+	nonsense(f->throttled, word, out);
+}
+
+static void absurd(const struct sim_facts *f, uint64_t wall_ns, struct sim_headers *out)
+{
+	static const char *const retry[] = {
+		"31536000000", "-5", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT",
+		"1e300"};
+	const char *const word[8] = {retry[wall_ns / 1000 % (sizeof(retry) / sizeof(retry[0]))],
+				     "0",
+				     f->throttled ? "-1" : "18446744073709551616",
+				     "99999999999999999999",
+				     "4294967296000",
+				     f->throttled ? "\"default\";r=0;t=999999999999999" : "\"default\";r=-7;t=999999999999999",
+				     "\"default\";q=0;w=0",
+				     "Thu, 01 Jan 1970 00:00:00 GMT"};
+
+	nonsense(f->throttled, word, out);
+}
+
 void sim_dialect_word(enum sim_dialect dialect, const struct sim_facts *f, uint64_t wall_ns, struct sim_headers *out)
 {
 	memset(out, 0, sizeof(*out));
 	switch (dialect) {
 	case SIM_BARE:
+		break;
+	case SIM_MALFORMED:
+		malformed(f, wall_ns, out);
+		break;
+	case SIM_ABSURD:
+		absurd(f, wall_ns, out);
 		break;
 	case SIM_RATELIMIT_DRAFT:
 	case SIM_RATELIMIT_FIELD:

@@ -19,8 +19,8 @@ enum sim_dialect {
 	SIM_X_EPOCH_S,       /* X-RateLimit-Reset in seconds since 1970 */
 	SIM_X_EPOCH_MS,
 	SIM_X_DELTA,
-	SIM_MALFORMED,
-	SIM_ABSURD, /* Retry-After of years */
+	SIM_MALFORMED, /* every header there is, and none that can be read */
+	SIM_ABSURD,    /* every header there is, with values of years, of 1970, below zero and beyond 64 bits in turn */
 };
 
 /* The facts that a server can tell. */
@@ -34,7 +34,7 @@ struct sim_facts {
 /* The text and the pointers to it. */
 struct sim_headers {
 	struct weir_headers h;
-	char text[6][96];
+	char text[8][96];
 	uint64_t told_ns; /* the hold that an exact reader takes from it, 0 = none */
 };
 

@@ -144,6 +144,26 @@ static double jain(const struct sim_record *r)
 	return squares > 0 ? total * total / (n * squares) : 0;
 }
 
+static double polite(const struct sim_record *r, const struct sim_scenario *s)
+{
+	double least = INFINITY;
+
+	for (unsigned i = 0; i < r->polite; i++)
+		least = fmin(least, (double)r->worker_accepted[i]);
+	return least * r->workers / capacity(r, s, (double)r->from_ns / NS, (double)r->end_ns / NS);
+}
+
+static double silence_s(const struct sim_record *r)
+{
+	unsigned longest = 0, now = 0, end = (unsigned)((double)r->end_ns / NS);
+
+	for (unsigned i = 0; i < end && i < SIM_SECONDS; i++) {
+		now = r->sent[i] == 0 ? now + 1 : 0;
+		longest = now > longest ? now : longest;
+	}
+	return longest;
+}
+
 /* Good answers that the slots can give in a second. */
 static double slots_per_s(const struct sim_scenario *s, double slowdown)
 {
@@ -246,6 +266,10 @@ double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, c
 		return goodput(r, s);
 	case SIM_DRIFT:
 		return drift(r);
+	case SIM_SILENCE_S:
+		return silence_s(r);
+	case SIM_POLITE:
+		return polite(r, s);
 	case SIM_FALSE_TRIPS:
 		return sum(r->refused, 0, to + 1);
 	default:
@@ -274,6 +298,8 @@ const char *sim_metric_name(enum sim_metric m)
 		[SIM_JAIN] = "Jain",
 		[SIM_LEAKED] = "permits leaked",
 		[SIM_FALSE_TRIPS] = "false trips",
+		[SIM_SILENCE_S] = "longest silence, s",
+		[SIM_POLITE] = "share of the least served who waits",
 	};
 
 	return m < SIM_METRICS && name[m] ? name[m] : "?";

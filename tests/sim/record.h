@@ -19,6 +19,7 @@ struct sim_record {
 	float *in_flight;                                         /* mean over the second */
 	uint64_t *refusal_ns;                                     /* throttled answers, by time */
 	uint32_t refusals;
+	unsigned workers, polite; /* the first so many of them do not hammer */
 	uint64_t worker_accepted[SIM_WORKERS];
 	uint32_t latency[SIM_LATENCY_STEPS]; /* of good answers in the measured span */
 	uint64_t inside_hold;                /* sent inside a hold */

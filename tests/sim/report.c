@@ -15,7 +15,7 @@ static bool is_share(enum sim_metric m)
 
 static void number(FILE *f, enum sim_metric m, double x)
 {
-	if (m == SIM_UTILISATION || m == SIM_GOODPUT || m == SIM_JAIN || m == SIM_DRIFT || m == SIM_P99_RATIO)
+	if (m == SIM_UTILISATION || m == SIM_GOODPUT || m == SIM_JAIN || m == SIM_DRIFT || m == SIM_P99_RATIO || m == SIM_POLITE)
 		fprintf(f, "%.3f", x);
 	else if (is_share(m))
 		fprintf(f, x < .01 ? "%.3f %%" : "%.1f %%", 100 * x);

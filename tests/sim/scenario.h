@@ -46,6 +46,10 @@ struct sim_change {
 	double until_s; /* with at_s: drawn uniformly between the two, 0 = exactly at_s */
 };
 
+/* A client that hammers: how long it waits, and how soon it asks again when it is refused. */
+#define SIM_HAMMER_PATIENCE_NS 50000000
+#define SIM_HAMMER_PAUSE_NS    10000000
+
 /* What is measured. Every metric is one number per run. */
 enum sim_metric {
 	SIM_NO_METRIC,
@@ -67,6 +71,8 @@ enum sim_metric {
 	SIM_JAIN,          /* fairness over threads of equal processes */
 	SIM_LEAKED,        /* permits still out when everybody has gone */
 	SIM_FALSE_TRIPS,   /* requests refused by a healthy host's breaker */
+	SIM_SILENCE_S,     /* the longest time without a request */
+	SIM_POLITE,        /* what the least served of those who wait got / an equal share of all threads */
 	SIM_METRICS
 };
 
@@ -98,6 +104,8 @@ struct sim_scenario {
 	double offered;      /* > 0: open loop instead, so many requests per second in total */
 	double timeout_s;    /* of the client, 0 = SIM_TIMEOUT_S */
 	double patience_s;   /* weir's wait.max, 0 = a day */
+	double hold_max_s;   /* weir's hold.max, 0 = the default */
+	unsigned hammers;    /* the last so many processes wait for 50 ms at most and ask again 10 ms after a refusal */
 	double kill_every_s; /* one process is killed (and started again) so often, the next one stopped for as long */
 	double kill_probe;   /* share of requests to a dead host whose process is killed */
 	struct sim_limit limit[SIM_LIMITS];

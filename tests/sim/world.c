@@ -10,6 +10,7 @@
 #define NS         1000000000ULL
 #define RTT_MS     45
 #define THINK_MS   0.2
+#define REFUSED_NS 100000000 /* who is refused asks again after this at the earliest */
 #define NOBODY     UINT32_MAX
 #define RESTART_NS 100000000 /* a killed process is started again after this */
 
@@ -175,7 +176,10 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 		break;
 	case SIM_NO:
 		w->record->refused[second_of(w->now_ns)]++;
-		rest(w, i, wake_ns > w->now_ns + NS / 10 ? wake_ns - w->now_ns : NS / 10);
+		if (k->process + w->scenario->hammers >= w->processes)
+			rest(w, i, SIM_HAMMER_PAUSE_NS);
+		else
+			rest(w, i, wake_ns > w->now_ns + REFUSED_NS ? wake_ns - w->now_ns : REFUSED_NS);
 		break;
 	}
 }
@@ -410,6 +414,9 @@ static void populate(struct world *w)
 			w->worker[w->workers].process = p;
 			w->process_of[w->workers++] = p;
 		}
+	w->record->workers = w->workers;
+	for (unsigned i = 0; i < w->workers; i++)
+		w->record->polite += w->process_of[i] + w->scenario->hammers < w->processes;
 	for (unsigned i = 0; i < w->workers && w->scenario->offered <= 0; i++)
 		at(w, w->now_ns + sim_random_u64(&w->random) % (NS / 100), ASK, i);
 	if (w->scenario->offered > 0)
