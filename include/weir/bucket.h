@@ -33,7 +33,8 @@ struct weir_bucket {
 	_Atomic uint64_t tail;       /* the last unit given out; one CAS takes the next */
 	_Atomic uint64_t generation; /* of the pace */
 	_Atomic uint64_t pace[2 * WEIR_PUBLISHED_HALF(WEIR_BUCKET_WORDS)];
-	uint64_t pad[4];
+	_Atomic uint64_t numbering; /* rises when units that were given out are void: who waits with one takes a new one */
+	uint64_t pad[3];
 };
 _Static_assert(sizeof(struct weir_bucket) == 128, "two cache lines");
 
@@ -73,6 +74,26 @@ uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns);
 
 /* Gives a unit back that will not be used. Returns false when others have already taken later units: then it is spent. */
 bool weir_bucket_give_back(struct weir_bucket *b, uint64_t unit);
+
+/* Which numbering is in force: to be read before a unit is taken and, again, before it is used. */
+static inline uint32_t weir_bucket_numbering(const struct weir_bucket *b)
+{
+	return (uint32_t)atomic_load_explicit(&b->numbering, memory_order_acquire);
+}
+
+/* How many units have been given out that may not go yet: those of who waits, and those that nobody will use any more. */
+uint64_t weir_bucket_queue(const struct weir_bucket *b, uint64_t now_ns);
+
+/*
+ * Units of the dead. Nobody knows which they are, but when there are clearly more units than waiters, all are made void: those
+ * who wait take new ones, and the queue is as long as they are many. In two steps, because a unit that may have gone must not be
+ * given out again: void_units first, then the time is read, then units_from with that time. A waiter that looked at the numbering
+ * before the first step looked at the clock before the second, so its unit is not beyond what V has reached there; one that looks
+ * later takes a new unit. Whoever takes a unit in between makes the second step fail: the queue is then longer than before, until
+ * the next time. So it is when the process dies in between.
+ */
+uint64_t weir_bucket_void_units(struct weir_bucket *b);                                  /* returns what units_from wants */
+bool weir_bucket_units_from(struct weir_bucket *b, uint64_t void_tail, uint64_t now_ns); /* whether it succeeded */
 
 /* Takes a unit for something that has already happened (a redirect hop); nobody waits for it, those who come later do. */
 void weir_bucket_charge(struct weir_bucket *b, uint64_t now_ns);

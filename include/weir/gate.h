@@ -47,6 +47,7 @@ enum weir_phase {
 struct weir_scope {
 	uint32_t slot;             /* entry, WEIR_NONE = not in use */
 	uint64_t unit[WEIR_RATES]; /* taken units, 0 = none */
+	uint32_t numbering[WEIR_RATES];
 };
 
 /* A request on its way. Caller-owned, a few hundred bytes, no pointers into the heap; zeroed = idle. Not to be shared between
@@ -130,6 +131,13 @@ uint64_t weir_now_ns(void);
  * throttled. */
 enum weir_outcome weir_gate_classify(const struct weir_gate *g, const struct weir_request *r, int http_status,
 				     bool has_retry_after);
+
+/* Makes the queues of the entries as long as there are requests waiting, where processes that died while they waited, or requests
+ * that were refused in the same moment as others, have left units that nobody will use: those who wait take new ones, in the
+ * order in which they wake. Only where it is worth a second or more. `room`: s->entries + 1 of them, for what is counted
+ * meanwhile. `clock_ns`: weir_now_ns, or a virtual clock. For the agent, now and then: a pass over entries and leases. Returns
+ * how many queues were shortened. */
+uint32_t weir_gate_requeue(const struct weir_segment *s, struct weir_occupancy *room, uint64_t (*clock_ns)(void));
 
 /* What would happen to a request for host_port now, without making it. */
 struct weir_forecast {

@@ -240,6 +240,7 @@ static void leave(struct agent *a)
 	weir_server_stop(&a->server);
 	weir_requests_stop(&a->requests);
 	weir_watch_close(&a->watch);
+	weir_upkeep_end(&a->upkeep);
 	if (a->segment.base) {
 		uint64_t mine = (uint64_t)getpid();
 		weir_event_write(&a->segment, WEIR_EVENT_AGENT_STOPPED, WEIR_CAUSE_NONE, NULL, mine, 0, 0, weir_now_ns());

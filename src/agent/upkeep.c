@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/agent/upkeep.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "weir/gate.h"
 #include "weir/log.h"
 
 #define SWEEP_EVERY_NS UINT64_C(5000000000)
 #define ENTRY_IDLE_NS  UINT64_C(3600000000000) /* an entry that nobody has used for an hour has nothing to tell any more */
+
+/* Longer than anybody waits without a lease. */
+#define LOST_NS UINT64_C(3600000000000)
 
 bool weir_upkeep_init(struct weir_upkeep *u, const struct weir_segment *s, const char *segment_path, uint64_t now_ns)
 {
@@ -17,11 +22,35 @@ bool weir_upkeep_init(struct weir_upkeep *u, const struct weir_segment *s, const
 	u->segment_path = segment_path;
 	u->active_ns = u->swept_ns = now_ns;
 	weir_owner_self(&u->self);
+	u->lost = atomic_load_explicit(&s->header->leases_lost, memory_order_relaxed);
+	u->room = calloc((size_t)s->entries + 1, sizeof *u->room);
 	if (lstat(segment_path, &st) != 0)
 		return false;
 	u->device = st.st_dev;
 	u->inode = st.st_ino;
 	return true;
+}
+
+void weir_upkeep_end(struct weir_upkeep *u)
+{
+	free(u->room);
+	u->room = NULL;
+}
+
+/* A request that found no free lease waits without being counted: while there are such, a queue only looks too long. */
+static void requeue(struct weir_upkeep *u, uint64_t now_ns)
+{
+	uint64_t lost = atomic_load_explicit(&u->segment->header->leases_lost, memory_order_relaxed);
+	uint32_t shortened;
+
+	if (lost != u->lost)
+		u->lost_ns = now_ns;
+	u->lost = lost;
+	if (u->room == NULL || (u->lost_ns != 0 && now_ns - u->lost_ns < LOST_NS))
+		return;
+	shortened = weir_gate_requeue(u->segment, u->room, weir_now_ns);
+	if (shortened > 0)
+		weir_log(WEIR_LOG_INFO, "agent: %u queues held places of dead processes", shortened);
 }
 
 static bool still_there(const struct weir_upkeep *u)
@@ -68,6 +97,7 @@ bool weir_upkeep_turn(struct weir_upkeep *u, uint64_t now_ns)
 	uint32_t reaped = weir_lease_reap(s, &u->self, true, now_ns);
 	if (reaped > 0)
 		weir_log(WEIR_LOG_INFO, "agent: freed %u leases of dead processes", reaped);
+	requeue(u, now_ns);
 	if (now_ns - u->swept_ns >= SWEEP_EVERY_NS) {
 		weir_entry_sweep(s, ENTRY_IDLE_NS, now_ns);
 		u->swept_ns = now_ns;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the agent does regularly: heartbeat, reaping leases of dead processes, freeing idle entries, noticing that its world is
- * gone. */
+/* What the agent does regularly: heartbeat, reaping leases of dead processes, shortening the queues that they have left, freeing
+ * idle entries, noticing that its world is gone. */
 #ifndef WEIR_AGENT_UPKEEP_H
 #define WEIR_AGENT_UPKEEP_H
 
@@ -20,10 +20,14 @@ struct weir_upkeep {
 	ino_t inode;        /* of the segment's file when it was mapped */
 	uint64_t active_ns; /* when something was last seen going on: a request, a lease */
 	uint64_t swept_ns;
+	struct weir_occupancy *room; /* owned; NULL = no memory, and queues stay as they are */
+	uint64_t lost, lost_ns;      /* requests without a lease, and when their number last grew */
 };
 
 /* Remembers the file at segment_path as the one that is mapped. Returns false when it is not there. */
 bool weir_upkeep_init(struct weir_upkeep *u, const struct weir_segment *s, const char *segment_path, uint64_t now_ns);
+
+void weir_upkeep_end(struct weir_upkeep *u);
 
 /* One turn. Returns false when the segment's file has vanished or is another one: nobody will find what this agent serves. */
 bool weir_upkeep_turn(struct weir_upkeep *u, uint64_t now_ns);

@@ -22,6 +22,15 @@ static bool lacks_unit(const struct weir_request *r, const struct scope *scope, 
 	return r->scope[i].unit[j] == 0 && !weir_bucket_unused(&scope->entry->bucket[j]);
 }
 
+/* Units whose bucket has been numbered anew since they were taken: forgotten. */
+static void drop_void_units(struct weir_request *r, const struct scope scope[WEIR_SCOPES])
+{
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
+			if (weir_bucket_numbering(&scope[i].entry->bucket[j]) != r->scope[i].numbering[j])
+				r->scope[i].unit[j] = 0;
+}
+
 /* The time from which every unit could go that the request has yet to take, when these are several. Takes none: of two rates the
  * one that makes it wait too long must not cost it a unit of the other. Sets the scope that binds. */
 static uint64_t units_expected(struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
@@ -58,6 +67,8 @@ static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, c
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		if (scope[i].slot != WEIR_NONE)
 			scope_apply(g, &scope[i], now_ns);
+	if (r->delayed)
+		drop_void_units(r, scope);
 	ready = units_expected(r, scope, now_ns);
 	if (ready > now_ns && ready > r->latest_ns)
 		return ready;
@@ -67,10 +78,12 @@ static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, c
 			struct weir_bucket *b = &scope[i].entry->bucket[j];
 			uint64_t *unit = &r->scope[i].unit[j], at = now_ns;
 
-			if (*unit != 0)
+			if (*unit != 0) {
 				at = weir_bucket_ready_ns(b, *unit, now_ns);
-			else if (!weir_bucket_unused(b))
+			} else if (!weir_bucket_unused(b)) {
+				r->scope[i].numbering[j] = weir_bucket_numbering(b);
 				*unit = weir_bucket_take_by(b, now_ns, r->latest_ns, &at);
+			}
 			if (at > ready) {
 				ready = at;
 				r->wait_slot = scope[i].slot;

@@ -19,8 +19,13 @@ void request_give_units(const struct weir_gate *g, struct weir_request *r)
 {
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		for (unsigned j = 0; j < WEIR_RATES; j++) {
-			if (r->scope[i].slot <= g->segment->entries && r->scope[i].unit[j] != 0)
-				weir_bucket_give_back(&g->segment->entry[r->scope[i].slot].bucket[j], r->scope[i].unit[j]);
+			struct weir_bucket *b;
+
+			if (r->scope[i].slot > g->segment->entries || r->scope[i].unit[j] == 0)
+				continue;
+			b = &g->segment->entry[r->scope[i].slot].bucket[j];
+			if (weir_bucket_numbering(b) == r->scope[i].numbering[j])
+				weir_bucket_give_back(b, r->scope[i].unit[j]);
 			r->scope[i].unit[j] = 0;
 		}
 }

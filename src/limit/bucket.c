@@ -154,6 +154,41 @@ bool weir_bucket_give_back(struct weir_bucket *b, uint64_t unit)
 						       memory_order_relaxed);
 }
 
+/* The last unit that may go now. */
+static uint64_t last_ready(const struct weir_pace *p, uint64_t now_ns)
+{
+	return virtual_time(p, now_ns) + (p->burst << WEIR_UNIT_SHIFT);
+}
+
+uint64_t weir_bucket_queue(const struct weir_bucket *b, uint64_t now_ns)
+{
+	struct weir_pace p = weir_bucket_pace(b);
+	uint64_t last, tail;
+
+	if (p.rate == 0)
+		return 0;
+	last = last_ready(&p, now_ns);
+	tail = sane_tail(atomic_load_explicit(&b->tail, memory_order_relaxed), virtual_time(&p, now_ns));
+	return tail > last ? (tail - last + WEIR_UNIT / 2) >> WEIR_UNIT_SHIFT : 0; /* V is rounded down */
+}
+
+uint64_t weir_bucket_void_units(struct weir_bucket *b)
+{
+	/* The tail first: who takes a unit under the new numbering changes it. */
+	uint64_t tail = atomic_load_explicit(&b->tail, memory_order_acquire);
+
+	atomic_fetch_add_explicit(&b->numbering, 1, memory_order_seq_cst);
+	return tail;
+}
+
+bool weir_bucket_units_from(struct weir_bucket *b, uint64_t void_tail, uint64_t now_ns)
+{
+	struct weir_pace p = weir_bucket_pace(b);
+	uint64_t last = last_ready(&p, now_ns);
+
+	return p.rate != 0 && last < void_tail && atomic_compare_exchange_strong(&b->tail, &void_tail, last);
+}
+
 void weir_bucket_charge(struct weir_bucket *b, uint64_t now_ns)
 {
 	(void)weir_bucket_take(b, now_ns);

@@ -107,9 +107,53 @@ static void killed_clients_leave_nothing_and_delay_nobody(void **state)
 	assert_true((double)count.requests > 0.75 * capacity);
 }
 
+#define WAITERS 20
+#define PER_S   2
+
+static bool all_wait(void *data)
+{
+	struct host *h = data;
+
+	return read_host(h) && h->waiting >= WAITERS - 2;
+}
+
+/* Ctrl-C on a long queue: who comes next finds it empty, and does not wait for the turns of the dead. */
+static void a_queue_that_is_killed_is_gone(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	const char *argv[] = {"curl", "-sf", "-o", "/dev/null", quotad_url(server, "/"), NULL};
+	struct command c = {.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	struct running *client[WAITERS];
+	struct host host = {.scene = scene};
+	struct outcome o;
+	double begun;
+
+	c.config = write_file(
+		scene->dir, "weir.conf",
+		"hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"2/s\"; burst = 1; }; } );\n");
+	for (int i = 0; i < WAITERS; i++)
+		client[i] = command_start(&c);
+	assert_soon(all_wait, &host, 10, "all but the first wait for their turn");
+	for (int i = 0; i < WAITERS; i++) {
+		command_signal(client[i], SIGKILL);
+		o = command_wait(client[i]);
+		outcome_free(&o);
+	}
+	assert_soon(all_is_quiet, &host, REAPER_S, "nobody waits after the reaper's period");
+	sleep(1); /* until the agent has made its turn: nothing tells of it */
+	begun = monotonic_s();
+	o = command_run(&c);
+	assert_int_equal(o.exit_status, 0);
+	print_message("the next request went after %.2f s\n", monotonic_s() - begun);
+	assert_true(monotonic_s() - begun < 0.3 * WAITERS / PER_S);
+	outcome_free(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_queue_that_is_killed_is_gone, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(killed_clients_leave_nothing_and_delay_nobody, scene_setup, scene_teardown),
 	};
 

@@ -14,6 +14,8 @@
 #include "weir/published.h"
 #include "weir/gate.h"
 
+#define ENTRIES 16
+
 #define HOST "api.example.org:443"
 #define DAY  (UINT64_C(86400) * 1000000000)
 #define WALL UINT64_C(1790000000000000000) /* some day in 2026 */
@@ -34,7 +36,7 @@ struct weir_client {
 
 static void *start(const struct sim_setting *setting)
 {
-	struct weir_geometry g = {.entries = 16, .leases = 512, .events = 64, .rules = 1};
+	struct weir_geometry g = {.entries = ENTRIES, .leases = 512, .events = 64, .rules = 1};
 	struct weir_client *w = calloc(1, sizeof(*w));
 
 	w->setting = setting;
@@ -172,11 +174,21 @@ static void kill_process(void *self, unsigned process, uint64_t now_ns)
 	}
 }
 
+static uint64_t ticked_ns;
+
+static uint64_t virtual_clock(void)
+{
+	return ticked_ns;
+}
+
 static void tick(void *self, uint64_t now_ns)
 {
 	struct weir_client *w = self;
+	struct weir_occupancy room[ENTRIES + 1];
 
 	weir_lease_reap(&w->segment, &w->gate.owner, false, now_ns);
+	ticked_ns = now_ns;
+	weir_gate_requeue(&w->segment, room, virtual_clock);
 }
 
 static unsigned leaked(void *self)

@@ -136,6 +136,55 @@ static void the_last_unit_can_be_given_back_and_no_other(void **state)
 	assert_false(weir_bucket_give_back(&b, 0));
 }
 
+static void units_that_are_void_are_given_out_again_but_for_those_that_may_have_gone(void **state)
+{
+	uint64_t last = 0, tail, now = START;
+	uint32_t numbering;
+
+	(void)state;
+	weir_bucket_set(&b, 10 * WEIR_RATE_ONE, 3, START);
+	for (int i = 0; i < 53; i++)
+		last = weir_bucket_take(&b, START);
+	assert_int_equal(weir_bucket_queue(&b, START), 50);
+	now += 2 * SECOND;
+	assert_int_equal(weir_bucket_queue(&b, now), 30);
+	numbering = weir_bucket_numbering(&b);
+	tail = weir_bucket_void_units(&b);
+	assert_int_not_equal(weir_bucket_numbering(&b), numbering);
+	assert_true(weir_bucket_units_from(&b, tail, now));
+	assert_int_equal(weir_bucket_queue(&b, now), 0);
+	/* The units up to now may have been used: the next is a tenth of a second away, burst or not. */
+	last = weir_bucket_take(&b, now);
+	assert_in_range(weir_bucket_ready_ns(&b, last, now), now + SECOND / 10, now + SECOND / 10 + 1000);
+}
+
+static void who_takes_a_unit_meanwhile_keeps_it(void **state)
+{
+	uint64_t unit, tail;
+
+	(void)state;
+	weir_bucket_set(&b, 10 * WEIR_RATE_ONE, 1, START);
+	for (int i = 0; i < 10; i++)
+		(void)weir_bucket_take(&b, START);
+	tail = weir_bucket_void_units(&b);
+	unit = weir_bucket_take(&b, START);
+	assert_false(weir_bucket_units_from(&b, tail, START));
+	assert_int_equal(atomic_load(&b.tail), unit);
+}
+
+static void a_bucket_without_a_queue_keeps_its_savings(void **state)
+{
+	uint64_t tail;
+
+	(void)state;
+	weir_bucket_set(&b, 10 * WEIR_RATE_ONE, 5, START);
+	(void)weir_bucket_take(&b, START);
+	tail = weir_bucket_void_units(&b);
+	assert_false(weir_bucket_units_from(&b, tail, START));
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(weir_bucket_ready_ns(&b, weir_bucket_take(&b, START), START), START);
+}
+
 static void a_damaged_tail_does_not_block_for_ever(void **state)
 {
 	(void)state;
@@ -209,6 +258,9 @@ int main(void)
 		cmocka_unit_test_setup(a_freeze_spends_the_burst_and_resumes_one_by_one, fresh),
 		cmocka_unit_test_setup(a_freeze_outlives_a_change_of_rate, fresh),
 		cmocka_unit_test_setup(the_last_unit_can_be_given_back_and_no_other, fresh),
+		cmocka_unit_test_setup(units_that_are_void_are_given_out_again_but_for_those_that_may_have_gone, fresh),
+		cmocka_unit_test_setup(who_takes_a_unit_meanwhile_keeps_it, fresh),
+		cmocka_unit_test_setup(a_bucket_without_a_queue_keeps_its_savings, fresh),
 		cmocka_unit_test_setup(a_damaged_tail_does_not_block_for_ever, fresh),
 		cmocka_unit_test_setup(a_torn_pace_falls_back_to_the_one_before, fresh),
 		cmocka_unit_test_setup(never_more_than_burst_plus_rate_times_time, fresh),
