@@ -21,6 +21,14 @@ static long admitted, walks_holds;
 static uint64_t hold_until;
 static struct weir_owner mortal; /* a process that is dead: whatever it leaves is the reaper's */
 
+static long requeues;
+static struct weir_occupancy room[65];
+
+static uint64_t clock_now(void)
+{
+	return now;
+}
+
 static unsigned dice(unsigned sides)
 {
 	return (unsigned)rand_r(&seed) % sides;
@@ -103,6 +111,24 @@ static void abandon(int i)
 	}
 }
 
+/* One, or everybody: Ctrl-C on the whole queue. */
+static void abandon_some(void)
+{
+	if (dice(20) != 0) {
+		abandon((int)dice(REQUESTS));
+		return;
+	}
+	for (int i = 0; i < REQUESTS; i++)
+		abandon(i);
+}
+
+/* What the agent does. */
+static void tend(void)
+{
+	weir_lease_reap(&segment, &gate.owner, false, now);
+	requeues += weir_gate_requeue(&segment, room, clock_now);
+}
+
 /* Everything is over: what was counted adds up, and nothing is held. */
 static void assert_quiet(void)
 {
@@ -145,9 +171,9 @@ static void walk(bool fixed)
 		else if (d < 990)
 			step_request((int)dice(REQUESTS));
 		else if (d < 996)
-			abandon((int)dice(REQUESTS));
+			abandon_some();
 		else if (d < 999)
-			weir_lease_reap(&segment, &gate.owner, false, now);
+			tend();
 		else
 			publish(); /* a new generation of the same policy */
 		assert_true(weir_concurrency_count(&entry()->concurrency) <= PERMITS);
@@ -155,6 +181,8 @@ static void walk(bool fixed)
 	print_message("%ld admitted, %ld holds\n", admitted, walks_holds);
 	assert_true(admitted > 10000);
 	assert_true(walks_holds > 10);
+	print_message("%ld queues numbered anew\n", requeues);
+	assert_true(requeues > 10);
 	assert_quiet();
 }
 
