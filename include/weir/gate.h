@@ -61,7 +61,6 @@ struct weir_request {
 	uint32_t lease, lease_tag;
 	uint32_t owner_pid;
 	uint32_t wait_slot;             /* entry whose futex word tells of a change; valid while it waits */
-	uint64_t reaped_ns;             /* when it last looked for dead holders */
 	uint32_t held;                  /* scopes whose permit it holds */
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */

@@ -73,7 +73,8 @@ struct weir_segment_header {
 	_Atomic uint64_t lease_top;         /* leases with this number and above were never claimed: scans stop here */
 	_Atomic uint64_t audits_asked;      /* moves when an entry's audit_due does */
 	_Atomic uint64_t audits_done;       /* the value of audits_asked up to which all due audits were made */
-	uint64_t pad1[5];
+	_Atomic uint64_t waiters_reaped;    /* ms of the last time that a waiter looked for the dead:40 | its pid namespace:24 */
+	uint64_t pad1[4];
 };
 _Static_assert(sizeof(struct weir_segment_header) == 256, "ABI");
 _Static_assert(offsetof(struct weir_segment_header, policy_generation) == 128, "ABI");

@@ -10,87 +10,106 @@
 
 #include <signal.h>
 
-/* A waiter at a full limit looks for dead permit holders this often. */
-#define REAP_EVERY_NS UINT64_C(200000000)
+/* Those who wait look for the dead this often, all together. */
+#define REAP_EVERY_MS UINT64_C(200)
 
 /* Units are not stale before this: a busy machine wakes a sleeper some milliseconds late. */
 #define LATE_NS UINT64_C(20000000)
 
-/* Whether the request has yet to take a unit here. A bucket may also get its limit while it waits for something else. */
-static bool lacks_unit(const struct weir_request *r, const struct scope *scope, unsigned i, unsigned j)
+/* A bucket with a limit that the request passes. */
+struct passed {
+	struct weir_bucket *bucket;
+	uint64_t *unit;
+	uint32_t *numbering;
+	uint32_t slot;
+};
+
+/* Fills out[] and returns how many; brings their paces in line with the policy. */
+static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			       uint64_t now_ns, struct passed out[WEIR_SCOPES * WEIR_RATES])
 {
-	return r->scope[i].unit[j] == 0 && !weir_bucket_unused(&scope->entry->bucket[j]);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		if (scope[i].slot == WEIR_NONE)
+			continue;
+		scope_apply(g, &scope[i], now_ns);
+		for (unsigned j = 0; j < WEIR_RATES; j++)
+			if (!weir_bucket_unused(&scope[i].entry->bucket[j]))
+				out[n++] = (struct passed){&scope[i].entry->bucket[j], &r->scope[i].unit[j],
+							   &r->scope[i].numbering[j], scope[i].slot};
+	}
+	return n;
 }
 
-/* Units whose bucket has been numbered anew since they were taken: forgotten. */
-static void drop_void_units(struct weir_request *r, const struct scope scope[WEIR_SCOPES])
-{
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
-			if (weir_bucket_numbering(&scope[i].entry->bucket[j]) != r->scope[i].numbering[j])
-				r->scope[i].unit[j] = 0;
-}
-
-/* The time from which every unit could go that the request has yet to take, when these are several. Takes none: of two rates the
- * one that makes it wait too long must not cost it a unit of the other. Sets the scope that binds. */
-static uint64_t units_expected(struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+/* The time from which every unit could go that the request has yet to take. Takes none: of two rates the one that makes it wait
+ * too long must not cost it a unit of the other. Sets the entry that binds. */
+static uint64_t units_expected(struct weir_request *r, const struct passed *p, unsigned n, uint64_t now_ns)
 {
 	uint64_t ready = now_ns;
-	unsigned lacking = 0;
 
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
-			lacking += lacks_unit(r, &scope[i], i, j);
-	for (unsigned i = 0; lacking > 1 && i < WEIR_SCOPES; i++) {
-		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
-			uint64_t at =
-				lacks_unit(r, &scope[i], i, j) ? weir_bucket_preview_ns(&scope[i].entry->bucket[j], now_ns) : 0;
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t at = *p[k].unit == 0 ? weir_bucket_preview_ns(p[k].bucket, now_ns) : now_ns;
 
-			if (at > ready) {
-				ready = at;
-				r->wait_slot = scope[i].slot;
-			}
+		if (at > ready) {
+			ready = at;
+			r->wait_slot = p[k].slot;
 		}
 	}
 	return ready;
 }
 
 /* The time from which every unit may go; takes units in buckets that have none yet, unless that time is later than the request
- * will wait. Sets the scope that binds. */
+ * will wait: a bucket may also get its limit while it waits for something else. Sets the entry that binds. */
 static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			    uint64_t now_ns)
 {
-	uint64_t ready;
+	struct passed p[WEIR_SCOPES * WEIR_RATES];
+	uint64_t ready = now_ns;
+	unsigned n;
 
 	if (r->paid)
 		return now_ns;
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		if (scope[i].slot != WEIR_NONE)
-			scope_apply(g, &scope[i], now_ns);
-	if (r->delayed)
-		drop_void_units(r, scope);
-	ready = units_expected(r, scope, now_ns);
-	if (ready > now_ns && ready > r->latest_ns)
-		return ready;
-	ready = now_ns;
-	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
-			struct weir_bucket *b = &scope[i].entry->bucket[j];
-			uint64_t *unit = &r->scope[i].unit[j], at = now_ns;
+	n = buckets_passed(g, r, scope, now_ns, p);
+	for (unsigned k = 0; k < n; k++) /* given out anew since it was taken? */
+		if (*p[k].unit != 0 && weir_bucket_numbering(p[k].bucket) != *p[k].numbering)
+			*p[k].unit = 0;
+	if (n > 1) {
+		ready = units_expected(r, p, n, now_ns);
+		if (ready > now_ns && ready > r->latest_ns)
+			return ready;
+		ready = now_ns;
+	}
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t at = now_ns;
 
-			if (*unit != 0) {
-				at = weir_bucket_ready_ns(b, *unit, now_ns);
-			} else if (!weir_bucket_unused(b)) {
-				r->scope[i].numbering[j] = weir_bucket_numbering(b);
-				*unit = weir_bucket_take_by(b, now_ns, r->latest_ns, &at);
-			}
-			if (at > ready) {
-				ready = at;
-				r->wait_slot = scope[i].slot;
-			}
+		if (*p[k].unit != 0) {
+			at = weir_bucket_ready_ns(p[k].bucket, *p[k].unit, now_ns);
+		} else {
+			*p[k].numbering = weir_bucket_numbering(p[k].bucket);
+			*p[k].unit = weir_bucket_take_by(p[k].bucket, now_ns, r->latest_ns, &at);
+		}
+		if (at > ready) {
+			ready = at;
+			r->wait_slot = p[k].slot;
 		}
 	}
 	return ready;
+}
+
+/* The dead may hold the permits that this request waits for, or the breaker's probe. Of all those who wait, one looks for them
+ * every REAP_EVERY_MS; one in each pid namespace, because nobody can tell who is dead in another. */
+static void reap_now_and_then(const struct weir_gate *g, uint64_t now_ns)
+{
+	_Atomic uint64_t *last = &g->segment->header->waiters_reaped;
+	uint64_t seen = atomic_load_explicit(last, memory_order_relaxed), now_ms = now_ns / 1000000;
+	uint64_t mine = now_ms << 24 | (g->owner.pid_namespace & 0xffffff);
+
+	/* A time that lies ahead is damage, or another clock. */
+	if (((seen ^ mine) & 0xffffff) == 0 && seen >> 24 <= now_ms && now_ms - (seen >> 24) < REAP_EVERY_MS)
+		return;
+	if (atomic_compare_exchange_strong_explicit(last, &seen, mine, memory_order_relaxed, memory_order_relaxed))
+		weir_lease_reap(g->segment, &g->owner, false, now_ns);
 }
 
 static enum weir_cause breaker_cause(const struct scope *host, uint64_t now_ns)
@@ -128,7 +147,7 @@ static enum weir_verdict refuse_open(const struct weir_gate *g, struct weir_requ
 	enum weir_cause cause = breaker_cause(host, now_ns);
 
 	if (cause == WEIR_CAUSE_PROBE)
-		weir_lease_reap(g->segment, &g->owner, false, now_ns);
+		reap_now_and_then(g, now_ns);
 	return refuse(g, r, host, cause, until_ns, false, now_ns);
 }
 
@@ -153,11 +172,8 @@ static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_
 
 	if (now_ns >= r->latest_ns)
 		return refuse(g, r, host, cause, 0, true, now_ns);
-	if (now_ns - r->reaped_ns >= REAP_EVERY_NS) {
-		r->reaped_ns = now_ns;
-		if (r->delayed) /* not on the first look: most permits come back by themselves */
-			weir_lease_reap(g->segment, &g->owner, false, now_ns);
-	}
+	if (r->delayed) /* not on the first look: most permits come back by themselves */
+		reap_now_and_then(g, now_ns);
 	r->cause = cause;
 	r->until_ns = 0;
 	r->delayed = true;
@@ -259,7 +275,8 @@ static uint64_t renew_stale_units(const struct weir_gate *g, struct weir_request
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
-			if (weir_bucket_stale(&scope[i].entry->bucket[j], r->scope[i].unit[j], LATE_NS, now_ns)) {
+			if (r->scope[i].unit[j] != 0 &&
+			    weir_bucket_stale(&scope[i].entry->bucket[j], r->scope[i].unit[j], LATE_NS, now_ns)) {
 				r->scope[i].unit[j] = 0;
 				stale = true;
 			}

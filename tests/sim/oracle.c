@@ -40,7 +40,7 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 		return SIM_WAIT;
 	}
 	if (at == UINT64_MAX || (o->scenario->slots.count > 0 && o->flying >= o->scenario->slots.count)) {
-		*wake_ns = now_ns + 10000000;
+		*wake_ns = now_ns + 1000000000; /* it is looked at as soon as a slot is free */
 		return SIM_WAIT;
 	}
 	at += EPOCH_NS;

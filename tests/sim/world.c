@@ -164,8 +164,9 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 		/* Looking again at the same instant forever would stop the clock. */
 		if (wake_ns <= w->now_ns)
 			wake_ns = w->now_ns + 1000;
-		if (k->doing == WAITING && k->due_ns == wake_ns)
-			break; /* that look is on the calendar already */
+		/* A look that is on the calendar already and comes no later than this one would makes do for it. */
+		if (k->doing == WAITING && k->due_ns > w->now_ns && k->due_ns <= wake_ns)
+			break;
 		if (k->doing != WAITING)
 			queue(w, i);
 		k->doing = WAITING;
@@ -197,7 +198,6 @@ static void look(struct world *w, unsigned i)
 	uint64_t wake = w->now_ns;
 	enum sim_verdict v;
 
-	w->worker[i].due_ns = 0;
 	v = (w->controller->look ? w->controller->look : w->controller->ask)(w->self, i, w->now_ns, &wake);
 	obey(w, i, v, wake);
 }
@@ -373,6 +373,7 @@ static void happen(struct world *w, const struct sim_event *e)
 		ask(w, e->worker);
 		break;
 	case LOOK:
+		k->due_ns = 0;
 		look(w, e->worker);
 		break;
 	case ARRIVE:

@@ -42,6 +42,7 @@ static struct field {
 	FIELD(weir_segment_header, lease_top),
 	FIELD(weir_segment_header, audits_asked),
 	FIELD(weir_segment_header, audits_done),
+	FIELD(weir_segment_header, waiters_reaped),
 	FIELD(weir_segment_header, pad1),
 	FIELD(weir_source, path),
 	FIELD(weir_source, size_bytes),
