@@ -35,6 +35,8 @@ static void run_cell(struct sim_cell *cell, unsigned seeds, struct sim_record *r
 	static double value[SIM_METRICS][SIM_SEEDS_MAX];
 	double metric[SIM_METRICS];
 
+	if (seeds == 0)
+		seeds = cell->scenario->seeds ? cell->scenario->seeds : SIM_SEEDS;
 	if (cell->controller->brief && cell->scenario->windows > 0 && cell->scenario->limit[0].window_s >= 3600)
 		seeds = 1;
 	for (unsigned s = 0; s < seeds; s++) {
@@ -73,7 +75,7 @@ bool sim_batch_run(struct sim_batch *batch, const struct sim_scenario *scenario,
 
 	batch->cell = shared(sim_scenario_count * sim_controller_count * sizeof(*batch->cell));
 	batch->cells = 0;
-	batch->seeds = seeds < 1 ? 1 : seeds > SIM_SEEDS_MAX ? SIM_SEEDS_MAX : seeds;
+	batch->seeds = seeds > SIM_SEEDS_MAX ? SIM_SEEDS_MAX : seeds;
 	for (unsigned i = 0; i < sim_scenario_count; i++)
 		for (unsigned k = 0; k < sim_controller_count; k++) {
 			const struct sim_scenario *s = &sim_scenarios[i];

@@ -7,7 +7,8 @@
 
 #include "controller.h"
 
-#define SIM_SEEDS_MAX 64
+#define SIM_SEEDS     20 /* unless the scenario says otherwise */
+#define SIM_SEEDS_MAX 128
 
 struct sim_cell {
 	const struct sim_scenario *scenario;

@@ -13,8 +13,6 @@
 #include "report.h"
 #include "world.h"
 
-#define SEEDS 20
-
 static const struct sim_scenario *scenario_named(const char *name)
 {
 	for (unsigned i = 0; i < sim_scenario_count; i++)
@@ -51,7 +49,7 @@ int main(int argc, char **argv)
 	const struct sim_scenario *scenario = NULL;
 	const struct sim_controller *controller = NULL;
 	const char *report = NULL;
-	unsigned seeds = SEEDS;
+	unsigned seeds = 0;
 	uint64_t trace_seed = 0;
 	struct sim_batch batch;
 	int c;

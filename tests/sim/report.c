@@ -62,7 +62,10 @@ static void table(FILE *f, const struct sim_batch *batch, const struct sim_scena
 		fprintf(f, "\n### Row %u, ", s->row);
 	else
 		fprintf(f, "\n### Beyond the list, ");
-	fprintf(f, "%s: %s%s\n\n| controller |", s->name, s->text, s->loopback ? " ●" : "");
+	fprintf(f, "%s: %s", s->name, s->text);
+	if (s->seeds != 0)
+		fprintf(f, ", %u seeds", s->seeds);
+	fprintf(f, "%s\n\n| controller |", s->loopback ? " ●" : "");
 	for (unsigned i = 0; i < n; i++)
 		fprintf(f, " %s |", sim_metric_name(s->target[i].metric));
 	fprintf(f, "\n|---|");
@@ -135,7 +138,7 @@ static void summary(FILE *f, const struct sim_batch *batch)
 static void tables(FILE *f, const struct sim_batch *batch)
 {
 	summary(f, batch);
-	fprintf(f, "\nThe figures: median over %u seeds, in brackets the worst seed.\n", batch->seeds);
+	fprintf(f, "\nThe figures: median over %d seeds where nothing else is said, in brackets the worst seed.\n", SIM_SEEDS);
 	for (unsigned i = 0; i < sim_scenario_count; i++)
 		if (sim_batch_cell(batch, &sim_scenarios[i], &sim_weir) != NULL)
 			table(f, batch, &sim_scenarios[i]);

@@ -91,6 +91,7 @@ struct sim_target {
 struct sim_scenario {
 	const char *name;
 	unsigned row;      /* of the evaluation */
+	unsigned seeds;    /* runs, 0 = SIM_SEEDS; more where a mean is asked for */
 	const char *text;  /* what the server is, for the report */
 	double duration_s; /* or: */
 	unsigned windows;  /* so many windows of limit[0] */

@@ -176,8 +176,8 @@ const struct sim_scenario sim_scenarios[] = {
 #define OUTAGE(short_name, what, kind)                                                                                           \
 	{                                                                                                                        \
 		.row = 9, .name = short_name, .text = what " for 120 to 480 s at 50 requests/s, one prober in five is killed",   \
-		.duration_s = 700, .processes = 200, .rtt_ms = 20, .offered = 50, .timeout_s = 2, .kill_probe = .2,              \
-		.patience_s = 1, .change = {{60, SIM_SET_OUTAGE, kind}, {180, SIM_SET_OUTAGE, SIM_UP, 540}},                     \
+		.seeds = 100, .duration_s = 700, .processes = 200, .rtt_ms = 20, .offered = 50, .timeout_s = 2,                  \
+		.kill_probe = .2, .patience_s = 1, .change = {{60, SIM_SET_OUTAGE, kind}, {180, SIM_SET_OUTAGE, SIM_UP, 540}},   \
 		.target = {{SIM_DEAD_REQUESTS, '<', 30}, {SIM_RECOVERY_S, 'm', 5}, {SIM_RECOVERY_S, 'w', 15}},                   \
 		.families = SIM_BREAKER_BASELINES, .loopback = true,                                                             \
 	}
