@@ -17,7 +17,7 @@ const struct weir_rule weir_rule_builtin = {
 		{
 			.strategy = WEIR_ADAPTIVE,       /* no limit until the host gives a reason */
 			.burst = 5,                      /* a page and what belongs to it */
-			.min = WEIR_RATE_ONE / 600,      /* one in ten minutes: slow, but never dead */
+			.min = WEIR_RATE_ONE / 7200,     /* one in two hours: half of the slowest limit that is published, 1/h */
 			.max = 0,                        /* no bound */
 			.initial = WEIR_RATE_ONE,        /* conservative starts at 1/s */
 			.backoff_permille = 500,         /* halve, as TCP does (RFC 5681) and AIMD limiters after it */

@@ -229,6 +229,10 @@ const struct sim_scenario sim_scenarios[] = {
 	}
 	BEYOND("bucket-1000", "token bucket 1000/s, burst 1000", .duration_s = 120, .rtt_ms = 10,
 	       .limit = {{SIM_BUCKET, .rate = 1000, .burst = 1000}}),
+	BEYOND("bucket-10000", "token bucket 10000/s, burst 1000, 256 threads", .seeds = 5, .duration_s = 30, .threads = 16,
+	       .rtt_ms = 10, .limit = {{SIM_BUCKET, .rate = 10000, .burst = 1000}}),
+	BEYOND("bucket-1h", "token bucket 1/h, burst 1, a day and a half", .duration_s = 130000,
+	       .limit = {{SIM_BUCKET, .rate = 1. / 3600, .burst = 1}}),
 	BEYOND("bucket-10-1", "token bucket 10/s, burst 1: the network's jitter alone makes refusals", .duration_s = 1200,
 	       .limit = {{SIM_BUCKET, .rate = 10, .burst = 1}}),
 	BEYOND("bucket-12h", "token bucket 12/h, burst 1, a day and a half", .duration_s = 130000,

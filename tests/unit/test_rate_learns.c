@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* adaptive at hosts that count in fixed windows and say nothing of it: whatever the phase, three windows are enough to find out.
- */
+/* adaptive at hosts that say nothing but 429: fixed windows at every phase, buckets of every rate. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -27,34 +26,53 @@ static uint64_t now;
 
 /* The server, and its one client, which asks again at once and keeps to the bucket. */
 struct life {
-	uint64_t limit, window_ns, phase_ns, latency_ns;
+	uint64_t limit, window_ns, phase_ns; /* a fixed window; or, when window_ns is 0: */
+	double per_s, depth, tokens;         /* a bucket */
+	uint64_t latency_ns;
 	uint64_t number, used;        /* of the window at hand */
-	uint64_t accepted, throttled; /* in the windows that are judged */
+	uint64_t accepted, throttled; /* while it is judged */
 	uint64_t asked_ns;            /* when the last request arrived */
+	bool judged;
 };
 
-static void ask(struct life *l)
+static bool window_accepts(struct life *l)
 {
-	uint64_t unit = weir_bucket_take(&b, now), ready = weir_bucket_ready_ns(&b, unit, now), sent, number;
-	bool good, judged;
+	uint64_t number = (l->asked_ns - START + l->window_ns - l->phase_ns) / l->window_ns;
 
-	now = sent = ready > now ? ready : now;
-	l->asked_ns = now + l->latency_ns / 2;
-	number = (l->asked_ns - START + l->window_ns - l->phase_ns) / l->window_ns;
 	if (number != l->number)
 		l->used = 0;
 	l->number = number;
-	good = l->used < l->limit;
-	l->used += good;
-	judged = number > LEARN && number <= LEARN + JUDGED;
-	l->accepted += good && judged;
-	l->throttled += !good && judged;
+	l->judged = number > LEARN && number <= LEARN + JUDGED;
+	return l->used++ < l->limit;
+}
+
+static bool bucket_accepts(struct life *l, uint64_t since_ns)
+{
+	l->tokens += l->per_s * (double)(l->asked_ns - since_ns) / 1e9;
+	if (l->tokens > l->depth)
+		l->tokens = l->depth;
+	if (l->tokens < 1)
+		return false;
+	l->tokens -= 1;
+	return true;
+}
+
+static void ask(struct life *l)
+{
+	uint64_t unit = weir_bucket_take(&b, now), ready = weir_bucket_ready_ns(&b, unit, now), sent, before = l->asked_ns;
+	bool good;
+
+	now = sent = ready > now ? ready : now;
+	l->asked_ns = now + l->latency_ns / 2;
+	good = l->window_ns != 0 ? window_accepts(l) : bucket_accepts(l, before);
+	l->accepted += good && l->judged;
+	l->throttled += !good && l->judged;
 	now += l->latency_ns;
 	if (weir_rate_note(&r, &p, good ? WEIR_RATE_ACCEPTED : WEIR_RATE_THROTTLED, now)) {
-		struct weir_rate_answer a = {
+		struct weir_rate_answer answer = {
 			.signal = good ? WEIR_RATE_ACCEPTED : WEIR_RATE_THROTTLED, .admitted_ns = sent, .in_flight = 1};
 
-		weir_rate_update(&r, &b, &p, &a, now);
+		weir_rate_update(&r, &b, &p, &answer, now);
 	}
 }
 
@@ -127,6 +145,42 @@ static void the_first_request_after_a_pause_goes_when_it_is_over(void **state)
 	assert_true(last > 60 * SECOND);
 }
 
+static void lives_with_a_bucket(double per_s, double depth)
+{
+	struct life l = begin(0, 0, 0);
+	uint64_t since;
+	double used, refused;
+
+	l.per_s = per_s;
+	l.depth = l.tokens = depth;
+	l.asked_ns = now;
+	if (per_s > 50)
+		l.latency_ns = (uint64_t)(2e8 / per_s);
+	/* The first pauses are of tenths of a second, however fast the host is. */
+	for (int i = 0; i < 1000 || now < START + 5 * SECOND; i++)
+		ask(&l);
+	l.judged = true;
+	since = l.asked_ns;
+	while (l.accepted < 2000)
+		ask(&l);
+	used = (double)l.accepted / (per_s * (double)(l.asked_ns - since) / 1e9);
+	refused = (double)l.throttled / (double)l.accepted;
+	print_message("%.6g/s, depth %.0f: %.3f used, %.2f %% refused\n", per_s, depth, used, 100 * refused);
+	assert_true(used > .9);
+	assert_true(refused < .02);
+}
+
+static void a_bucket_of_any_rate_is_found(void **state)
+{
+	(void)state;
+	for (double depth = 1; depth <= 100; depth *= 10) {
+		lives_with_a_bucket(1. / 3600, depth);
+		lives_with_a_bucket(12. / 3600, depth);
+		for (double per_s = 1. / 60; per_s < 20000; per_s *= per_s < 1 ? 60 : 10)
+			lives_with_a_bucket(per_s, depth);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +188,7 @@ int main(void)
 		cmocka_unit_test(six_hundred_a_minute_are_found_whatever_the_phase),
 		cmocka_unit_test(five_thousand_an_hour_are_found_whatever_the_phase),
 		cmocka_unit_test(a_hundred_in_ten_seconds_are_found_whatever_the_phase),
+		cmocka_unit_test(a_bucket_of_any_rate_is_found),
 		cmocka_unit_test(the_first_request_after_a_pause_goes_when_it_is_over),
 	};
 
