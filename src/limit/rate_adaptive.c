@@ -219,7 +219,7 @@ static void judge_climb(struct rate_step *step, uint64_t n, uint64_t measured)
 	if (up * WEIR_RATE_ONE < due + WEIR_RATE_ONE / 2 && measured > s->estimate / 10 * 7) {
 		/* A bucket of depth 1, or an estimate so high that the plateau below it had all but emptied the bucket: then not even
 		 * the plateau's pace was measured. */
-		if (measured < below(s) && w <= s->trust)
+		if (measured < below(s) && w <= s->trust && s->idle == 0)
 			s->estimate = s->estimate / 2 + measured / 2;
 		else if (s->step_from > s->estimate)
 			s->estimate = s->step_from;
