@@ -78,6 +78,33 @@ static void a_new_policy(void)
 	request(WEIR_SUCCEEDED, 0);
 }
 
+static uint64_t clock_now(void)
+{
+	return now;
+}
+
+/* The agent shortens a queue of which half is dead; then those who live go on. */
+static void a_queue_numbered_anew(void)
+{
+	struct weir_occupancy room[ENTRIES + 1];
+	struct weir_request r[6];
+	uint64_t wake;
+
+	request(WEIR_SUCCEEDED, 0);
+	weir_gate_set(&segment, HOST, WEIR_RATE_ONE, 1, 0, 600 * SECOND, false, now);
+	for (int i = 0; i < 6; i++)
+		(void)begin(&r[i], &wake);
+	for (int i = 2; i < 6; i += 2)
+		weir_lease_free(&segment, r[i].lease, r[i].lease_tag, r[i].owner_pid);
+	if (weir_gate_requeue(&segment, room, clock_now) != 1)
+		_exit(1);
+	for (int i = 1; i < 6; i += 2) {
+		now += 10 * SECOND;
+		(void)weir_gate_look(&gate, &r[i], now, &wake);
+		weir_gate_cancel(&gate, &r[i], now);
+	}
+}
+
 static void open_small(enum weir_strategy strategy)
 {
 	void *memory;
@@ -241,6 +268,12 @@ static void a_kill_while_a_policy_is_published_is_survived(void **state)
 	under_each_strategy("a new policy", a_new_policy);
 }
 
+static void a_kill_while_a_queue_is_numbered_anew_is_survived(void **state)
+{
+	(void)state;
+	under_each_strategy("a queue numbered anew", a_queue_numbered_anew);
+}
+
 static int prepare(void **state)
 {
 	pid_t child = fork();
@@ -275,6 +308,7 @@ int main(void)
 		cmocka_unit_test(a_kill_within_an_outage_is_survived),
 		cmocka_unit_test(a_kill_of_the_operators_process_is_survived),
 		cmocka_unit_test(a_kill_while_a_policy_is_published_is_survived),
+		cmocka_unit_test(a_kill_while_a_queue_is_numbered_anew_is_survived),
 	};
 
 	return cmocka_run_group_tests(tests, prepare, tidy_up);
