@@ -6,6 +6,7 @@
 
 #include "look.h"
 #include "release.h"
+#include "units.h"
 #include "weir/opaque.h"
 
 /* A request without a time-out of its own may be in flight this long before its lease is void. */

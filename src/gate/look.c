@@ -7,95 +7,12 @@
  */
 #include "look.h"
 #include "release.h"
+#include "units.h"
 
 #include <signal.h>
 
 /* Those who wait look for the dead this often, all together. */
 #define REAP_EVERY_MS UINT64_C(200)
-
-/* Units are not stale before this: a busy machine wakes a sleeper some milliseconds late. */
-#define LATE_NS UINT64_C(20000000)
-
-/* A bucket with a limit that the request passes. */
-struct passed {
-	struct weir_bucket *bucket;
-	uint64_t *unit;
-	uint32_t *numbering;
-	uint32_t slot;
-};
-
-/* Fills out[] and returns how many; brings their paces in line with the policy. */
-static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
-			       uint64_t now_ns, struct passed out[WEIR_SCOPES * WEIR_RATES])
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		if (scope[i].slot == WEIR_NONE)
-			continue;
-		scope_apply(g, &scope[i], now_ns);
-		for (unsigned j = 0; j < WEIR_RATES; j++)
-			if (!weir_bucket_unused(&scope[i].entry->bucket[j]))
-				out[n++] = (struct passed){&scope[i].entry->bucket[j], &r->scope[i].unit[j],
-							   &r->scope[i].numbering[j], scope[i].slot};
-	}
-	return n;
-}
-
-/* The time from which every unit could go that the request has yet to take. Takes none: of two rates the one that makes it wait
- * too long must not cost it a unit of the other. Sets the entry that binds. */
-static uint64_t units_expected(struct weir_request *r, const struct passed *p, unsigned n, uint64_t now_ns)
-{
-	uint64_t ready = now_ns;
-
-	for (unsigned k = 0; k < n; k++) {
-		uint64_t at = *p[k].unit == 0 ? weir_bucket_preview_ns(p[k].bucket, now_ns) : now_ns;
-
-		if (at > ready) {
-			ready = at;
-			r->wait_slot = p[k].slot;
-		}
-	}
-	return ready;
-}
-
-/* The time from which every unit may go; takes units in buckets that have none yet, unless that time is later than the request
- * will wait: a bucket may also get its limit while it waits for something else. Sets the entry that binds. */
-static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
-			    uint64_t now_ns)
-{
-	struct passed p[WEIR_SCOPES * WEIR_RATES];
-	uint64_t ready = now_ns;
-	unsigned n;
-
-	if (r->paid)
-		return now_ns;
-	n = buckets_passed(g, r, scope, now_ns, p);
-	for (unsigned k = 0; k < n; k++) /* given out anew since it was taken? */
-		if (*p[k].unit != 0 && weir_bucket_numbering(p[k].bucket) != *p[k].numbering)
-			*p[k].unit = 0;
-	if (n > 1) {
-		ready = units_expected(r, p, n, now_ns);
-		if (ready > now_ns && ready > r->latest_ns)
-			return ready;
-		ready = now_ns;
-	}
-	for (unsigned k = 0; k < n; k++) {
-		uint64_t at = now_ns;
-
-		if (*p[k].unit != 0) {
-			at = weir_bucket_ready_ns(p[k].bucket, *p[k].unit, now_ns);
-		} else {
-			*p[k].numbering = weir_bucket_numbering(p[k].bucket);
-			*p[k].unit = weir_bucket_take_by(p[k].bucket, now_ns, r->latest_ns, &at);
-		}
-		if (at > ready) {
-			ready = at;
-			r->wait_slot = p[k].slot;
-		}
-	}
-	return ready;
-}
 
 /* The dead may hold the permits that this request waits for, or the breaker's probe. Of all those who wait, one looks for them
  * every REAP_EVERY_MS; one in each pid namespace, because nobody can tell who is dead in another. */
@@ -244,7 +161,7 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 				   uint64_t now_ns)
 {
 	const struct scope *host = &scope[SCOPE_HOST];
-	uint64_t until = 0, at = units_ready(g, r, scope, now_ns),
+	uint64_t until = 0, at = request_units_ready(g, r, scope, now_ns),
 		 hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
 	bool ramp = false;
 
@@ -265,24 +182,6 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	return WEIR_GO;
 }
 
-/* Units go stale: a request that goes much later than they allowed (no permit was free, another bucket or a hold kept it, its
- * process was stopped) takes new ones, or a crowd of late requests would exceed a rate together. Returns when the new ones are
- * ready. */
-static uint64_t renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
-				  uint64_t now_ns)
-{
-	bool stale = false;
-
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
-			if (r->scope[i].unit[j] != 0 &&
-			    weir_bucket_stale(&scope[i].entry->bucket[j], r->scope[i].unit[j], LATE_NS, now_ns)) {
-				r->scope[i].unit[j] = 0;
-				stale = true;
-			}
-	return stale ? units_ready(g, r, scope, now_ns) : now_ns;
-}
-
 enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			       uint64_t now_ns, uint64_t *wake_ns)
 {
@@ -299,11 +198,11 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
 	if (hold > now_ns && hold > r->latest_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold, now_ns, wake_ns);
-	ready = units_ready(g, r, scope, now_ns);
+	ready = request_units_ready(g, r, scope, now_ns);
 	if (hold > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);
 	if (ready <= now_ns && r->delayed)
-		ready = renew_stale_units(g, r, scope, now_ns);
+		ready = request_renew_stale_units(g, r, scope, now_ns);
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
 	if (!take_permits(g, r, scope, false, now_ns, &ramp))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a request holds goes back: permits, units, its lease. */
+/* What a request holds goes back: permits and its lease. */
 #include "release.h"
 
 void request_give_permits(const struct weir_gate *g, struct weir_request *r)
@@ -13,21 +13,6 @@ void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 		weir_entry_wake(g->segment, slot);
 	}
 	r->held = 0;
-}
-
-void request_give_units(const struct weir_gate *g, struct weir_request *r)
-{
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		for (unsigned j = 0; j < WEIR_RATES; j++) {
-			struct weir_bucket *b;
-
-			if (r->scope[i].slot > g->segment->entries || r->scope[i].unit[j] == 0)
-				continue;
-			b = &g->segment->entry[r->scope[i].slot].bucket[j];
-			if (weir_bucket_numbering(b) == r->scope[i].numbering[j])
-				weir_bucket_give_back(b, r->scope[i].unit[j]);
-			r->scope[i].unit[j] = 0;
-		}
 }
 
 void request_free_lease(const struct weir_gate *g, struct weir_request *r)

@@ -8,9 +8,6 @@
 /* Gives back the permits that the request holds, and wakes those who want them. */
 void request_give_permits(const struct weir_gate *g, struct weir_request *r);
 
-/* Gives back what can be given back of its units. */
-void request_give_units(const struct weir_gate *g, struct weir_request *r);
-
 /* Frees its lease, if it has one. */
 void request_free_lease(const struct weir_gate *g, struct weir_request *r);
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* A request's units: one in every bucket with a limit that it passes. */
+#include "units.h"
+
+/* Units are not stale before this: a busy machine wakes a sleeper some milliseconds late. */
+#define LATE_NS UINT64_C(20000000)
+
+/* A bucket with a limit that the request passes. */
+struct passed {
+	struct weir_bucket *bucket;
+	uint64_t *unit;
+	uint32_t *numbering;
+	uint32_t slot;
+};
+
+/* Fills out[] and returns how many; brings their paces in line with the policy. */
+static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			       uint64_t now_ns, struct passed out[WEIR_SCOPES * WEIR_RATES])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		if (scope[i].slot == WEIR_NONE)
+			continue;
+		scope_apply(g, &scope[i], now_ns);
+		for (unsigned j = 0; j < WEIR_RATES; j++)
+			if (!weir_bucket_unused(&scope[i].entry->bucket[j]))
+				out[n++] = (struct passed){&scope[i].entry->bucket[j], &r->scope[i].unit[j],
+							   &r->scope[i].numbering[j], scope[i].slot};
+	}
+	return n;
+}
+
+/* The time from which every unit could go that the request has yet to take. Takes none: of two rates the one that makes it wait
+ * too long must not cost it a unit of the other. Sets the entry that binds. */
+static uint64_t units_expected(struct weir_request *r, const struct passed *p, unsigned n, uint64_t now_ns)
+{
+	uint64_t ready = now_ns;
+
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t at = *p[k].unit == 0 ? weir_bucket_preview_ns(p[k].bucket, now_ns) : now_ns;
+
+		if (at > ready) {
+			ready = at;
+			r->wait_slot = p[k].slot;
+		}
+	}
+	return ready;
+}
+
+uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			     uint64_t now_ns)
+{
+	struct passed p[WEIR_SCOPES * WEIR_RATES];
+	uint64_t ready = now_ns;
+	unsigned n;
+
+	if (r->paid)
+		return now_ns;
+	n = buckets_passed(g, r, scope, now_ns, p);
+	for (unsigned k = 0; k < n; k++) /* given out anew since it was taken? */
+		if (*p[k].unit != 0 && weir_bucket_numbering(p[k].bucket) != *p[k].numbering)
+			*p[k].unit = 0;
+	if (n > 1) {
+		ready = units_expected(r, p, n, now_ns);
+		if (ready > now_ns && ready > r->latest_ns)
+			return ready;
+		ready = now_ns;
+	}
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t at = now_ns;
+
+		if (*p[k].unit != 0) {
+			at = weir_bucket_ready_ns(p[k].bucket, *p[k].unit, now_ns);
+		} else {
+			*p[k].numbering = weir_bucket_numbering(p[k].bucket);
+			*p[k].unit = weir_bucket_take_by(p[k].bucket, now_ns, r->latest_ns, &at);
+		}
+		if (at > ready) {
+			ready = at;
+			r->wait_slot = p[k].slot;
+		}
+	}
+	return ready;
+}
+
+uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+				   uint64_t now_ns)
+{
+	bool stale = false;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
+			if (r->scope[i].unit[j] != 0 &&
+			    weir_bucket_stale(&scope[i].entry->bucket[j], r->scope[i].unit[j], LATE_NS, now_ns)) {
+				r->scope[i].unit[j] = 0;
+				stale = true;
+			}
+	return stale ? request_units_ready(g, r, scope, now_ns) : now_ns;
+}
+
+void request_give_units(const struct weir_gate *g, struct weir_request *r)
+{
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES; j++) {
+			struct weir_bucket *b;
+
+			if (r->scope[i].slot > g->segment->entries || r->scope[i].unit[j] == 0)
+				continue;
+			b = &g->segment->entry[r->scope[i].slot].bucket[j];
+			if (weir_bucket_numbering(b) == r->scope[i].numbering[j])
+				weir_bucket_give_back(b, r->scope[i].unit[j]);
+			r->scope[i].unit[j] = 0;
+		}
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The units of the buckets that a request takes, one in each, and goes on when the last is ready. */
+#ifndef WEIR_GATE_UNITS_H
+#define WEIR_GATE_UNITS_H
+
+#include "scope.h"
+
+/* The time from which every unit may go; takes units in buckets that have none yet (a bucket may also get its limit while the
+ * request waits for something else), unless that time is later than the request will wait: then it takes none, and returns the
+ * time all the same. Units that have been made void since are forgotten first. r->wait_slot: the entry that binds. */
+uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			     uint64_t now_ns);
+
+/* Units go stale: a request that goes much later than they allowed (no permit was free, another bucket or a hold kept it, its
+ * process was stopped) takes new ones, or a crowd of late requests would exceed a rate together. Returns when the new ones are
+ * ready. */
+uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+				   uint64_t now_ns);
+
+/* Gives back what can be given back of its units. */
+void request_give_units(const struct weir_gate *g, struct weir_request *r);
+
+#endif
