@@ -421,7 +421,7 @@ static void the_defaults_limit_nothing_until_there_is_a_reason(void **state)
 	assert_int_equal(r.throttle_code[0], 429);
 	assert_int_equal(r.rate.strategy, WEIR_ADAPTIVE);
 	assert_int_equal(r.rate.max, 0);
-	assert_int_equal(r.rate.min, WEIR_RATE_ONE / 600);
+	assert_int_equal(r.rate.min, WEIR_RATE_ONE / 7200);
 	assert_int_equal(r.fixed[0].rate | r.fixed[1].rate | r.fixed[2].rate, 0);
 	assert_int_equal(r.concurrency.mode, WEIR_CONCURRENCY_ADAPTIVE);
 	assert_int_equal(r.concurrency.max | r.concurrency.initial, 0);
