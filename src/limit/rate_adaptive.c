@@ -262,6 +262,10 @@ static void refused_anew(struct rate_step *step)
 	if (s->window_ns != 0 && s->window_limit != 0) {
 		s->estimate = rate_of(s->window_limit, s->window_ns);
 		s->trust = s->window_limit;
+	} else if (s->estimate == 0 && rate_window_lifted(step)) {
+		/* What kept it refusing was no empty bucket, so its time says nothing of the rate; what it accepted since does. */
+		s->estimate = rate_of(step->accepted - s->window_accepted, step->now_ns - s->window_high_ns);
+		s->trust = 2;
 	} else if (s->estimate == 0) {
 		s->estimate = measured;
 		s->trust = worth(s, n);
@@ -378,6 +382,11 @@ static void accepted(struct rate_step *step)
 		/* Refused for so long that a bucket of this rate would have filled up by eight. */
 		long_run = rate_mul_div(s->estimate, s->run_last_ns - s->run_ns, RATE_SECOND) > 8 * WEIR_RATE_ONE;
 		rate_window_reopened(step);
+		/* A window or a ban is over. Accepts are counted from here: those hours are not to be made up for. */
+		if (long_run) {
+			s->empty_ns = step->now_ns;
+			s->empty_accepted = step->accepted - 1;
+		}
 		s->run_ns = 0;
 	}
 	if (s->phase == RATE_FALL && !long_run)

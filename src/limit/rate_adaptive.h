@@ -39,6 +39,8 @@ void rate_pause_until(struct rate_step *step, uint64_t until_ns);
 void rate_window_held(struct rate_step *step);
 /* An accept has ended a run of refusals: a window's boundary, perhaps. */
 void rate_window_reopened(struct rate_step *step);
+/* Whether the last long run of refusals ended in more than a bucket could have given: a window's end, or that of a ban. */
+bool rate_window_lifted(const struct rate_step *step);
 /* Refusals without end: was what was accepted before a window's worth? */
 void rate_window_exhausted(struct rate_step *step);
 /* Pauses until the next boundary, if there is reason to expect one. Returns whether it did. */

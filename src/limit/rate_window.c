@@ -64,11 +64,19 @@ void rate_window_held(struct rate_step *step)
 	s->window_low_ns = until - RATE_SECOND;
 }
 
-/* A bucket that refused throughout the run before the last boundary fills at less than one per run. Whether what has been accepted
- * since, until the run at hand began, is more than it could have given. */
-static bool no_bucket(const struct rate_state *s, uint64_t n)
+/* A bucket that refused throughout the run before the last boundary fills at less than one per run. Whether what has been
+ * accepted since, until the run at hand began, is more than it could have given. */
+static bool no_bucket(const struct rate_state *s, uint64_t n, uint64_t until_ns)
 {
-	return n >= 4 && (unsigned __int128)(n - 1) * s->window_run_ns > s->run_ns - (s->window_low_ns - s->window_run_ns);
+	return n >= 4 && (unsigned __int128)(n - 1) * s->window_run_ns > until_ns - (s->window_low_ns - s->window_run_ns);
+}
+
+bool rate_window_lifted(const struct rate_step *step)
+{
+	const struct rate_state *s = step->s;
+
+	return s->window_high_ns != 0 && s->window_high_ns < step->now_ns && s->window_low_ns >= s->window_run_ns &&
+	       no_bucket(s, step->accepted - s->window_accepted, step->now_ns);
 }
 
 /* A window that was exhausted so late that its end came before LONG_RUN refusals had. Its beginning is known, so the lengths that
@@ -79,7 +87,7 @@ static uint64_t length_between(const struct rate_state *s, uint64_t low, uint64_
 
 	if (s->window_high_ns == 0 || s->window_limit != 0 || s->window_guess != 0 || s->window_low_ns < s->window_run_ns)
 		return 0;
-	if (s->runs < 2 || s->window_high_ns >= s->run_ns || s->window_accepted > s->cut_accepted || !no_bucket(s, n))
+	if (s->runs < 2 || s->window_high_ns >= s->run_ns || s->window_accepted > s->cut_accepted || !no_bucket(s, n, s->run_ns))
 		return 0;
 	/* At the pace of the accepts before, two of these would have been accepted. */
 	if ((unsigned __int128)n * run < 2 * (unsigned __int128)(s->run_ns - s->window_high_ns))
@@ -148,14 +156,14 @@ void rate_window_exhausted(struct rate_step *step)
 	/* A bucket of the estimated rate would have accepted one of these; of several, with ever longer pauses, surely. */
 	if (s->runs < LONG_RUN || rate_mul_div(s->estimate, run, RATE_SECOND) < LONG_RUN * 2 * WEIR_RATE_ONE)
 		return;
-	if (!no_bucket(s, n))
+	if (!no_bucket(s, n, s->run_ns))
 		return;
 	s->window_limit = n;
 	s->window_guess = 0;
 }
 
-/* When to ask for a boundary that lies between `low` and `high`: LOOKS times, evenly, while its place is not known well. A refusal
- * costs a request, and waiting until the end of the span costs what the window would have accepted meanwhile. */
+/* When to ask for a boundary that lies between `low` and `high`: LOOKS times, evenly, while its place is not known well. A
+ * refusal costs a request, and waiting until the end of the span costs what the window would have accepted meanwhile. */
 static uint64_t next_look(uint64_t low, uint64_t high, uint64_t window_ns, uint64_t now_ns)
 {
 	uint64_t step = (high - low) / LOOKS, at;

@@ -45,7 +45,8 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 	}
 	at += EPOCH_NS;
 	if (at > now_ns) {
-		*wake_ns = at;
+		/* What it knows may change. */
+		*wake_ns = at - now_ns < 1000000000 ? at : now_ns + 1000000000;
 		return SIM_WAIT;
 	}
 	o->flying++;

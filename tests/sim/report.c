@@ -37,7 +37,7 @@ static bool met(const struct sim_cell *c, const struct sim_target *t)
 /* A target that everything meets is a column alone. */
 static bool is_bound(const struct sim_target *t)
 {
-	return !((t->bound == '>' && t->value <= 0) || (t->metric == SIM_THROTTLED && t->value >= 1));
+	return !((t->bound == '>' && t->value <= 0) || (t->metric == SIM_THROTTLED && t->value >= 1) || t->value >= 1e9);
 }
 
 static double worst(const struct sim_cell *c, const struct sim_target *t)

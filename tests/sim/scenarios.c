@@ -229,10 +229,15 @@ const struct sim_scenario sim_scenarios[] = {
 	}
 	BEYOND("bucket-1000", "token bucket 1000/s, burst 1000", .duration_s = 120, .rtt_ms = 10,
 	       .limit = {{SIM_BUCKET, .rate = 1000, .burst = 1000}}),
-	BEYOND("bucket-10000", "token bucket 10000/s, burst 1000, 256 threads", .seeds = 5, .duration_s = 30, .threads = 16,
-	       .rtt_ms = 10, .limit = {{SIM_BUCKET, .rate = 10000, .burst = 1000}}),
-	BEYOND("bucket-1h", "token bucket 1/h, burst 1, a day and a half", .duration_s = 130000,
-	       .limit = {{SIM_BUCKET, .rate = 1. / 3600, .burst = 1}}),
+#define BAN(short_name, what, from, to)                                                                                          \
+	{                                                                                                                        \
+		.name = short_name, .text = "token bucket 10/s, burst 10; everything is refused " what, .duration_s = 2400,      \
+		.limit = {{SIM_BUCKET, .rate = 10, .burst = 10}},                                                                \
+		.change = {{from, SIM_SET_RATE, 1e-6}, {to, SIM_SET_RATE, 10}},                                                  \
+		.target = {UTIL(0), THROTTLED(1), {SIM_RISE_S, '<', 1e9}}, .families = SIM_RATE_BASELINES,                       \
+	}
+	BAN("ban", "from 200 s to 800 s", 200, 800),
+	BAN("ban-at-once", "from the first second on for ten minutes", 1, 601),
 	BEYOND("bucket-10-1", "token bucket 10/s, burst 1: the network's jitter alone makes refusals", .duration_s = 1200,
 	       .limit = {{SIM_BUCKET, .rate = 10, .burst = 1}}),
 	BEYOND("bucket-12h", "token bucket 12/h, burst 1, a day and a half", .duration_s = 130000,
