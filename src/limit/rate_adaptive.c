@@ -375,6 +375,8 @@ static void accepted(struct rate_step *step)
 	bool long_run = false;
 
 	if (step->answer->admitted_ns < s->cut_ns || step->answer->admitted_ns < s->step_ns) {
+		if (s->run_ns != 0)
+			rate_window_straggler(step);
 		s->goal_accepted = s->goal_accepted > step->accepted ? s->goal_accepted : step->accepted + 1;
 		return;
 	}

@@ -37,6 +37,8 @@ void rate_pause_until(struct rate_step *step, uint64_t until_ns);
 
 /* A refusal says when to come back: a boundary, if it is far enough away. Before rate_window_exhausted. */
 void rate_window_held(struct rate_step *step);
+/* An accept comes in that was under way when the host began to refuse. */
+void rate_window_straggler(struct rate_step *step);
 /* An accept has ended a run of refusals: a window's boundary, perhaps. */
 void rate_window_reopened(struct rate_step *step);
 /* Whether the last long run of refusals ended in more than a bucket could have given: a window's end, or that of a ban. */

@@ -38,7 +38,8 @@ static uint64_t pace_of(struct rate_step *step, const struct weir_quota *q, uint
 		/* With nothing left the next window begins at its own mean pace. */
 		if (*spent)
 			return rate_of(q->limit ? q->limit : 1, q->window_ns > q->resets_in_ns ? q->window_ns : q->resets_in_ns);
-		return rate_of(left, *end - now);
+		/* Half a request more, or the last would be due at the very end, and be counted in the next window. */
+		return rate_of(2 * left + 1, 2 * (*end - now));
 	}
 	if (q->limit != 0 && q->window_ns != 0 && q->window_ns <= WINDOW_MAX_NS)
 		return rate_of(q->limit, q->window_ns);

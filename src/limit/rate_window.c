@@ -13,7 +13,9 @@ static const uint32_t length_s[] = {1,   2,    5,    10,   15,   20,    30,    6
 #define ROUNDING_NS (3 * RATE_SECOND / 2)
 
 /* The pace inside a known window: what is given away for the jitter of the requests around its boundaries. */
-#define WINDOW_PERMILLE 996
+#define WINDOW_MARGIN_NS      (150 * RATE_MS)
+#define WINDOW_MARGIN_MIN_PPM UINT64_C(200)
+#define WINDOW_MARGIN_MAX_PPM UINT64_C(4000)
 
 /* Requests that may be spent on finding a boundary each time that its place is unknown. */
 #define LOOKS 4
@@ -25,6 +27,15 @@ static uint64_t length_ns(uint64_t i)
 	return length_s[i] * RATE_SECOND;
 }
 
+static uint64_t window_margin_ppm(uint64_t window_ns)
+{
+	uint64_t ppm = rate_mul_div(WINDOW_MARGIN_NS, 1000000, window_ns);
+
+	return ppm > WINDOW_MARGIN_MAX_PPM   ? WINDOW_MARGIN_MAX_PPM
+	       : ppm < WINDOW_MARGIN_MIN_PPM ? WINDOW_MARGIN_MIN_PPM
+					     : ppm;
+}
+
 /* Length and budget are known: just below their quotient, whatever the phase, no window can be exhausted. */
 static void settle_on_window(struct rate_step *step)
 {
@@ -33,7 +44,7 @@ static void settle_on_window(struct rate_step *step)
 	if (s->window_ns == 0 || s->window_limit == 0)
 		return;
 	s->estimate = rate_clamp(rate_of(s->window_limit, s->window_ns), step->p);
-	s->rate = rate_clamp(rate_mul_div(s->estimate, WINDOW_PERMILLE, 1000), step->p);
+	s->rate = rate_clamp(rate_mul_div(s->estimate, 1000000 - window_margin_ppm(s->window_ns), 1000000), step->p);
 	s->trust = s->window_limit < TRUST_MAX ? s->window_limit : TRUST_MAX;
 	s->phase = RATE_PLATEAU;
 	s->step_ns = step->now_ns;
@@ -144,6 +155,16 @@ void rate_window_reopened(struct rate_step *step)
 	s->window_high_ns = high;
 	s->window_accepted = step->accepted - 1;
 	settle_on_window(step);
+}
+
+void rate_window_straggler(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t n = step->accepted - s->window_accepted;
+
+	/* Where the limit is what had been counted at the first refusal, this one belongs to it too. */
+	if (s->window_ns != 0 && s->window_limit >= s->empty_accepted - s->window_accepted && n == s->window_limit + 1)
+		s->window_limit = n;
 }
 
 void rate_window_exhausted(struct rate_step *step)

@@ -250,7 +250,7 @@ double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, c
 	case SIM_INSIDE_HOLD:
 		return (double)r->inside_hold;
 	case SIM_RESUMES_LATE:
-		return r->holds ? r->late_sum / r->holds : 0;
+		return r->held_s > 0 ? r->late_s / r->held_s : 0;
 	case SIM_P99_RATIO:
 		/* Unloaded: the network's share plus the 99th percentile of the exponential service time. */
 		return quantile_ns(r, .99) / 1e6 / ((s->rtt_ms > 0 ? s->rtt_ms : 45) + s->slots.service_ms * log(100));

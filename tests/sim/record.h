@@ -23,8 +23,7 @@ struct sim_record {
 	uint64_t worker_accepted[SIM_WORKERS];
 	uint32_t latency[SIM_LATENCY_STEPS]; /* of good answers in the measured span */
 	uint64_t inside_hold;                /* sent inside a hold */
-	double late_sum;                     /* resumption after holds, as shares of them */
-	uint32_t holds;
+	double late_s, held_s;               /* resumption after holds, and how long these were */
 	uint64_t dead_requests;
 	uint64_t leaked;
 	double change_s[SIM_CHANGES]; /* when the changes came */

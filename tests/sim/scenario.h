@@ -62,7 +62,7 @@ enum sim_metric {
 	SIM_DROP_S,            /* seconds from the fall until the last of them */
 	SIM_RISE_S,            /* seconds from the rise until 90 % of the new rate (over a second) */
 	SIM_INSIDE_HOLD,       /* requests sent inside a hold, those in flight aside */
-	SIM_RESUMES_LATE,      /* mean delay of the first request after a hold, as a share of the hold */
+	SIM_RESUMES_LATE,      /* delay of the first request after a hold, as a share of the hold: over all holds */
 	SIM_GOODPUT,           /* good answers / capacity of the slots */
 	SIM_P99_RATIO,         /* 99th percentile of the latency / that of the unloaded server */
 	SIM_DRIFT,             /* mean in flight of the last third / that of the second third */

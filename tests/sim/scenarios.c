@@ -79,13 +79,14 @@ const struct sim_scenario sim_scenarios[] = {
 		.target = {UTIL(.98), {SIM_WINDOW_REJECTS, '<', 2}, THROTTLED(1)},
 		.families = SIM_RATE_BASELINES,
 	},
-#define DIALECT(short_name, what, spoken, most_late)                                                                             \
+#define WINDOWS_THAT_SAY(per_window, short_name, what, spoken, most_late)                                                        \
 	{                                                                                                                        \
-		.row = 5, .name = short_name, .text = "fixed windows 600/60 s, " what, .windows = 12, .from_window = 3,          \
-		.limit = {{SIM_WINDOW, .limit = 600, .window_s = 60}}, .dialect = spoken,                                        \
+		.row = 5, .name = short_name, .text = "fixed windows " #per_window "/60 s, " what, .windows = 12,                \
+		.from_window = 3, .limit = {{SIM_WINDOW, .limit = per_window, .window_s = 60}}, .dialect = spoken,               \
 		.target = {UTIL(.99), THROTTLED(1), {SIM_INSIDE_HOLD, '<', 0}, {SIM_RESUMES_LATE, '<', most_late}},              \
 		.families = SIM_RATE_BASELINES, .loopback = true,                                                                \
 	}
+#define DIALECT(short_name, what, spoken, most_late) WINDOWS_THAT_SAY(600, short_name, what, spoken, most_late)
 	DIALECT("retry-seconds", "Retry-After in seconds", SIM_RETRY_SECONDS, .1),
 	DIALECT("retry-float", "Retry-After as a decimal", SIM_RETRY_FLOAT, .1),
 	DIALECT("retry-date-fast", "Retry-After as a date, the server's clock 120 s ahead", SIM_RETRY_DATE_FAST, .1),
@@ -95,6 +96,8 @@ const struct sim_scenario sim_scenarios[] = {
 	DIALECT("x-epoch-s", "X-RateLimit-* in epoch seconds", SIM_X_EPOCH_S, .1),
 	DIALECT("x-epoch-ms", "X-RateLimit-* in epoch milliseconds", SIM_X_EPOCH_MS, .1),
 	DIALECT("x-delta", "X-RateLimit-* with a delta", SIM_X_DELTA, .1),
+	WINDOWS_THAT_SAY(60, "retry-seconds-60", "Retry-After in seconds", SIM_RETRY_SECONDS, .1),
+	WINDOWS_THAT_SAY(60, "x-delta-60", "X-RateLimit-* with a delta", SIM_X_DELTA, .1),
 	DIALECT("malformed", "malformed values in every header", SIM_MALFORMED, .1),
 	{
 		.row = 5,

@@ -126,8 +126,8 @@ static void heed(struct world *w)
 	if (w->now_ns < w->hold_until_ns) {
 		w->record->inside_hold++;
 	} else if (w->hold_open) {
-		w->record->late_sum += (double)(w->now_ns - w->hold_until_ns) / (double)(w->hold_until_ns - w->hold_set_ns);
-		w->record->holds++;
+		w->record->late_s += (double)(w->now_ns - w->hold_until_ns) / 1e9;
+		w->record->held_s += (double)(w->hold_until_ns - w->hold_set_ns) / 1e9;
 		w->hold_open = false;
 	}
 }
