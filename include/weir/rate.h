@@ -74,6 +74,7 @@ struct weir_rate_answer {
 	enum weir_rate_signal signal;
 	uint64_t admitted_ns;           /* when the request of this answer was let go */
 	uint64_t hold_until_ns;         /* the hold that this answer set, 0 = none */
+	uint64_t hold_max_ns;           /* the host's word stops everybody for no longer than this, 0 = no bound */
 	uint64_t in_flight;             /* requests of this host in flight, this one included */
 	const struct weir_quota *quota; /* up to `quotas` windows that the answer described; NULL when none */
 	uint32_t quotas;

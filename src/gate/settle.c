@@ -95,7 +95,7 @@ static enum weir_rate_signal signal_of(enum weir_outcome outcome)
 }
 
 static void update_rate(const struct weir_gate *g, const struct scope *host, const struct weir_rate_params *params,
-			const struct weir_rate_answer *answer, uint64_t now_ns)
+			const struct weir_rate_answer *answer, bool held, uint64_t now_ns)
 {
 	struct weir_entry *e = host->entry;
 	uint64_t token = weir_trylock_take(&e->update_lock, now_ns);
@@ -103,7 +103,7 @@ static void update_rate(const struct weir_gate *g, const struct scope *host, con
 
 	if (token == 0) {
 		/* Whoever updates now sees the counters; the freeze is made up for by the next request (scope_apply). */
-		if (answer->hold_until_ns != 0)
+		if (held)
 			atomic_store_explicit(&e->applied, 0, memory_order_relaxed);
 		return;
 	}
@@ -128,14 +128,16 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 	struct weir_rate_answer answer = {
 		.signal = signal_of(result->outcome),
 		.admitted_ns = r->admitted_ns,
-		.hold_until_ns = hold_until_ns,
+		/* A hold that was cut down to hold.max ends when we say, and tells nothing of the host. */
+		.hold_until_ns = result->retry_after_ns <= host->rule->hold_max_ns ? hold_until_ns : 0,
+		.hold_max_ns = host->rule->hold_max_ns,
 		.in_flight = weir_concurrency_count(&host->entry->concurrency),
 		.quota = result->quotas != 0 ? result->quota : NULL,
 		.quotas = result->quotas < WEIR_QUOTAS ? result->quotas : WEIR_QUOTAS,
 	};
 
 	if (due || answer.quotas != 0 || hold_until_ns != 0)
-		update_rate(g, host, params, &answer, now_ns);
+		update_rate(g, host, params, &answer, hold_until_ns != 0, now_ns);
 }
 
 static void settle_concurrency(const struct weir_gate *g, const struct scope *host, const struct weir_result *result,

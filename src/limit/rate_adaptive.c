@@ -217,8 +217,8 @@ static void judge_climb(struct rate_step *step, uint64_t n, uint64_t measured)
 	if (s->plateau >= PLATEAU_BASE)
 		s->agreed += 1 + s->stale;
 	if (up * WEIR_RATE_ONE < due + WEIR_RATE_ONE / 2 && measured > s->estimate / 10 * 7) {
-		/* A bucket of depth 1, or an estimate so high that the plateau below it had all but emptied the bucket: then not even
-		 * the plateau's pace was measured. */
+		/* A bucket of depth 1, or an estimate so high that the plateau below it had all but emptied the bucket: then not
+		 * even the plateau's pace was measured. */
 		if (measured < below(s) && w <= s->trust && s->idle == 0)
 			s->estimate = s->estimate / 2 + measured / 2;
 		else if (s->step_from > s->estimate)
@@ -263,7 +263,8 @@ static void refused_anew(struct rate_step *step)
 		s->estimate = rate_of(s->window_limit, s->window_ns);
 		s->trust = s->window_limit;
 	} else if (s->estimate == 0 && rate_window_lifted(step)) {
-		/* What kept it refusing was no empty bucket, so its time says nothing of the rate; what it accepted since does. */
+		/* What kept it refusing was no empty bucket, so its time says nothing of the rate; what it accepted since does.
+		 */
 		s->estimate = rate_of(step->accepted - s->window_accepted, step->now_ns - s->window_high_ns);
 		s->trust = 2;
 	} else if (s->estimate == 0) {

@@ -76,6 +76,8 @@ void rate_told(struct rate_step *step)
 		return;
 	s->told = told;
 	s->told_end_ns = told_end;
+	if (step->answer->hold_max_ns != 0 && until > step->now_ns && until - step->now_ns > step->answer->hold_max_ns)
+		until = step->now_ns + step->answer->hold_max_ns;
 	if (until > step->now_ns && until > step->freeze_until_ns)
 		step->freeze_until_ns = until;
 }

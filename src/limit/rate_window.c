@@ -31,9 +31,7 @@ static uint64_t window_margin_ppm(uint64_t window_ns)
 {
 	uint64_t ppm = rate_mul_div(WINDOW_MARGIN_NS, 1000000, window_ns);
 
-	return ppm > WINDOW_MARGIN_MAX_PPM   ? WINDOW_MARGIN_MAX_PPM
-	       : ppm < WINDOW_MARGIN_MIN_PPM ? WINDOW_MARGIN_MIN_PPM
-					     : ppm;
+	return ppm > WINDOW_MARGIN_MAX_PPM ? WINDOW_MARGIN_MAX_PPM : ppm < WINDOW_MARGIN_MIN_PPM ? WINDOW_MARGIN_MIN_PPM : ppm;
 }
 
 /* Length and budget are known: just below their quotient, whatever the phase, no window can be exhausted. */

@@ -33,6 +33,9 @@ static void retry(enum sim_dialect dialect, const struct sim_facts *f, uint64_t 
 		snprintf(out->text[0], sizeof(out->text[0]), "%.3f", (double)(f->retry_ns + 999999) / 1e9);
 		out->told_ns = f->retry_ns;
 		break;
+	case SIM_A_DAY:
+		snprintf(out->text[0], sizeof(out->text[0]), "86400");
+		break;
 	case SIM_RETRY_DATE_FAST:
 	case SIM_RETRY_DATE_SLOW:
 		server_s = dialect == SIM_RETRY_DATE_FAST ? server_s + SKEW_S : server_s - SKEW_S;

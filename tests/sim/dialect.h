@@ -20,6 +20,7 @@ enum sim_dialect {
 	SIM_X_EPOCH_MS,
 	SIM_X_DELTA,
 	SIM_MALFORMED, /* every header there is, and none that can be read */
+	SIM_A_DAY,     /* Retry-After: 86400, whatever the window says */
 	SIM_ABSURD,    /* every header there is, with values of years, of 1970, below zero and beyond 64 bits in turn */
 };
 

@@ -101,6 +101,18 @@ const struct sim_scenario sim_scenarios[] = {
 	DIALECT("malformed", "malformed values in every header", SIM_MALFORMED, .1),
 	{
 		.row = 5,
+		.name = "a-day",
+		.text = "fixed windows 600/60 s, Retry-After: 86400, hold.max = 3 s",
+		.windows = 12,
+		.from_window = 3,
+		.limit = {{SIM_WINDOW, .limit = 600, .window_s = 60}},
+		.dialect = SIM_A_DAY,
+		.hold_max_s = 3,
+		.target = {UTIL(0), THROTTLED(1), {SIM_SILENCE_S, 'w', 63}},
+		.loopback = true,
+	},
+	{
+		.row = 5,
 		.name = "absurd",
 		.text = "fixed windows 600/60 s, absurd values in every header, hold.max = 30 s",
 		.windows = 12,

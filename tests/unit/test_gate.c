@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gate_bench.h"
 
+#include "src/limit/rate_state.h"
+
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -690,6 +692,35 @@ static void a_waiter_wakes_when_the_operator_raises_the_rate(void **state)
 	assert_true(weir_now_ns() - begun < 5 * SECOND);
 }
 
+/* Two ends of holds that weir made up are no two boundaries of the host's window. */
+static void a_hold_that_was_cut_down_says_nothing_of_the_hosts_window(void **state)
+{
+	struct weir_request r;
+	struct rate_state learned;
+	uint64_t word[WEIR_RATE_WORDS];
+
+	(void)state;
+	rule.hold_max_ns = 3 * SECOND;
+	publish();
+	for (int i = 0; i < 2; i++) {
+		for (int k = 0; k < 10; k++) {
+			go(&r);
+			now += MS;
+			end(&r, WEIR_SUCCEEDED, 0);
+			now += 10 * SECOND;
+		}
+		go(&r);
+		now += MS;
+		end(&r, WEIR_THROTTLED, 86400 * SECOND);
+		assert_int_equal(weir_hold_until_ns(&entry()->hold, rule.hold_max_ns, now), now + 3 * SECOND);
+		now += 60 * SECOND;
+	}
+	weir_published_read(&entry()->rate.generation, entry()->rate.state, WEIR_RATE_WORDS, word);
+	memcpy(&learned, word, sizeof learned);
+	assert_int_equal(learned.held_ns, 0);
+	assert_int_equal(learned.window_ns, 0);
+}
+
 int main(void)
 {
 #define GATE_TEST(f) cmocka_unit_test_setup_teardown(f, open_gate, close_gate)
@@ -725,6 +756,7 @@ int main(void)
 		GATE_TEST(a_killed_process_leaves_no_permit_and_no_probe),
 		GATE_TEST(a_real_wait_sleeps_until_its_turn_and_not_longer),
 		GATE_TEST(a_waiter_wakes_when_the_operator_raises_the_rate),
+		cmocka_unit_test_setup_teardown(a_hold_that_was_cut_down_says_nothing_of_the_hosts_window, open_gate, close_gate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

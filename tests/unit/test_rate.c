@@ -239,7 +239,7 @@ static void a_quota_header_spreads_what_remains_over_the_time_left(void **state)
 
 	(void)state;
 	tell(WEIR_RATE_ACCEPTED, &q, 1);
-	assert_int_equal(rate(), 2 * ONE);
+	assert_int_equal(rate(), 1201 * ONE / 600); /* 600 and a half in 300 s */
 	/* Somebody else has used a third of it. */
 	now += SECOND;
 	q.remaining = 400;
@@ -261,7 +261,25 @@ static void the_tightest_of_several_windows_holds(void **state)
 
 	(void)state;
 	tell(WEIR_RATE_ACCEPTED, q, 2);
-	assert_int_equal(rate(), ONE / 10);
+	assert_int_equal(rate(), 73 * ONE / 720); /* 36 and a half in 360 s */
+}
+
+/* At (remaining) / (time left) the last one would be due at the very end, and be counted in the next window. */
+static void the_last_request_of_a_window_goes_before_its_end(void **state)
+{
+	uint64_t end = now + 60 * SECOND, unit, ready;
+	struct weir_quota q = {.limit = 60, .window_ns = 60 * SECOND, .has_remaining = 1, .has_reset = 1};
+
+	(void)state;
+	for (q.remaining = 59; q.remaining > 0; q.remaining--) {
+		q.resets_in_ns = end - now;
+		tell(WEIR_RATE_ACCEPTED, &q, 1);
+		unit = weir_bucket_take(&b, now);
+		ready = weir_bucket_ready_ns(&b, unit, now);
+		assert_true(ready < end - SECOND / 4);
+		now = ready > now ? ready : now;
+	}
+	assert_true(now > end - 2 * SECOND);
 }
 
 static void with_nothing_remaining_nothing_goes_until_the_window_ends(void **state)
@@ -277,6 +295,25 @@ static void with_nothing_remaining_nothing_goes_until_the_window_ends(void **sta
 	tell(WEIR_RATE_ACCEPTED, &q, 1);
 	assert_int_equal(rate(), ONE);
 	assert_int_equal(weir_bucket_preview_ns(&b, now), now + 20 * SECOND);
+}
+
+static void a_window_of_days_stops_everybody_for_no_longer_than_hold_max(void **state)
+{
+	struct weir_quota q = {.limit = 5000,
+			       .window_ns = 30 * 86400 * SECOND,
+			       .remaining = 0,
+			       .resets_in_ns = 20 * 86400 * SECOND,
+			       .has_remaining = 1,
+			       .has_reset = 1};
+
+	(void)state;
+	update((struct weir_rate_answer){.signal = WEIR_RATE_ACCEPTED,
+					 .admitted_ns = now - SECOND / 100,
+					 .in_flight = 1,
+					 .hold_max_ns = 3600 * SECOND,
+					 .quota = &q,
+					 .quotas = 1});
+	assert_int_equal(weir_bucket_pace(&b).t0_ns, now + 3600 * SECOND);
 }
 
 static void a_policy_alone_paces_at_its_mean(void **state)
@@ -399,7 +436,9 @@ int main(void)
 		cmocka_unit_test_setup(a_bare_refusal_pauses_everybody_and_ever_longer, fresh),
 		cmocka_unit_test_setup(a_quota_header_spreads_what_remains_over_the_time_left, fresh),
 		cmocka_unit_test_setup(the_tightest_of_several_windows_holds, fresh),
+		cmocka_unit_test_setup(the_last_request_of_a_window_goes_before_its_end, fresh),
 		cmocka_unit_test_setup(with_nothing_remaining_nothing_goes_until_the_window_ends, fresh),
+		cmocka_unit_test_setup(a_window_of_days_stops_everybody_for_no_longer_than_hold_max, fresh),
 		cmocka_unit_test_setup(a_policy_alone_paces_at_its_mean, fresh),
 		cmocka_unit_test_setup(absurd_quotas_move_nothing, fresh),
 		cmocka_unit_test_setup(a_quota_keeps_to_min_and_max, fresh),
