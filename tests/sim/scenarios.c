@@ -255,8 +255,6 @@ const struct sim_scenario sim_scenarios[] = {
 	BAN("ban-at-once", "from the first second on for ten minutes", 1, 601),
 	BEYOND("bucket-10-1", "token bucket 10/s, burst 1: the network's jitter alone makes refusals", .duration_s = 1200,
 	       .limit = {{SIM_BUCKET, .rate = 10, .burst = 1}}),
-	BEYOND("bucket-12h", "token bucket 12/h, burst 1, a day and a half", .duration_s = 130000,
-	       .limit = {{SIM_BUCKET, .rate = 12. / 3600, .burst = 1}}),
 	BEYOND("two-limits", "token bucket 10/s and fixed windows 5000/h", .duration_s = 36000, .from_s = 10800,
 	       .limit = {{SIM_BUCKET, .rate = 10, .burst = 10}, {SIM_WINDOW, .limit = 5000, .window_s = 3600}}),
 	BEYOND("window-1s", "fixed windows 10/1 s", .duration_s = 600, .limit = {{SIM_WINDOW, .limit = 10, .window_s = 1}}),
