@@ -34,7 +34,9 @@ struct weir_bucket {
 	_Atomic uint64_t generation; /* of the pace */
 	_Atomic uint64_t pace[2 * WEIR_PUBLISHED_HALF(WEIR_BUCKET_WORDS)];
 	_Atomic uint64_t numbering; /* rises when units that were given out are void: who waits with one takes a new one */
-	uint64_t pad[3];
+	_Atomic uint64_t spent;     /* the last unit that was used before its time */
+	_Atomic uint64_t kept;      /* the units up to this one were not made void when the numbering rose last */
+	uint64_t pad;
 };
 _Static_assert(sizeof(struct weir_bucket) == 128, "two cache lines");
 
@@ -81,22 +83,35 @@ static inline uint32_t weir_bucket_numbering(const struct weir_bucket *b)
 	return (uint32_t)atomic_load_explicit(&b->numbering, memory_order_acquire);
 }
 
-/* How many units have been given out that may not go yet: those of who waits, and those that nobody will use any more. */
+/* Whether a unit of this numbering is still its holder's: the numbering is in force, or has risen once and left it alone.
+ * *numbering is then the one in force. */
+bool weir_bucket_holds(const struct weir_bucket *b, uint64_t unit, uint32_t *numbering);
+
+/* How many units have been given out that may not go yet and are not spent: those of who waits, and those that nobody will use
+ * any more. */
 uint64_t weir_bucket_queue(const struct weir_bucket *b, uint64_t now_ns);
+
+/* How many of these are before this unit. */
+uint64_t weir_bucket_ahead(const struct weir_bucket *b, uint64_t unit, uint64_t now_ns);
 
 /*
  * Units of the dead. Nobody knows which they are, but when there are clearly more units than waiters, all are made void: those
  * who wait take new ones, and the queue is as long as they are many. In two steps, because a unit that may have gone must not be
  * given out again: void_units first, then the time is read, then units_from with that time. A waiter that looked at the numbering
- * before the first step looked at the clock before the second, so its unit is not beyond what V has reached there; one that looks
- * later takes a new unit. Whoever takes a unit in between makes the second step fail: the queue is then longer than before, until
- * the next time. So it is when the process dies in between.
+ * before the first step looked at the clock before the second, so its unit is not beyond what V has reached there (units_from
+ * allows for a millisecond by which clocks and loads may be out of order); one that looks later takes a new unit. The units after
+ * the last that may have gone are given out again, so the next is due when it was. Whoever takes a unit in between makes the
+ * second step fail: it is to be tried again at once, because who looks meanwhile finds itself behind its own void unit. So it is,
+ * until the next time, when the process dies in between.
  */
 uint64_t weir_bucket_void_units(struct weir_bucket *b);                                  /* returns what units_from wants */
 bool weir_bucket_units_from(struct weir_bucket *b, uint64_t void_tail, uint64_t now_ns); /* whether it succeeded */
 
 /* Takes a unit for something that has already happened (a redirect hop); nobody waits for it, those who come later do. */
 void weir_bucket_charge(struct weir_bucket *b, uint64_t now_ns);
+
+/* The request of this unit goes before the unit's time: it is used, although nobody waits with it. */
+void weir_bucket_spend(struct weir_bucket *b, uint64_t unit);
 
 /* Reads the pace in force. */
 struct weir_pace weir_bucket_pace(const struct weir_bucket *b);

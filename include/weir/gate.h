@@ -61,6 +61,7 @@ struct weir_request {
 	uint32_t lease, lease_tag;
 	uint32_t owner_pid;
 	uint32_t wait_slot;             /* entry whose futex word tells of a change; valid while it waits */
+	uint64_t retake_ns;             /* its units are void: when it takes new ones, 0 = they are not */
 	uint32_t held;                  /* scopes whose permit it holds */
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */
@@ -131,11 +132,11 @@ uint64_t weir_now_ns(void);
 enum weir_outcome weir_gate_classify(const struct weir_gate *g, const struct weir_request *r, int http_status,
 				     bool has_retry_after);
 
-/* Makes the queues of the entries as long as there are requests waiting, where processes that died while they waited, or requests
- * that were refused in the same moment as others, have left units that nobody will use: those who wait take new ones, in the
- * order in which they wake. Only where it is worth a second or more. `room`: s->entries + 1 of them, for what is counted
- * meanwhile. `clock_ns`: weir_now_ns, or a virtual clock. For the agent, now and then: a pass over entries and leases. Returns
- * how many queues were shortened. */
+/* Makes the queues of the entries as long as there are requests waiting, where processes that died while they waited have left
+ * units that nobody will use: those who wait take new ones, in the order of the old. Only where it is worth a second or more.
+ * `room`: s->entries + 1 of them, for what is counted meanwhile. `clock_ns`: weir_now_ns, or a virtual clock. For the agent, now
+ * and then: a pass over the entries, and one over the leases for each whose queue is long. Returns how many queues were
+ * shortened. */
 uint32_t weir_gate_requeue(const struct weir_segment *s, struct weir_occupancy *room, uint64_t (*clock_ns)(void));
 
 /* What would happen to a request for host_port now, without making it. */

@@ -11,8 +11,8 @@
 #define SWEEP_EVERY_NS UINT64_C(5000000000)
 #define ENTRY_IDLE_NS  UINT64_C(3600000000000) /* an entry that nobody has used for an hour has nothing to tell any more */
 
-/* Longer than anybody waits without a lease. */
-#define LOST_NS UINT64_C(3600000000000)
+/* The longest wait that can be configured: who has no lease waits no longer. */
+#define LOST_NS (UINT64_C(7) * 86400 * 1000000000)
 
 bool weir_upkeep_init(struct weir_upkeep *u, const struct weir_segment *s, const char *segment_path, uint64_t now_ns)
 {
@@ -23,6 +23,7 @@ bool weir_upkeep_init(struct weir_upkeep *u, const struct weir_segment *s, const
 	u->active_ns = u->swept_ns = now_ns;
 	weir_owner_self(&u->self);
 	u->lost = atomic_load_explicit(&s->header->leases_lost, memory_order_relaxed);
+	u->lost_ns = u->lost != 0 ? now_ns : 0;
 	u->room = calloc((size_t)s->entries + 1, sizeof *u->room);
 	if (lstat(segment_path, &st) != 0)
 		return false;
@@ -50,7 +51,7 @@ static void requeue(struct weir_upkeep *u, uint64_t now_ns)
 		return;
 	shortened = weir_gate_requeue(u->segment, u->room, weir_now_ns);
 	if (shortened > 0)
-		weir_log(WEIR_LOG_INFO, "agent: %u queues held places of dead processes", shortened);
+		weir_log(WEIR_LOG_INFO, "agent: %u queues were longer than there were requests waiting", shortened);
 }
 
 static bool still_there(const struct weir_upkeep *u)

@@ -9,21 +9,21 @@
 #include "release.h"
 #include "units.h"
 
-#include <signal.h>
-
 /* Those who wait look for the dead this often, all together. */
 #define REAP_EVERY_MS UINT64_C(200)
+#define SKEW_MS       UINT64_C(1000)
 
 /* The dead may hold the permits that this request waits for, or the breaker's probe. Of all those who wait, one looks for them
- * every REAP_EVERY_MS; one in each pid namespace, because nobody can tell who is dead in another. */
+ * every REAP_EVERY_MS; where they are in two pid namespaces these take turns, because nobody can tell who is dead in another. */
 static void reap_now_and_then(const struct weir_gate *g, uint64_t now_ns)
 {
 	_Atomic uint64_t *last = &g->segment->header->waiters_reaped;
 	uint64_t seen = atomic_load_explicit(last, memory_order_relaxed), now_ms = now_ns / 1000000;
 	uint64_t mine = now_ms << 24 | (g->owner.pid_namespace & 0xffffff);
 
-	/* A time that lies ahead is damage, or another clock. */
-	if (((seen ^ mine) & 0xffffff) == 0 && seen >> 24 <= now_ms && now_ms - (seen >> 24) < REAP_EVERY_MS)
+	/* Somebody's clock may have been read a moment later; a time that lies further ahead is damage. */
+	if (seen >> 24 < now_ms + SKEW_MS &&
+	    now_ms < (seen >> 24) + (((seen ^ mine) & 0xffffff) == 0 ? REAP_EVERY_MS : REAP_EVERY_MS / 2))
 		return;
 	if (atomic_compare_exchange_strong_explicit(last, &seen, mine, memory_order_relaxed, memory_order_relaxed))
 		weir_lease_reap(g->segment, &g->owner, false, now_ns);
@@ -178,6 +178,7 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	if (weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
 		r->would_delay = true;
 	(void)take_permits(g, r, scope, true, now_ns, &ramp);
+	request_spend_units(g, r);
 	admit(g, r, host, now_ns);
 	return WEIR_GO;
 }
@@ -196,8 +197,10 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 		return refuse_open(g, r, host, until, now_ns);
 	/* A hold that is longer than the request will wait must not cost it a unit. */
 	hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
-	if (hold > now_ns && hold > r->latest_ns)
+	if (hold > now_ns && hold > r->latest_ns) {
+		scope_apply(g, host, now_ns);
 		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold, now_ns, wake_ns);
+	}
 	ready = request_units_ready(g, r, scope, now_ns);
 	if (hold > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);

@@ -130,7 +130,7 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 		.admitted_ns = r->admitted_ns,
 		/* A hold that was cut down to hold.max ends when we say, and tells nothing of the host. */
 		.hold_until_ns = result->retry_after_ns <= host->rule->hold_max_ns ? hold_until_ns : 0,
-		.hold_max_ns = host->rule->hold_max_ns,
+		.hold_max_ns = host->rule->hold_max_ns != 0 ? host->rule->hold_max_ns : 1,
 		.in_flight = weir_concurrency_count(&host->entry->concurrency),
 		.quota = result->quotas != 0 ? result->quota : NULL,
 		.quotas = result->quotas < WEIR_QUOTAS ? result->quotas : WEIR_QUOTAS,

@@ -5,6 +5,11 @@
 /* Units are not stale before this: a busy machine wakes a sleeper some milliseconds late. */
 #define LATE_NS UINT64_C(20000000)
 
+/* Between two requests whose units have been made void and who are next to each other in the queue: time enough for the first to
+ * wake and take its new one before the second does. */
+#define RETAKE_APART_NS UINT64_C(500000)
+#define RETAKE_LAST     UINT64_C(2000) /* who is further behind goes with this one */
+
 /* A bucket with a limit that the request passes. */
 struct passed {
 	struct weir_bucket *bucket;
@@ -48,6 +53,36 @@ static uint64_t units_expected(struct weir_request *r, const struct passed *p, u
 	return ready;
 }
 
+/* Units that have been made void since they were taken are kept until it is this request's turn to take new ones, in the order of
+ * the old; then they are forgotten. Returns when that is: now_ns when there are none, or none any more. */
+static uint64_t drop_void_units(struct weir_request *r, const struct passed *p, unsigned n, uint64_t now_ns)
+{
+	uint64_t ahead = 0;
+	unsigned found = 0;
+
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t before;
+
+		if (*p[k].unit == 0 || weir_bucket_holds(p[k].bucket, *p[k].unit, p[k].numbering))
+			continue;
+		before = weir_bucket_ahead(p[k].bucket, *p[k].unit, now_ns);
+		ahead = before > ahead ? before : ahead;
+		found |= 1U << k;
+		r->wait_slot = p[k].slot;
+	}
+	if (found == 0)
+		return now_ns;
+	if (r->retake_ns == 0)
+		r->retake_ns = now_ns + (ahead < RETAKE_LAST ? ahead : RETAKE_LAST) * RETAKE_APART_NS;
+	if (r->retake_ns > now_ns && r->retake_ns <= r->latest_ns)
+		return r->retake_ns;
+	for (unsigned k = 0; k < n; k++)
+		if ((found >> k & 1) != 0)
+			*p[k].unit = 0;
+	r->retake_ns = 0;
+	return now_ns;
+}
+
 uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			     uint64_t now_ns)
 {
@@ -58,9 +93,9 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 	if (r->paid)
 		return now_ns;
 	n = buckets_passed(g, r, scope, now_ns, p);
-	for (unsigned k = 0; k < n; k++) /* given out anew since it was taken? */
-		if (*p[k].unit != 0 && weir_bucket_numbering(p[k].bucket) != *p[k].numbering)
-			*p[k].unit = 0;
+	ready = drop_void_units(r, p, n, now_ns);
+	if (ready > now_ns)
+		return ready;
 	if (n > 1) {
 		ready = units_expected(r, p, n, now_ns);
 		if (ready > now_ns && ready > r->latest_ns)
@@ -97,6 +132,14 @@ uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_reques
 				stale = true;
 			}
 	return stale ? request_units_ready(g, r, scope, now_ns) : now_ns;
+}
+
+void request_spend_units(const struct weir_gate *g, const struct weir_request *r)
+{
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES && r->scope[i].slot <= g->segment->entries; j++)
+			if (r->scope[i].unit[j] != 0)
+				weir_bucket_spend(&g->segment->entry[r->scope[i].slot].bucket[j], r->scope[i].unit[j]);
 }
 
 void request_give_units(const struct weir_gate *g, struct weir_request *r)

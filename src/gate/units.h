@@ -7,7 +7,8 @@
 
 /* The time from which every unit may go; takes units in buckets that have none yet (a bucket may also get its limit while the
  * request waits for something else), unless that time is later than the request will wait: then it takes none, and returns the
- * time all the same. Units that have been made void since are forgotten first. r->wait_slot: the entry that binds. */
+ * time all the same. Units that have been made void since are exchanged for new ones, in the order of the old. r->wait_slot: the
+ * entry that binds. */
 uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			     uint64_t now_ns);
 
@@ -16,6 +17,9 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
  * ready. */
 uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 				   uint64_t now_ns);
+
+/* The request goes, whatever its units say (a dry run): they are used all the same. */
+void request_spend_units(const struct weir_gate *g, const struct weir_request *r);
 
 /* Gives back what can be given back of its units. */
 void request_give_units(const struct weir_gate *g, struct weir_request *r);

@@ -154,10 +154,16 @@ bool weir_bucket_give_back(struct weir_bucket *b, uint64_t unit)
 						       memory_order_relaxed);
 }
 
-/* The last unit that may go now. */
-static uint64_t last_ready(const struct weir_pace *p, uint64_t now_ns)
+/* Clocks of two processors, and a load that was made before the clock was read, are out of order by far less. */
+#define OUT_OF_ORDER_NS UINT64_C(1000000)
+
+/* The last unit that may have been used. */
+static uint64_t last_used(const struct weir_bucket *b, const struct weir_pace *p, uint64_t tail, uint64_t now_ns)
 {
-	return virtual_time(p, now_ns) + (p->burst << WEIR_UNIT_SHIFT);
+	uint64_t ready = virtual_time(p, now_ns) + (p->burst << WEIR_UNIT_SHIFT);
+	uint64_t spent = atomic_load_explicit(&b->spent, memory_order_relaxed);
+
+	return spent <= tail && spent > ready ? spent : ready;
 }
 
 uint64_t weir_bucket_queue(const struct weir_bucket *b, uint64_t now_ns)
@@ -167,9 +173,17 @@ uint64_t weir_bucket_queue(const struct weir_bucket *b, uint64_t now_ns)
 
 	if (p.rate == 0)
 		return 0;
-	last = last_ready(&p, now_ns);
 	tail = sane_tail(atomic_load_explicit(&b->tail, memory_order_relaxed), virtual_time(&p, now_ns));
+	last = last_used(b, &p, tail, now_ns);
 	return tail > last ? (tail - last + WEIR_UNIT / 2) >> WEIR_UNIT_SHIFT : 0; /* V is rounded down */
+}
+
+uint64_t weir_bucket_ahead(const struct weir_bucket *b, uint64_t unit, uint64_t now_ns)
+{
+	struct weir_pace p = weir_bucket_pace(b);
+	uint64_t last = last_used(b, &p, unit, now_ns);
+
+	return unit > last ? (unit - last) >> WEIR_UNIT_SHIFT : 0;
 }
 
 uint64_t weir_bucket_void_units(struct weir_bucket *b)
@@ -184,14 +198,46 @@ uint64_t weir_bucket_void_units(struct weir_bucket *b)
 bool weir_bucket_units_from(struct weir_bucket *b, uint64_t void_tail, uint64_t now_ns)
 {
 	struct weir_pace p = weir_bucket_pace(b);
-	uint64_t last = last_ready(&p, now_ns);
+	uint64_t last = last_used(b, &p, void_tail, now_ns + OUT_OF_ORDER_NS), from;
 
-	return p.rate != 0 && last < void_tail && atomic_compare_exchange_strong(&b->tail, &void_tail, last);
+	if (p.rate == 0 || last >= void_tail)
+		return false;
+	/* So many whole units before the tail that the next one is the first after the last that may have been used; and the
+	 * least bit later, so that units of two numberings are never the same. */
+	from = void_tail - ((void_tail - last + WEIR_UNIT - 1) & ~(WEIR_UNIT - 1)) + 1;
+	if (!atomic_compare_exchange_strong(&b->tail, &void_tail, from))
+		return false;
+	atomic_store_explicit(&b->kept, from, memory_order_release);
+	return true;
+}
+
+bool weir_bucket_holds(const struct weir_bucket *b, uint64_t unit, uint32_t *numbering)
+{
+	uint32_t now = weir_bucket_numbering(b);
+
+	if (now == *numbering)
+		return true;
+	/* What is kept of the numbering before lies below all units of this one, so an old value does no harm; a new one would.
+	 */
+	if (now != *numbering + 1 || unit > atomic_load_explicit(&b->kept, memory_order_acquire) ||
+	    weir_bucket_numbering(b) != now)
+		return false;
+	*numbering = now;
+	return true;
+}
+
+void weir_bucket_spend(struct weir_bucket *b, uint64_t unit)
+{
+	uint64_t seen = atomic_load_explicit(&b->spent, memory_order_relaxed);
+
+	for (int i = 0; i < CAS_TRIES && seen < unit; i++)
+		if (atomic_compare_exchange_weak_explicit(&b->spent, &seen, unit, memory_order_relaxed, memory_order_relaxed))
+			break;
 }
 
 void weir_bucket_charge(struct weir_bucket *b, uint64_t now_ns)
 {
-	(void)weir_bucket_take(b, now_ns);
+	weir_bucket_spend(b, weir_bucket_take(b, now_ns));
 }
 
 static void publish(struct weir_bucket *b, const struct weir_pace *p)

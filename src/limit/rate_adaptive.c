@@ -35,6 +35,8 @@ void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns)
 		s->agreed = 4096;
 	if (s->plateau > PLATEAU_MAX)
 		s->plateau = PLATEAU_MAX;
+	if (s->window_ns < RATE_SECOND / 2 || s->window_ns > PAUSE_MAX_NS) /* none that people use is shorter than a second */
+		s->window_ns = 0;
 }
 
 static void begin_step(struct rate_step *step, uint64_t rate, uint64_t accepts)
@@ -62,9 +64,12 @@ static uint64_t asks_apart_ns(const struct rate_step *step)
 	const struct rate_state *s = step->s;
 	uint64_t apart = s->pause_ns / 16 > 4 * latency_ns(step) ? s->pause_ns / 16 : 4 * latency_ns(step);
 
+	uint64_t pace;
+
 	if (s->phase == RATE_FREE || s->run_ns == 0 || s->runs < 2 || s->pause_ns == 0)
 		return 0;
-	return rate_of(1, apart) < s->rate ? apart : 0;
+	pace = rate_clamp(rate_of(1, apart), step->p);
+	return pace < s->rate ? rate_time_ns(1, pace) : 0;
 }
 
 void rate_pause_until(struct rate_step *step, uint64_t until_ns)
@@ -453,7 +458,7 @@ void rate_adaptive(struct rate_step *step)
 	/* The pause itself is a freeze; the rate is for when asking has been accepted. */
 	if (asks_apart_ns(step) != 0)
 		step->pace = rate_clamp(rate_of(1, asks_apart_ns(step)), step->p);
-	if (s->told != 0 && (s->rate == 0 || s->told < s->rate))
+	if (s->told != 0 && (step->pace == 0 || s->told < step->pace))
 		step->pace = rate_clamp(s->told, step->p);
 	s->looked_ns = step->now_ns;
 	step->due_ns = s->phase == RATE_FREE ? 0 : step->now_ns + IDLE_NS;

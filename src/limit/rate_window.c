@@ -20,6 +20,9 @@ static const uint32_t length_s[] = {1,   2,    5,    10,   15,   20,    30,    6
 /* Requests that may be spent on finding a boundary each time that its place is unknown. */
 #define LOOKS 4
 
+/* A known window is forgotten when it has not opened at so many looks: eight boundaries. */
+#define RUNS_MAX (8 * LOOKS)
+
 #define LENGTHS (sizeof(length_s) / sizeof(length_s[0]))
 
 static uint64_t length_ns(uint64_t i)
@@ -191,6 +194,8 @@ static uint64_t next_look(uint64_t low, uint64_t high, uint64_t window_ns, uint6
 		return high;
 	if (step < window_ns / 64)
 		step = window_ns / 64;
+	if (step == 0)
+		step = 1;
 	at = low + (now_ns > low ? (now_ns - low) / step + 1 : 1) * step;
 	return at < high ? at : high;
 }
@@ -205,7 +210,7 @@ bool rate_window_pause(struct rate_step *step)
 	if (s->window_ns != 0) {
 		uint64_t high = s->window_high_ns;
 
-		if (s->runs > 8) {
+		if (s->runs > RUNS_MAX) {
 			s->window_ns = 0;
 			s->window_limit = 0;
 			s->window_high_ns = 0;

@@ -88,7 +88,22 @@ static struct rate_state state_of(const struct weir_rate *r)
 	return s;
 }
 
-static void hostile(struct weir_rate *r)
+/* The words of a window, near each other and near now, where differences are small. */
+static void hostile_window(uint64_t w[WEIR_RATE_WORDS], uint64_t now)
+{
+	struct rate_state s;
+
+	memcpy(&s, w, sizeof s);
+	s.window_ns = any() % 1000 + (chance() % 2 ? SECOND : 0);
+	s.window_limit = any() % 4;
+	s.window_high_ns = now + chance() % 32 - 16;
+	s.window_low_ns = s.window_high_ns - chance() % 8;
+	s.window_run_ns = any() % 100;
+	s.window_guess = any() % 40;
+	memcpy(w, &s, sizeof s);
+}
+
+static void hostile(struct weir_rate *r, uint64_t now)
 {
 	uint64_t w[WEIR_RATE_WORDS];
 
@@ -96,6 +111,8 @@ static void hostile(struct weir_rate *r)
 	/* Not the tag: a state with a wrong one is not read. */
 	for (uint64_t n = chance() % 8; n > 0; n--)
 		w[1 + chance() % (WEIR_RATE_WORDS - 1)] = chance() % 3 ? any() : UINT64_MAX - any() % 4;
+	if (chance() % 4 == 0)
+		hostile_window(w, now);
 	weir_published_write(&r->generation, r->state, WEIR_RATE_WORDS, w);
 	if (chance() % 4 == 0)
 		atomic_store(&r->accepted, any());
@@ -144,7 +161,7 @@ static void the_rate_stays_within_min_and_max(void **state)
 		}
 		now += any() % (chance() % 100 == 0 ? 100000 * SECOND : SECOND);
 		if (chance() % 200 == 0)
-			hostile(&r);
+			hostile(&r, now);
 		a = some_answer(now, quota);
 		weir_rate_note(&r, &p, a.signal, now);
 		weir_rate_update(&r, &b, &p, &a, now);

@@ -153,6 +153,8 @@ static struct field {
 	FIELD(weir_bucket, generation),
 	FIELD(weir_bucket, pace),
 	FIELD(weir_bucket, numbering),
+	FIELD(weir_bucket, spent),
+	FIELD(weir_bucket, kept),
 	FIELD(weir_bucket, pad),
 	FIELD(weir_concurrency, permits),
 	FIELD(weir_concurrency, due_ns),
