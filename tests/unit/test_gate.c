@@ -692,6 +692,56 @@ static void a_waiter_wakes_when_the_operator_raises_the_rate(void **state)
 	assert_true(weir_now_ns() - begun < 5 * SECOND);
 }
 
+static void a_hold_max_of_zero_believes_no_quota_either(void **state)
+{
+	struct weir_result spent = {.outcome = WEIR_SUCCEEDED,
+				    .quota = {{.limit = 100,
+					       .window_ns = 30 * 86400 * SECOND,
+					       .resets_in_ns = 20 * 86400 * SECOND,
+					       .has_remaining = 1,
+					       .has_reset = 1}},
+				    .quotas = 1};
+	struct weir_request r;
+
+	(void)state;
+	rule.hold_max_ns = 0;
+	publish();
+	go(&r);
+	weir_gate_settle(&gate, &r, &spent, now);
+	assert_true(weir_bucket_pace(&entry()->bucket[0]).t0_ns <= now + MS);
+}
+
+/* A hundred who wait for a permit look for the dead five times a second together; those of another namespace take turns. */
+static void the_dead_are_looked_for_together(void **state)
+{
+	struct weir_owner other = gate.owner;
+	struct weir_request r[40];
+	uint64_t wake, word, seen = 0;
+	unsigned scans = 0;
+
+	(void)state;
+	other.pid_namespace++;
+	rule.concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 1};
+	rule.wait_max_ns = 3600 * SECOND;
+	publish();
+	for (int i = 0; i < 40; i++)
+		(void)begin(&r[i], &wake);
+	for (int tick = 0; tick < 500; tick++, now += 20 * MS)
+		for (int i = 1; i < 40; i++) {
+			struct weir_gate g = gate;
+
+			if (i % 2 == 0)
+				g.owner = other;
+			assert_int_equal(weir_gate_look(&g, &r[i], now, &wake), WEIR_WAIT);
+			word = atomic_load(&segment.header->waiters_reaped);
+			scans += word != seen;
+			seen = word;
+		}
+	assert_in_range(scans, 50, 101); /* in ten seconds */
+	for (int i = 0; i < 40; i++)
+		weir_gate_cancel(&gate, &r[i], now);
+}
+
 /* Two ends of holds that weir made up are no two boundaries of the host's window. */
 static void a_hold_that_was_cut_down_says_nothing_of_the_hosts_window(void **state)
 {
@@ -757,6 +807,8 @@ int main(void)
 		GATE_TEST(a_real_wait_sleeps_until_its_turn_and_not_longer),
 		GATE_TEST(a_waiter_wakes_when_the_operator_raises_the_rate),
 		cmocka_unit_test_setup_teardown(a_hold_that_was_cut_down_says_nothing_of_the_hosts_window, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_hold_max_of_zero_believes_no_quota_either, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(the_dead_are_looked_for_together, open_gate, close_gate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

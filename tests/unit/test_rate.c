@@ -228,6 +228,23 @@ static void a_bare_refusal_pauses_everybody_and_ever_longer(void **state)
 	assert_true(before < 60 * SECOND);
 }
 
+/* The pause ends early by what the pace behind it costs: by no more, where rate.min is faster than asking. */
+static void a_pause_is_kept_whatever_the_pace_behind_it(void **state)
+{
+	(void)state;
+	p.min = ONE;
+	answers(WEIR_RATE_THROTTLED, 1, SECOND / 10);
+	for (int i = 0; i < 20; i++) {
+		uint64_t freeze = weir_bucket_pace(&b).t0_ns;
+
+		now = (freeze > now ? freeze : now) + 2 * SECOND;
+		answer_after(WEIR_RATE_THROTTLED, SECOND / 100);
+	}
+	/* Half an hour by now, less one interval of the pace. */
+	assert_in_range(weir_bucket_pace(&b).t0_ns, now + 1798 * SECOND, now + 1800 * SECOND);
+	assert_int_equal(rate(), ONE);
+}
+
 static void a_quota_header_spreads_what_remains_over_the_time_left(void **state)
 {
 	struct weir_quota q = {.limit = 5000,
@@ -434,6 +451,7 @@ int main(void)
 		cmocka_unit_test_setup(adaptive_without_a_reason_still_keeps_to_max, fresh),
 		cmocka_unit_test_setup(refusals_of_requests_in_flight_at_the_cut_are_one_event, fresh),
 		cmocka_unit_test_setup(a_bare_refusal_pauses_everybody_and_ever_longer, fresh),
+		cmocka_unit_test_setup(a_pause_is_kept_whatever_the_pace_behind_it, fresh),
 		cmocka_unit_test_setup(a_quota_header_spreads_what_remains_over_the_time_left, fresh),
 		cmocka_unit_test_setup(the_tightest_of_several_windows_holds, fresh),
 		cmocka_unit_test_setup(the_last_request_of_a_window_goes_before_its_end, fresh),
