@@ -29,7 +29,8 @@ static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r
 			continue;
 		scope_apply(g, &scope[i], now_ns);
 		for (unsigned j = 0; j < WEIR_RATES; j++)
-			if (!weir_bucket_unused(&scope[i].entry->bucket[j]))
+			/* The rule is at hand; the buckets are cache lines of their own. */
+			if (j == 0 ? !weir_bucket_unused(scope[i].entry->bucket) : scope[i].rule->fixed[j - 1].rate != 0)
 				out[n++] = (struct passed){&scope[i].entry->bucket[j], &r->scope[i].unit[j],
 							   &r->scope[i].numbering[j], scope[i].slot};
 	}
@@ -93,9 +94,11 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 	if (r->paid)
 		return now_ns;
 	n = buckets_passed(g, r, scope, now_ns, p);
-	ready = drop_void_units(r, p, n, now_ns);
-	if (ready > now_ns)
-		return ready;
+	if (r->delayed) {
+		ready = drop_void_units(r, p, n, now_ns);
+		if (ready > now_ns)
+			return ready;
+	}
 	if (n > 1) {
 		ready = units_expected(r, p, n, now_ns);
 		if (ready > now_ns && ready > r->latest_ns)
