@@ -34,8 +34,8 @@ const struct sim_scenario sim_scenarios[] = {
 	{
 		.row = 2,
 		.name = "bucket-60h",
-		.text = "token bucket 60/h, burst 1, a day",
-		.duration_s = 86400,
+		.text = "token bucket 60/h, burst 1, half a day",
+		.duration_s = 43200,
 		.limit = {{SIM_BUCKET, .rate = 60. / 3600, .burst = 1}},
 		.target = {UTIL(.90), THROTTLED(.03)},
 		.families = SIM_RATE_BASELINES,
@@ -44,7 +44,7 @@ const struct sim_scenario sim_scenarios[] = {
 		.row = 3,
 		.name = "bucket-100",
 		.text = "token bucket 100/s, burst 100",
-		.duration_s = 1200,
+		.duration_s = 600,
 		.limit = {{SIM_BUCKET, .rate = 100, .burst = 100}},
 		.target = {UTIL(.97), THROTTLED(.0003), {SIM_REACHES_90_S, '<', 10}},
 		.families = SIM_RATE_BASELINES,
@@ -203,7 +203,7 @@ const struct sim_scenario sim_scenarios[] = {
 		.row = 10,
 		.name = "fairness",
 		.text = "16 processes and one of 64 threads at a bucket of 20/s; every 2 s one is killed and one stopped",
-		.duration_s = 1200,
+		.duration_s = 600,
 		.from_s = 60,
 		.big = 64,
 		.kill_every_s = 2,
@@ -246,7 +246,7 @@ const struct sim_scenario sim_scenarios[] = {
 	       .limit = {{SIM_BUCKET, .rate = 1000, .burst = 1000}}),
 #define BAN(short_name, what, from, to)                                                                                          \
 	{                                                                                                                        \
-		.name = short_name, .text = "token bucket 10/s, burst 10; everything is refused " what, .duration_s = 2400,      \
+		.name = short_name, .text = "token bucket 10/s, burst 10; everything is refused " what, .duration_s = 1800,      \
 		.limit = {{SIM_BUCKET, .rate = 10, .burst = 10}},                                                                \
 		.change = {{from, SIM_SET_RATE, 1e-6}, {to, SIM_SET_RATE, 10}},                                                  \
 		.target = {UTIL(0), THROTTLED(1), {SIM_RISE_S, '<', 1e9}},                                                       \
