@@ -108,13 +108,13 @@ static void killed_clients_leave_nothing_and_delay_nobody(void **state)
 }
 
 #define WAITERS 20
-#define PER_S   2
+#define GONE    6 /* so many may have had their turn by the time that all have been started */
 
 static bool all_wait(void *data)
 {
 	struct host *h = data;
 
-	return read_host(h) && h->waiting >= WAITERS - 2;
+	return read_host(h) && h->waiting >= WAITERS - GONE;
 }
 
 /* Ctrl-C on a long queue: who comes next finds it empty, and does not wait for the turns of the dead. */
@@ -131,10 +131,10 @@ static void a_queue_that_is_killed_is_gone(void **state)
 
 	c.config = write_file(
 		scene->dir, "weir.conf",
-		"hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"2/s\"; burst = 1; }; } );\n");
+		"hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"1/s\"; burst = 1; }; } );\n");
 	for (int i = 0; i < WAITERS; i++)
 		client[i] = command_start(&c);
-	assert_soon(all_wait, &host, 10, "all but the first wait for their turn");
+	assert_soon(all_wait, &host, 10, "all but the first few wait for their turn");
 	for (int i = 0; i < WAITERS; i++) {
 		command_signal(client[i], SIGKILL);
 		o = command_wait(client[i]);
@@ -146,7 +146,8 @@ static void a_queue_that_is_killed_is_gone(void **state)
 	o = command_run(&c);
 	assert_int_equal(o.exit_status, 0);
 	print_message("the next request went after %.2f s\n", monotonic_s() - begun);
-	assert_true(monotonic_s() - begun < 0.3 * WAITERS / PER_S);
+	/* One second each: the dead would have it wait for at least WAITERS - GONE of them, less the time since. */
+	assert_true(monotonic_s() - begun < 5);
 	outcome_free(&o);
 }
 

@@ -295,8 +295,8 @@ static void numbering_anew_lets_nobody_through_too_early(void **state)
 	most = BURST + RATE * (double)(weir_now_ns() - begun) / 1e9;
 	print_message("%d went of %.0f, %d times numbered anew\n", (int)atomic_load(&went), most, (int)shortened);
 	assert_true((double)atomic_load(&went) <= most);
-	/* Nearly all that the rate allows, or more than that would not be seen. */
-	assert_true((double)atomic_load(&went) > 0.7 * most);
+	/* Most of what the rate allows, or more than that would not be seen. */
+	assert_true((double)atomic_load(&went) > 0.5 * most);
 	assert_true(shortened > 0);
 }
 
