@@ -23,11 +23,6 @@ static bool is_too_long(const struct weir_bucket *b, uint64_t queue, uint64_t wa
 	return queue > waiting && (queue - waiting) * NS_PER_RATE >= (unsigned __int128)WORTH_NS * weir_bucket_pace(b).rate;
 }
 
-static uint64_t queue_of(const struct weir_bucket *b, uint64_t now_ns)
-{
-	return weir_bucket_unused(b) ? 0 : weir_bucket_queue(b, now_ns);
-}
-
 static bool number_anew(struct weir_bucket *b, uint64_t (*clock_ns)(void))
 {
 	for (int i = 0; i < TRIES; i++) {
@@ -48,16 +43,16 @@ static bool requeue(const struct weir_segment *s, uint32_t slot, struct weir_occ
 	bool suspect = false, shortened = false, tried = false;
 
 	for (unsigned j = 0; j < WEIR_RATES; j++) {
-		before[j] = queue_of(&bucket[j], now_ns);
-		suspect |= before[j] != 0 && is_too_long(&bucket[j], before[j], 0);
+		before[j] = weir_bucket_queue(&bucket[j], now_ns);
+		suspect |= is_too_long(&bucket[j], before[j], 0);
 	}
 	if (!suspect)
 		return false;
 	weir_lease_occupancy(s, room);
 	for (unsigned j = 0; j < WEIR_RATES; j++) {
-		uint64_t now = queue_of(&bucket[j], clock_ns()), queue = now < before[j] ? now : before[j];
+		uint64_t now = weir_bucket_queue(&bucket[j], clock_ns()), queue = now < before[j] ? now : before[j];
 
-		if (queue == 0 || !is_too_long(&bucket[j], queue, room[slot].waiting))
+		if (!is_too_long(&bucket[j], queue, room[slot].waiting))
 			continue;
 		tried = true;
 		shortened |= number_anew(&bucket[j], clock_ns);

@@ -63,7 +63,6 @@ static uint64_t asks_apart_ns(const struct rate_step *step)
 {
 	const struct rate_state *s = step->s;
 	uint64_t apart = s->pause_ns / 16 > 4 * latency_ns(step) ? s->pause_ns / 16 : 4 * latency_ns(step);
-
 	uint64_t pace;
 
 	if (s->phase == RATE_FREE || s->run_ns == 0 || s->runs < 2 || s->pause_ns == 0)
@@ -442,6 +441,7 @@ static void grow_old(struct rate_step *step)
 void rate_adaptive(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
+	uint64_t apart;
 
 	if (s->phase != RATE_FREE)
 		grow_old(step);
@@ -456,8 +456,9 @@ void rate_adaptive(struct rate_step *step)
 		step->burst = 1;
 	step->pace = s->rate != 0 ? rate_clamp(s->rate, step->p) : 0;
 	/* The pause itself is a freeze; the rate is for when asking has been accepted. */
-	if (asks_apart_ns(step) != 0)
-		step->pace = rate_clamp(rate_of(1, asks_apart_ns(step)), step->p);
+	apart = asks_apart_ns(step);
+	if (apart != 0)
+		step->pace = rate_clamp(rate_of(1, apart), step->p);
 	if (s->told != 0 && (step->pace == 0 || s->told < step->pace))
 		step->pace = rate_clamp(s->told, step->p);
 	s->looked_ns = step->now_ns;

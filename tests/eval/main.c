@@ -20,6 +20,7 @@ static const struct scenario *const scenarios[] = {
 	&bucket_scenario, &hold_scenario, &outage_scenario, &fairness_scenario, &control_scenario,
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
+_Static_assert(SCENARIOS <= SCENARIOS_MAX, "room for them in the schedule");
 
 static volatile sig_atomic_t interrupted;
 
