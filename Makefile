@@ -52,7 +52,7 @@ src = $(sort $(wildcard $(1)/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 CORE_SRC    := $(call src,src/limit) $(call src,src/segment) $(call src,src/gate) $(call src,src/http) $(call src,src/log) $(call src,src/runtime) $(call src,src/units)
-PRELOAD_SRC := $(call src,src/preload)
+PRELOAD_SRC := $(call src,src/preload) $(call src,src/preload/*)
 PROGRAM_SRC := $(call src,src/policy) $(call src,src/stats) $(call src,src/agent) $(call src,src/cli)
 SERVER_SRC  := $(call src,tests/server)
 HARNESS_SRC := $(call src,tests/harness)
@@ -112,8 +112,8 @@ $(BUILD)/libharness.a: $(call obj,$(HARNESS_SRC))
 # -z noseparate-code: two mappings less in every process that is started, some 9 us of the 60 that are allowed (make bench).
 # The hooks are the only exports, the C library the only dependency: tests/integration/test_object.c holds both. The compiler's
 # start-up files do nothing for a C library but cost every process 12 us: three weak symbols are searched for and pages touched.
-$(BUILD)/libweir.so: $(call obj,$(PRELOAD_SRC)) $(BUILD)/libcore.a src/preload/exports.map
-	$(CC) -shared -o $@ $(call obj,$(PRELOAD_SRC)) $(BUILD)/libcore.a -Wl,--version-script=src/preload/exports.map -Wl,-soname,libweir.so $(if $(SANITIZE)$(COVERAGE),,-Wl,-z,defs -nostartfiles) -Wl,-z,noseparate-code $(ALL_LDFLAGS)
+$(BUILD)/libweir.so: $(call obj,$(PRELOAD_SRC)) $(BUILD)/libcore.a src/preload/core/exports.map
+	$(CC) -shared -o $@ $(call obj,$(PRELOAD_SRC)) $(BUILD)/libcore.a -Wl,--version-script=src/preload/core/exports.map -Wl,-soname,libweir.so $(if $(SANITIZE)$(COVERAGE),,-Wl,-z,defs -nostartfiles) -Wl,-z,noseparate-code $(ALL_LDFLAGS)
 
 $(BUILD)/weir: $(call obj,$(PROGRAM_SRC)) $(BUILD)/libcore.a
 	$(CC) -pie -o $@ $(call obj,$(PROGRAM_SRC)) $(BUILD)/libcore.a $(ALL_LDFLAGS) $(LIBS) -pthread

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/curl_answer.h"
+#include "src/preload/curl/answer.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/tell.h"
+#include "src/preload/core/tell.h"
 
 #include "weir/cause.h"
 #include "weir/log.h"

@@ -5,9 +5,9 @@
  *
  * Each answers what the real function answers. Where no libcurl is found behind a hook: CURLE_FAILED_INIT or NULL.
  */
-#include "src/preload/environment.h"
-#include "src/preload/handle_table.h"
-#include "src/preload/hook.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/curl/handle_table.h"
 
 #include <limits.h>
 #include <stdarg.h>

@@ -10,15 +10,15 @@
 #include <errno.h>
 #include <string.h>
 
-#include "src/preload/attach.h"
-#include "src/preload/curl_answer.h"
-#include "src/preload/curl_hop.h"
-#include "src/preload/environment.h"
-#include "src/preload/flight.h"
-#include "src/preload/handle_table.h"
-#include "src/preload/hook.h"
-#include "src/preload/pending.h"
-#include "src/preload/tell.h"
+#include "src/preload/core/attach.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/flight.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/core/tell.h"
+#include "src/preload/curl/answer.h"
+#include "src/preload/curl/handle_table.h"
+#include "src/preload/curl/hop.h"
+#include "src/preload/socket/pending.h"
 #include "weir/gate.h"
 #include "weir/http.h"
 

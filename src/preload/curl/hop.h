@@ -11,17 +11,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/preload/curl_library.h"
+#include "src/preload/curl/library.h"
 
-/* The calling thread's transfer begins; it must be over by until_ns (0 = no time-out). */
+/* The calling thread's transfer begins; it must be over by until_ns (0 = no time-out). A connect inside it waits until the host
+ * that it has been redirected to may be asked, or is refused: ECONNREFUSED (breaker) or ETIMEDOUT (the wait would be too long).
+ */
 void weir_hop_watch(CURL *handle, const char *host_port, uint64_t until_ns);
 
 /* It is over. Returns whether its last hop was refused, so that no request was made there. *waited_ns: of which no host is to
  * blame. */
 bool weir_hop_over(uint64_t *waited_ns);
-
-/* For a connect inside a transfer: waits until the host that it has been redirected to may be asked. Returns 0 (go on) or the
- * errno to refuse with: ECONNREFUSED (breaker) or ETIMEDOUT (the wait would be too long). errno may change. */
-int weir_hop_await(void);
 
 #endif

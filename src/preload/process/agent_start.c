@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/agent_start.h"
+#include "src/preload/process/agent_start.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "src/preload/environment.h"
-#include "src/preload/find_real.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/find_real.h"
 #include "weir/gate.h"
 #include "weir/log.h"
 #include "weir/runtime.h"
@@ -89,7 +89,7 @@ static void sleep_on(struct weir_segment_header *h, uint32_t seen, uint64_t unti
 	syscall(SYS_futex, &h->policy_changes, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-void weir_policy_await(const struct weir_segment *s)
+static void await_policy(const struct weir_segment *s)
 {
 	struct weir_segment_header *h = s->header;
 	uint32_t before = atomic_load_explicit(&h->policy_changes, memory_order_acquire), seen = before;
@@ -116,8 +116,10 @@ void weir_policy_await(const struct weir_segment *s)
 		weir_log(weir_agent_off() ? WEIR_LOG_DEBUG : WEIR_LOG_WARN, "going on without a fresh policy");
 }
 
-void weir_agent_for_repair(void)
+static void repair(void)
 {
 	if (!weir_agent_off())
 		start_agent();
 }
+
+const struct weir_room weir_agent_room = {.mapped = await_policy, .damaged = repair};

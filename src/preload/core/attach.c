@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/attach.h"
+#include "src/preload/core/attach.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -10,10 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "src/preload/agent_start.h"
-#include "src/preload/environment.h"
-#include "src/preload/hook.h"
-#include "src/preload/pending.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/core/room.h"
 #include "weir/log.h"
 
 #define SECOND_NS          UINT64_C(1000000000)
@@ -97,7 +96,7 @@ static bool map(void)
 	}
 	weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", world.segment, why, err);
 	if (result == WEIR_SEGMENT_INVALID)
-		weir_agent_for_repair();
+		weir_rooms_damaged();
 	return false;
 }
 
@@ -111,10 +110,10 @@ static bool make_gate(void)
 	gate.segment = &segment;
 	weir_owner_self(&gate.owner);
 	pid_of_gate = getpid();
-	weir_pending_forget();
+	weir_rooms_forget();
 	if (first) {
 		weir_lease_reap_own(&segment, &gate.owner, weir_now_ns());
-		weir_policy_await(&segment);
+		weir_rooms_mapped(&segment);
 	}
 	return true;
 }

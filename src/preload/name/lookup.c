@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "src/preload/environment.h"
-#include "src/preload/find_real.h"
-#include "src/preload/hook.h"
-#include "src/preload/name_table.h"
-#include "src/preload/pending.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/find_real.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/core/room.h"
+#include "src/preload/name/table.h"
 
 /* A name with more addresses than this is not looked at further. */
 #define ADDRESSES_MAX 64
@@ -61,8 +61,7 @@ WEIR_HOOK int getaddrinfo(const char *node, const char *service, const struct ad
 	saved = errno;
 	if (answer == 0 && node && result)
 		remember_list(node, *result);
-	if (weir_pending_any())
-		weir_pending_sweep();
+	weir_rooms_sweep();
 	errno = saved;
 	return answer;
 }

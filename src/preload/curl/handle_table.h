@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/preload/curl_library.h"
+#include "src/preload/curl/library.h"
 #include "weir/http.h"
 
 struct weir_handle {

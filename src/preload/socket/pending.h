@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/preload/core/room.h"
 #include "weir/gate.h"
 
 /* How many there are: what a hook reads before anything else. */
@@ -44,11 +45,8 @@ void weir_pending_closing(int fd);
 /* Looks at some of those under way and settles what is over. */
 void weir_pending_sweep(void);
 
-/* Settles all, at the end of the process. */
-void weir_pending_finish(void);
-
-/* Drops all without settling: they belong to the process that this one was forked from. */
-void weir_pending_forget(void);
+/* In a forked child all is dropped without settling; at the end of the process all is settled. */
+extern const struct weir_room weir_pending_room;
 
 /* What an errno of connect says: failed, or nothing (the program's own doing). */
 enum weir_outcome weir_connect_outcome(int error);

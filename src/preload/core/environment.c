@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/environment.h"
+#include "src/preload/core/environment.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/curl_library.h"
+#include "src/preload/curl/library.h"
 
 #include <dlfcn.h>
 #include <errno.h>

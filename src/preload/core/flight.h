@@ -28,6 +28,13 @@ struct weir_flight {
 /* Whether `frame` is inside a call whose request is in hand. Ends what a jump left behind. */
 bool weir_flight_inside(uintptr_t frame);
 
+/* What a connect inside the transfer in hand has to ask first, NULL = nothing: set after weir_flight_begin, gone with the
+ * request. ask() returns 0 (go on) or the errno to refuse with, may block as long as a request may, and may change errno. */
+void weir_flight_watch(int (*ask)(void));
+
+/* Asks it. */
+int weir_flight_ask(void);
+
 /* Takes a request in hand for the hook at `frame`. Inside another one (a perform in a callback of a perform) the request is
  * `spare`, in the caller's frame. */
 struct weir_flight weir_flight_begin(uintptr_t frame, enum weir_flight_kind kind, struct weir_request *spare);

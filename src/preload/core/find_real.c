@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/find_real.h"
+#include "src/preload/core/find_real.h"
 
 #include <dlfcn.h>
 #include <link.h>

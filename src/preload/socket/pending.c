@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/pending.h"
+#include "src/preload/socket/pending.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "src/preload/attach.h"
-#include "src/preload/paid.h"
-#include "src/preload/tcp_state.h"
+#include "src/preload/core/attach.h"
+#include "src/preload/socket/paid.h"
+#include "src/preload/socket/tcp_state.h"
 
 #define PLACES         512 /* a power of two */
 #define PROBES         8   /* places looked at for one descriptor */
@@ -270,9 +270,9 @@ void weir_pending_sweep(void)
 	}
 }
 
-void weir_pending_finish(void)
+static void finish(void)
 {
-	const struct weir_gate *g = own_gate();
+	const struct weir_gate *g = weir_pending_any() ? own_gate() : NULL;
 
 	if (!g)
 		return;
@@ -284,9 +284,18 @@ void weir_pending_finish(void)
 	}
 }
 
-void weir_pending_forget(void)
+static void forget(void)
 {
 	for (unsigned i = 0; weir_pending_any() && i < PLACES; i++)
 		atomic_store_explicit(&table[i].state, FREE, memory_order_relaxed);
 	atomic_store_explicit(&weir_pending_count, 0, memory_order_relaxed);
 }
+
+/* While nothing is under way a sweep costs a load. */
+static void sweep(void)
+{
+	if (weir_pending_any())
+		weir_pending_sweep();
+}
+
+const struct weir_room weir_pending_room = {.forget = forget, .sweep = sweep, .finish = finish};

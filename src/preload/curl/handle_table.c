@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/handle_table.h"
+#include "src/preload/curl/handle_table.h"
 
 #include <stdatomic.h>
 #include <stddef.h>

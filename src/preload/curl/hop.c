@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/curl_hop.h"
+#include "src/preload/curl/hop.h"
 
 #include <errno.h>
 #include <string.h>
@@ -7,11 +7,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "src/preload/attach.h"
-#include "src/preload/environment.h"
-#include "src/preload/handle_table.h"
-#include "src/preload/hook.h"
-#include "src/preload/tell.h"
+#include "src/preload/core/attach.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/flight.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/core/tell.h"
+#include "src/preload/curl/handle_table.h"
 #include "weir/gate.h"
 #include "weir/http.h"
 #include "weir/log.h"
@@ -26,15 +27,6 @@ static WEIR_THREAD_LOCAL struct {
 	bool refused;
 	char host_port[WEIR_HOST_PORT_MAX];
 } transfer;
-
-void weir_hop_watch(CURL *handle, const char *host_port, uint64_t until_ns)
-{
-	transfer.handle = handle;
-	transfer.until_ns = until_ns;
-	transfer.waited_ns = 0;
-	transfer.refused = false;
-	memcpy(transfer.host_port, host_port, strnlen(host_port, sizeof transfer.host_port - 1) + 1);
-}
 
 bool weir_hop_over(uint64_t *waited_ns)
 {
@@ -87,7 +79,7 @@ static int refuse(const struct weir_gate *g, const struct weir_forecast *f, cons
 	return timed_out ? ETIMEDOUT : ECONNREFUSED;
 }
 
-int weir_hop_await(void)
+static int await_turn(void)
 {
 	const struct weir_gate *g = transfer.handle ? weir_attached() : NULL;
 	char host_port[WEIR_HOST_PORT_MAX];
@@ -110,4 +102,14 @@ int weir_hop_await(void)
 			return refuse(g, &f, host_port, begun, latest, f.verdict == WEIR_WAIT || f.timed_out);
 		sleep_until(f.until_ns < now + LOOK_EVERY_NS ? f.until_ns : now + LOOK_EVERY_NS);
 	}
+}
+
+void weir_hop_watch(CURL *handle, const char *host_port, uint64_t until_ns)
+{
+	transfer.handle = handle;
+	transfer.until_ns = until_ns;
+	transfer.waited_ns = 0;
+	transfer.refused = false;
+	weir_flight_watch(await_turn);
+	memcpy(transfer.host_port, host_port, strnlen(host_port, sizeof transfer.host_port - 1) + 1);
 }

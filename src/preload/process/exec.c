@@ -16,10 +16,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "src/preload/attach.h"
-#include "src/preload/find_real.h"
-#include "src/preload/hook.h"
-#include "src/preload/pending.h"
+#include "src/preload/core/attach.h"
+#include "src/preload/core/find_real.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/core/room.h"
 
 /* Arguments of execl, execlp and execle that fit on the stack; for more, pages are mapped. */
 #define ARGUMENTS_MAX 1024
@@ -31,8 +31,7 @@ static void leave_this_program(void)
 	int saved = errno;
 
 	if (g && g->owner.pid == (uint32_t)getpid()) {
-		if (weir_pending_any())
-			weir_pending_finish();
+		weir_rooms_finish();
 		weir_lease_reap_own(g->segment, &g->owner, weir_now_ns());
 	}
 	errno = saved;

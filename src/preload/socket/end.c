@@ -8,11 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "src/preload/attach.h"
-#include "src/preload/find_real.h"
-#include "src/preload/flight.h"
-#include "src/preload/hook.h"
-#include "src/preload/pending.h"
+#include "src/preload/core/find_real.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/socket/pending.h"
 
 WEIR_HOOK int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length)
 {
@@ -43,15 +41,4 @@ WEIR_HOOK int close(int fd)
 		errno = saved;
 	}
 	return libc->close ? libc->close(fd) : (int)syscall(SYS_close, fd);
-}
-
-/* The process ends by itself: what it leaves under way is settled. A process that is killed or that calls _exit is reaped. */
-__attribute__((destructor)) static void leave(void)
-{
-	int saved = errno;
-
-	weir_flight_abandon();
-	if (weir_pending_any())
-		weir_pending_finish();
-	errno = saved;
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/preload/curl_library.h"
+#include "src/preload/curl/library.h"
 #include "weir/gate.h"
 
 struct weir_exchange {
@@ -15,7 +15,7 @@ struct weir_exchange {
 	CURL *handle;
 	const char *host_port; /* of the first hop */
 	struct weir_request *request;
-	bool hop_refused; /* the last hop was not made: see curl_hop.h */
+	bool hop_refused; /* the last hop was not made: see hop.h */
 	uint64_t hop_waited_ns;
 	uint32_t *plain; /* of the handle (handle_table.h), NULL = not to be relied on */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/name_table.h"
+#include "src/preload/name/table.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/flight.h"
+#include "src/preload/core/flight.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "src/preload/attach.h"
-#include "src/preload/hook.h"
+#include "src/preload/core/attach.h"
+#include "src/preload/core/hook.h"
 #include "weir/opaque.h"
 
 static WEIR_THREAD_LOCAL struct {
@@ -14,7 +14,8 @@ static WEIR_THREAD_LOCAL struct {
 	uint32_t number;
 	uint32_t process; /* weir_process_serial() when it began */
 	enum weir_flight_kind kind;
-	uint32_t lease; /* of the last request */
+	uint32_t lease;   /* of the last request */
+	int (*ask)(void); /* see weir_flight_watch */
 	struct weir_request request;
 } hand;
 
@@ -55,11 +56,22 @@ struct weir_flight weir_flight_begin(uintptr_t frame, enum weir_flight_kind kind
 	}
 	hand.request.phase = WEIR_PHASE_IDLE;
 	hand.kind = kind;
+	hand.ask = NULL;
 	hand.process = weir_process_serial();
 	if (++hand.number == 0)
 		hand.number = 1;
 	hand.frame = frame;
 	return (struct weir_flight){.request = &hand.request, .number = hand.number};
+}
+
+void weir_flight_watch(int (*ask)(void))
+{
+	hand.ask = ask;
+}
+
+int weir_flight_ask(void)
+{
+	return hand.ask ? hand.ask() : 0;
 }
 
 bool weir_flight_end(const struct weir_flight *f, struct weir_request *spare)

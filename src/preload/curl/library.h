@@ -13,7 +13,7 @@
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 
-#include "src/preload/find_real.h"
+#include "src/preload/core/find_real.h"
 
 struct weir_curl {
 	struct weir_object object;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/paid.h"
+#include "src/preload/socket/paid.h"
 
-#include "src/preload/hook.h"
+#include "src/preload/core/hook.h"
 #include "weir/gate.h"
 
 #define WITHIN_NS UINT64_C(1000000000)

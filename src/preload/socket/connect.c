@@ -19,17 +19,16 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "src/preload/attach.h"
-#include "src/preload/curl_hop.h"
-#include "src/preload/environment.h"
-#include "src/preload/find_real.h"
-#include "src/preload/flight.h"
-#include "src/preload/hook.h"
-#include "src/preload/name_table.h"
-#include "src/preload/paid.h"
-#include "src/preload/pending.h"
-#include "src/preload/tcp_state.h"
-#include "src/preload/tell.h"
+#include "src/preload/core/attach.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/find_real.h"
+#include "src/preload/core/flight.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/core/tell.h"
+#include "src/preload/name/table.h"
+#include "src/preload/socket/paid.h"
+#include "src/preload/socket/pending.h"
+#include "src/preload/socket/tcp_state.h"
 #include "weir/gate.h"
 #include "weir/http.h"
 #include "weir/log.h"
@@ -170,7 +169,7 @@ static int again(int fd, const struct sockaddr *address, socklen_t length)
 /* Inside a transfer: its first host has been asked for, those that it is redirected to have not. */
 static int inside(int fd, const struct sockaddr *address, socklen_t length)
 {
-	int saved = errno, error = weir_hop_await();
+	int saved = errno, error = weir_flight_ask();
 
 	errno = error != 0 ? error : saved;
 	return error != 0 ? -1 : real_connect(fd, address, length);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "src/preload/tcp_state.h"
+#include "src/preload/socket/tcp_state.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "src/preload/find_real.h"
+#include "src/preload/core/find_real.h"
 
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
