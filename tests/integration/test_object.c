@@ -52,6 +52,75 @@ static const char *const never_called[] = {
 	"stderr",         "sleep",          "pthread_mutex_lock",
 };
 
+/* What the library imports. glibc 2.34 has all of it, and musl, but for what is marked weak: a program on either starts with the
+ * library preloaded. Before a name is added here: is it in musl, and which GLIBC_ version has it (nm -D --undefined)? */
+static const char *const imports[] = {
+	"__environ",
+	"__errno_location",
+	"__stack_chk_fail",
+	"access",
+	"clock_gettime",
+	"dl_iterate_phdr",
+	"dladdr1",
+	"dlclose",
+	"dlopen",
+	"dlsym",
+	"environ",
+	"fallocate",
+	"fchmod",
+	"fcntl",
+	"flock",
+	"fstat",
+	"getcwd",
+	"geteuid",
+	"getitimer",
+	"getpid",
+	"getrlimit",
+	"gnu_get_libc_version",
+	"inet_aton",
+	"inet_ntop",
+	"inet_pton",
+	"kill",
+	"link",
+	"linkat",
+	"lstat",
+	"madvise",
+	"memchr",
+	"memcmp",
+	"memcpy",
+	"memmove",
+	"memrchr",
+	"memset",
+	"mkdir",
+	"mmap",
+	"munmap",
+	"open",
+	"posix_fallocate",
+	"pthread_setcancelstate",
+	"read",
+	"rmdir",
+	"secure_getenv",
+	"sigaddset",
+	"sigemptyset",
+	"sigismember",
+	"stat",
+	"strchr",
+	"strcmp",
+	"strcspn",
+	"strlen",
+	"strncmp",
+	"strnlen",
+	"strrchr",
+	"strspn",
+	"syscall",
+	"unlink",
+};
+
+/* What may be missing where the program runs. */
+static const char *const weak_imports[] = {"dladdr1", "gnu_get_libc_version"};
+
+#define GLIBC_NEWEST 34 /* of GLIBC_2.x: since then one library has what libdl and libpthread had */
+
 static char *readelf(const char *option)
 {
 	char *library = build_path("libweir.so");
@@ -155,6 +224,43 @@ static void libweir_calls_nothing_that_could_end_or_change_its_host(void **state
 	free(symbols);
 }
 
+static void libweir_imports_what_other_c_libraries_have(void **state)
+{
+	char *symbols, *rest, name[128];
+	bool undefined;
+
+	(void)state;
+	skip_when_instrumented();
+	symbols = readelf("--dyn-syms");
+	for (char *line = strtok_r(symbols, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (!symbol_in(line, name, &undefined) || !undefined)
+			continue;
+		if (!is_one_of(name, imports, sizeof imports / sizeof imports[0]))
+			fail_msg("%s is imported: see the comment over the list", name);
+		if (is_one_of(name, weak_imports, sizeof weak_imports / sizeof weak_imports[0]) && !strstr(line, " WEAK "))
+			fail_msg("%s is imported, but not weakly", name);
+	}
+	free(symbols);
+}
+
+/* A weak symbol does not make its version optional: the dynamic linker refuses the object, and the program with it. */
+static void libweir_asks_for_no_newer_glibc_than_2_34(void **state)
+{
+	char *versions;
+
+	(void)state;
+	skip_when_instrumented();
+	versions = readelf("--version-info");
+	for (const char *at = versions; (at = strstr(at, "Name: GLIBC_")) != NULL; at++) {
+		int major = 0, minor = 0;
+
+		assert_int_equal(sscanf(at, "Name: GLIBC_%d.%d", &major, &minor), 2);
+		if (major != 2 || minor > GLIBC_NEWEST)
+			fail_msg("GLIBC_%d.%d is needed", major, minor);
+	}
+	free(versions);
+}
+
 static void libweir_is_hardened_and_needs_no_relocation_of_its_text(void **state)
 {
 	char *dynamic, *segments;
@@ -177,6 +283,8 @@ int main(void)
 		cmocka_unit_test(libweir_exports_its_hooks_and_nothing_else),
 		cmocka_unit_test(libweir_needs_the_c_library_alone),
 		cmocka_unit_test(libweir_calls_nothing_that_could_end_or_change_its_host),
+		cmocka_unit_test(libweir_imports_what_other_c_libraries_have),
+		cmocka_unit_test(libweir_asks_for_no_newer_glibc_than_2_34),
 		cmocka_unit_test(libweir_is_hardened_and_needs_no_relocation_of_its_text),
 	};
 

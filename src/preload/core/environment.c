@@ -30,9 +30,13 @@ static bool is_on(const char *name)
 	return value && strcmp(value, "0") != 0;
 }
 
+/* glibc has it. What weir knows of a process (who calls, which libcurl that is) it knows by glibc's ways: on another C library,
+ * such as musl, it loads and lets everything pass. */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
 static bool read_switches(void)
 {
-	bool disabled = is_on("WEIR_DISABLE");
+	bool disabled = is_on("WEIR_DISABLE") || !gnu_get_libc_version;
 	const char *log = value_of("WEIR_LOG");
 
 	/* A wrong WEIR_LOG has nowhere to be told but where it failed to point. */

@@ -5,11 +5,34 @@
 #include <link.h>
 #include <stdatomic.h>
 
+/* musl has none: without the attribute a program that uses it would not even start. */
+extern __typeof__(dladdr1) dladdr1 __attribute__((weak));
+
+/* glibc has _dl_find_object since 2.35. It is looked up by name, as a weak reference would still ask for that version of glibc.
+ */
+static _Atomic(__typeof__(_dl_find_object) *) find_object;
+
+/* For glibc before 2.35. Without the end, which is not needed to tell objects apart. */
+static bool object_by_address(const void *address, struct weir_object *out)
+{
+	struct link_map *map = NULL;
+	Dl_info info;
+
+	if (!dladdr1 || dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || !map)
+		return false;
+	out->link_map = map;
+	out->start = out->end = info.dli_fbase;
+	return true;
+}
+
 bool weir_object_of(const void *address, struct weir_object *out)
 {
+	__typeof__(_dl_find_object) *find = atomic_load_explicit(&find_object, memory_order_relaxed);
 	struct dl_find_object found;
 
-	if (_dl_find_object((void *)address, &found) != 0)
+	if (!find)
+		return object_by_address(address, out);
+	if (find((void *)address, &found) != 0)
 		return false;
 	out->link_map = found.dlfo_link_map;
 	out->start = found.dlfo_map_start;
@@ -74,6 +97,8 @@ static _Atomic bool found;
 /* Several threads may do this at once: they all write the same values. */
 static void find_libc(void)
 {
+	atomic_store_explicit(&find_object, (__typeof__(_dl_find_object) *)dlsym(RTLD_DEFAULT, "_dl_find_object"),
+			      memory_order_relaxed);
 #define FIND(name) libc.name = (__typeof__(libc.name))foreign(dlsym(RTLD_NEXT, #name))
 	FIND(connect);
 	FIND(close);
