@@ -67,3 +67,29 @@ const char *weir_library_preload(const char *library)
 	free(list);
 	return failed ? "out of memory" : NULL;
 }
+
+void weir_library_withdraw(const char *library)
+{
+	const char *before = getenv("LD_PRELOAD");
+	char *list = before ? strdup(before) : NULL;
+	size_t to = 0, n = strlen(library);
+	if (!list)
+		return;
+	for (const char *at = before; *at;) {
+		size_t length = strcspn(at, ": ");
+		if (length > 0 && (length != n || strncmp(at, library, n) != 0)) {
+			list[to] = ':';
+			to += to > 0;
+			memcpy(list + to, at, length);
+			to += length;
+		}
+		at += length;
+		at += strspn(at, ": ");
+	}
+	list[to] = '\0';
+	if (to > 0)
+		setenv("LD_PRELOAD", list, 1);
+	else
+		unsetenv("LD_PRELOAD");
+	free(list);
+}

@@ -11,4 +11,7 @@ const char *weir_library_find(char out[WEIR_PATH_MAX]);
 /* Prepends it to LD_PRELOAD of this process's environment, unless it is there already. Returns NULL or what is wrong. */
 const char *weir_library_preload(const char *library);
 
+/* Takes it out of LD_PRELOAD again, and the variable away when nothing else is in it. */
+void weir_library_withdraw(const char *library);
+
 #endif

@@ -10,6 +10,7 @@
 #include "src/cli/environment.h"
 #include "src/cli/launch.h"
 #include "src/cli/library.h"
+#include "src/cli/sight.h"
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
 #include "weir/log.h"
@@ -183,6 +184,21 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 	return 0;
 }
 
+/* What cannot be limited is said before it runs. What the library would keep from running gets none of it. */
+static void look_at_command(const char *command, const char *library)
+{
+	struct weir_executable x;
+	char path[WEIR_PATH_MAX];
+	const char *why;
+	enum weir_sight sight = weir_sight_of(command, &x, path, &why);
+	if (sight == WEIR_SIGHT_UNSEEN)
+		weir_complain("run", "%s: its requests pass unlimited: %s", command, why);
+	if (sight != WEIR_SIGHT_UNFIT)
+		return;
+	weir_complain("run", "%s: its requests pass unlimited, it is run without weir's library: %s", command, why);
+	weir_library_withdraw(library);
+}
+
 static int run_request(const struct weir_run_request *r)
 {
 	char library[WEIR_PATH_MAX];
@@ -202,6 +218,7 @@ static int run_request(const struct weir_run_request *r)
 	status = prepare_world(r, &w);
 	if (status)
 		return status;
+	look_at_command(r->command[0], library);
 	return r->summary ? weir_run_summary(r, &w) : weir_run_exec(r->command);
 }
 
@@ -244,6 +261,8 @@ const struct weir_subcommand weir_subcommand_run = {
 		   "  -v, --verbose           log on stderr (WEIR_LOG=info)\n"
 		   "\n"
 		   "The exit status is the command's own; 126: not executable, 127: not found, 125: weir's own failure.\n"
+		   "A command that cannot be seen (static, Go, musl, set-user-ID) runs all the same, with a line on stderr:\n"
+		   "see weir doctor COMMAND.\n"
 		   "Where the state cannot be kept, stderr tells why; the command runs without limits, but not with -r or -c.\n",
 	.run = run,
 };
