@@ -66,6 +66,10 @@ UNIT_BIN        = $(UNIT:%=$(BUILD)/tests/unit/%)
 INTEGRATION_BIN = $(INTEGRATION:%=$(BUILD)/tests/integration/%)
 BENCH_BIN       = $(BENCH:%=$(BUILD)/bench/%)
 
+# What the library is made of runs on strangers' stacks, a crash handler's of 8 KiB among them. What inlining across files adds up
+# to is looked at in the library itself: tests/integration/test_object.c.
+$(call obj,$(CORE_SRC) $(PRELOAD_SRC)): private FRAME_COMPILE = $(if $(SANITIZE)$(COVERAGE),,-Wframe-larger-than=1024)
+
 .PHONY: all help check tests unit integration bench sim eval eval-short install uninstall clean format tidy
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -85,7 +89,7 @@ help:
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PLACES_COMPILE) $(LIBS_INC) $(ALL_CFLAGS) $(LTO_COMPILE) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(PLACES_COMPILE) $(LIBS_INC) $(ALL_CFLAGS) $(FRAME_COMPILE) $(LTO_COMPILE) -MMD -MP -c -o $@ $<
 
 # Rebuild everything when compiler or flags change, what knows the places when those do.
 $(BUILD)/flags: FORCE

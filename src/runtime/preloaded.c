@@ -14,7 +14,7 @@
 
 bool weir_process_preloaded(pid_t pid)
 {
-	char path[32], block[1024];
+	char path[32], block[512];
 	size_t matched = 0;
 	long got, fd, all = 0;
 

@@ -243,9 +243,8 @@ int weir_agent_spawn(const char *program, char *const envp[])
 {
 	const uint64_t all = UINT64_MAX; /* with the two that libc keeps for itself, which sigfillset leaves out */
 	uint64_t before = 0;
-	struct absolutes absolutes;
 	int saved = errno, result;
-	long pid;
+	long pid, page;
 
 	if (adopts_orphans() || weir_process_preloaded(1)) {
 		errno = saved;
@@ -256,13 +255,20 @@ int weir_agent_spawn(const char *program, char *const envp[])
 		errno = saved;
 		return result;
 	}
-	find_relatives(&absolutes, envp);
+	/* Not on the host's stack, which may be a small one. */
+	page = syscall(SYS_mmap, NULL, sizeof(struct absolutes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+	if (page == -1) {
+		errno = saved;
+		return ENOMEM;
+	}
+	find_relatives((struct absolutes *)page, envp);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
 	pid = quiet_fork();
 	if (pid == 0)
-		go_between(program, envp, &absolutes);
+		go_between(program, envp, (struct absolutes *)page);
 	result = pid < 0 ? errno : reap(pid);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+	syscall(SYS_munmap, page, sizeof(struct absolutes));
 	errno = saved;
 	return result;
 }

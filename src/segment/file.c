@@ -35,6 +35,7 @@
 #define REPLACEMENT_LOCK_TRIES 200
 #define REPLACEMENT_LOCK_PAUSE 5000000L /* ns: a second altogether; the holder needs two system calls */
 #define TEMPORARY_SUFFIX_MAX   32
+#define NAME_MAX_BYTES         600 /* WEIR_PATH_MAX and the suffix; PATH_MAX would be too much for a small stack */
 
 static enum weir_segment_result failed(int error, const char *text, const char **why, int *err)
 {
@@ -220,7 +221,7 @@ static int allocate(int fd, size_t bytes)
 /* A file being made: fd, and its temporary name (empty: it has none). */
 struct unfinished {
 	int fd;
-	char name[PATH_MAX];
+	char name[NAME_MAX_BYTES];
 };
 
 static void discard(struct unfinished *u)

@@ -77,7 +77,7 @@ void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *r
 {
 	static const struct weir_rule no_total;
 	uint64_t generation = atomic_load(&s->header->policy_generation) + 1;
-	struct weir_policy_half *half, head;
+	struct weir_policy_half *half;
 
 	if (rule_count == 0 || rule_count > s->rules)
 		return;
@@ -86,14 +86,12 @@ void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *r
 	if (source_count > WEIR_SOURCES)
 		source_count = WEIR_SOURCES;
 	half = s->policy[generation & 1];
-	memset(&head, 0, offsetof(struct weir_policy_half, source));
-	head.rule_count = rule_count;
-	head.source_count = source_count;
-	head.compiled_wall_ns = wall_ns;
-	head.rejected = rejected;
-	head.total_in_use = total != NULL;
 	/* Stores, rule by rule, and the counts before the rules, which matters to nobody: the half is not in force. */
-	words_store(half, &head, offsetof(struct weir_policy_half, source) / sizeof(uint64_t));
+	__atomic_store_n(&half->rule_count, rule_count, __ATOMIC_RELEASE);
+	__atomic_store_n(&half->source_count, source_count, __ATOMIC_RELEASE);
+	__atomic_store_n(&half->compiled_wall_ns, wall_ns, __ATOMIC_RELEASE);
+	__atomic_store_n(&half->rejected, rejected, __ATOMIC_RELEASE);
+	__atomic_store_n(&half->total_in_use, total != NULL, __ATOMIC_RELEASE);
 	words_wipe(half->source, WEIR_SOURCES * sizeof half->source[0] / sizeof(uint64_t));
 	words_store(half->source, sources, source_count * sizeof *sources / sizeof(uint64_t));
 	words_store(&half->total, total != NULL ? total : &no_total, sizeof half->total / sizeof(uint64_t));

@@ -9,6 +9,9 @@
 
 /* A longer value is cut: those that weir reads are shorter. */
 #define VALUE_MAX 256
+/* All values of one answer; the dialects with the most names have the shortest values. What does not fit any more is not there.
+ */
+#define VALUES_MAX 704
 /* Redirects beyond this are not followed through their headers; the last one is known all the same. */
 #define HOPS_MAX 30
 /* libcurl's name for the last request of a transfer. */
@@ -47,7 +50,7 @@ static const char *const quota_signs[] = {"RateLimit", "RateLimit-Limit", "X-Rat
 
 struct header_texts {
 	struct weir_headers headers;
-	char text[NAMES][VALUE_MAX];
+	char text[VALUES_MAX];
 };
 
 static uint64_t wall_ns(void)
@@ -86,6 +89,8 @@ static bool has_quota(const struct weir_exchange *x, int hop)
 
 static void read_headers(const struct weir_exchange *x, int hop, struct header_texts *t)
 {
+	size_t used = 0;
+
 	memset(&t->headers, 0, sizeof t->headers);
 	for (size_t i = 0; i < NAMES; i++) {
 		const char **field = (const char **)(void *)((char *)&t->headers + read_from[i].field);
@@ -95,14 +100,17 @@ static void read_headers(const struct weir_exchange *x, int hop, struct header_t
 		if (!value)
 			continue;
 		length = strnlen(value, VALUE_MAX - 1);
-		memcpy(t->text[i], value, length);
-		t->text[i][length] = '\0';
-		*field = t->text[i];
+		if (length >= sizeof t->text - used)
+			continue;
+		memcpy(t->text + used, value, length);
+		t->text[used + length] = '\0';
+		*field = t->text + used;
+		used += length + 1;
 	}
 }
 
-static void read_limits(const struct weir_exchange *x, const struct weir_request *r, int status, int hop,
-			struct weir_result *result)
+__attribute__((noinline)) static void read_limits(const struct weir_exchange *x, const struct weir_request *r, int status,
+						  int hop, struct weir_result *result)
 {
 	struct header_texts t;
 	uint64_t wall = wall_ns();
@@ -212,7 +220,7 @@ static void read_result(const struct weir_exchange *x, const struct weir_request
 
 /* Goes from hop to hop by the Location headers and accounts for those between the first and the last. libcurl's requests may be
  * more than the hops: a retry for authentication is one as well, and has no Location. */
-static void account_between(const struct weir_exchange *x, long redirects, uint64_t each_ns)
+__attribute__((noinline)) static void account_between(const struct weir_exchange *x, long redirects, uint64_t each_ns)
 {
 	const struct weir_result passed = {.outcome = WEIR_SUCCEEDED, .latency_ns = each_ns};
 	char host[WEIR_HOST_PORT_MAX], next[WEIR_HOST_PORT_MAX];
@@ -246,14 +254,24 @@ static uint64_t redirect_time_ns(const struct weir_exchange *x)
 	return (uint64_t)us * 1000;
 }
 
+/* The entry of a host, for its rule. Apart, as its key does not belong in its caller's frame. */
+__attribute__((noinline)) static uint32_t slot_of(const struct weir_exchange *x, const char *host, uint64_t now_ns)
+{
+	char key[WEIR_KEY_MAX];
+	uint32_t rule;
+
+	weir_gate_key(x->gate->segment, host, key, &rule);
+	return weir_entry_acquire(x->gate->segment, key, now_ns);
+}
+
 /* The last hop of a redirected transfer, on the host that the transfer ended at. */
-static void account_last(const struct weir_exchange *x, CURLcode code, uint64_t latency_ns, uint32_t connections)
+__attribute__((noinline)) static void account_last(const struct weir_exchange *x, CURLcode code, uint64_t latency_ns,
+						   uint32_t connections)
 {
 	struct weir_request r;
 	struct weir_result result;
-	char *url = NULL, host[WEIR_HOST_PORT_MAX], key[WEIR_KEY_MAX];
+	char *url = NULL, host[WEIR_HOST_PORT_MAX];
 	uint64_t now = weir_now_ns();
-	uint32_t rule;
 
 	if (x->curl->getinfo(x->handle, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || !url || !weir_url_host_port(url, host) ||
 	    !weir_url_is_http(url))
@@ -261,8 +279,7 @@ static void account_last(const struct weir_exchange *x, CURLcode code, uint64_t 
 	memset(&r, 0, sizeof r);
 	memset(&result, 0, sizeof result);
 	/* Classified under the rule of its own host. */
-	weir_gate_key(x->gate->segment, host, key, &rule);
-	r.scope[0].slot = weir_entry_acquire(x->gate->segment, key, now);
+	r.scope[0].slot = slot_of(x, host, now);
 	read_result(x, &r, code, LAST_HOP, &result);
 	result.latency_ns = latency_ns;
 	result.connections = connections;

@@ -111,8 +111,8 @@ static uint64_t over_ns(const struct weir_handle *h, const struct weir_request *
 		       : 0;
 }
 
-static CURLcode refuse(const struct weir_gate *g, const struct weir_request *r, const struct weir_handle *h,
-		       const char *host_port)
+__attribute__((noinline)) static CURLcode refuse(const struct weir_gate *g, const struct weir_request *r,
+						 const struct weir_handle *h, const char *host_port)
 {
 	char text[CURL_ERROR_SIZE];
 
@@ -123,8 +123,8 @@ static CURLcode refuse(const struct weir_gate *g, const struct weir_request *r, 
 	return r->timed_out ? CURLE_OPERATION_TIMEDOUT : CURLE_COULDNT_CONNECT;
 }
 
-static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struct weir_curl *curl, CURL *handle,
-			 struct weir_handle *h, const char *host_port)
+__attribute__((noinline)) static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struct weir_curl *curl,
+						   CURL *handle, struct weir_handle *h, const char *host_port)
 {
 	struct weir_wish wish = {
 		.host_port = host_port,

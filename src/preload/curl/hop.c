@@ -64,8 +64,8 @@ static void sleep_until(uint64_t ns)
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
-static int refuse(const struct weir_gate *g, const struct weir_forecast *f, const char *host_port, uint64_t begun_ns,
-		  uint64_t until_ns, bool timed_out)
+__attribute__((noinline)) static int refuse(const struct weir_gate *g, const struct weir_forecast *f, const char *host_port,
+					    uint64_t begun_ns, uint64_t until_ns, bool timed_out)
 {
 	struct weir_request r = {
 		.cause = f->cause, .until_ns = f->until_ns, .begun_ns = begun_ns, .latest_ns = until_ns, .timed_out = timed_out};

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,9 +19,6 @@
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/core/room.h"
-
-/* Arguments of execl, execlp and execle that fit on the stack; for more, pages are mapped. */
-#define ARGUMENTS_MAX 1024
 
 /* A request that another thread begins after this is ended by the new program's first. */
 static void leave_this_program(void)
@@ -116,19 +112,14 @@ static size_t count_arguments(const char *first, va_list rest)
 	return n;
 }
 
-/* The array forms with what the list forms are given. The environment, in its form, comes after the NULL. */
+/* The array forms with what the list forms are given. The environment, in its form, comes after the NULL. The array is as long as
+ * the list, on the stack, as the C library has it: a crash handler's stack is small, and pages that a child of vfork maps would
+ * stay with its parent. */
 static int call_with(enum form form, const char *program, const char *first, size_t count, va_list rest)
 {
-	char *here[ARGUMENTS_MAX + 1], **argv = here;
-	size_t bytes = (count + 1) * sizeof *argv;
+	char **argv = __builtin_alloca((count + 1) * sizeof *argv);
 	char *const *env = NULL;
-	int answer, saved;
 
-	if (count > ARGUMENTS_MAX) {
-		argv = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (argv == MAP_FAILED)
-			return -1;
-	}
 	argv[0] = (char *)(uintptr_t)first;
 	for (size_t i = 1; i <= count; i++)
 		argv[i] = va_arg(rest, char *);
@@ -137,12 +128,7 @@ static int call_with(enum form form, const char *program, const char *first, siz
 			(void)va_arg(rest, char *);
 		env = va_arg(rest, char *const *);
 	}
-	answer = call(form, program, argv, env);
-	saved = errno;
-	if (argv != here)
-		munmap(argv, bytes);
-	errno = saved;
-	return answer;
+	return call(form, program, argv, env);
 }
 
 WEIR_HOOK int execl(const char *path, const char *first, ...)

@@ -89,7 +89,7 @@ static uint64_t patience_ns(int fd)
 	return left != 0 && (patience == 0 || left < patience) ? left : patience;
 }
 
-static int refuse(const struct weir_gate *g, const struct weir_request *r, const char *host_port)
+__attribute__((noinline)) static int refuse(const struct weir_gate *g, const struct weir_request *r, const char *host_port)
 {
 	char text[256];
 
@@ -123,8 +123,8 @@ static void settle(const struct weir_gate *g, struct weir_request *r, int fd, co
 }
 
 /* A new attempt to reach `t`. errno as connect leaves it. */
-static int attempt(const struct weir_gate *g, uintptr_t frame, int fd, const struct sockaddr *address, socklen_t length,
-		   const struct target *t)
+__attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_t frame, int fd, const struct sockaddr *address,
+					     socklen_t length, const struct target *t)
 {
 	bool blocks = (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
 	struct weir_request request;
