@@ -94,6 +94,7 @@ struct weir_result {
 	uint32_t quotas;
 	uint32_t connections; /* connections that it opened */
 	bool timed_out;       /* with WEIR_FAILED: a time-out */
+	bool refused_here;    /* with WEIR_FAILED: this very machine refused the connection (a loopback address) */
 };
 
 /* Begins a request: finds its entries and rules, takes units and a lease, and looks once. The verdict and what it rests on are in

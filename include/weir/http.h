@@ -31,6 +31,10 @@ bool weir_url_is_http(const char *url);
 /* Joins a name or address and a port into the form above. False, and out empty, when it is no host or does not fit. */
 bool weir_host_port(const char *host, uint16_t port, char out[WEIR_HOST_PORT_MAX]);
 
+/* Whether a key "host:port" names this very machine: 127.0.0.0/8, ::1, localhost or a name under localhost (RFC 6761). Other
+ * names may lead here as well; only their address tells. */
+bool weir_host_is_loopback(const char *host_port);
+
 /* Retry-After: seconds (integer or decimal) or an HTTP-date, which is compared with `date` (the Date header of the same answer;
  * NULL: with wall_ns), so that the server's clock skew cancels. True and *ns (0 when in the past) when understood. */
 bool weir_retry_after(const char *value, const char *date, uint64_t wall_ns, uint64_t *ns);

@@ -189,6 +189,11 @@ bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t no
 	return true;
 }
 
+bool scope_rule_names_host(const struct scope *s)
+{
+	return strncmp(s->rule->match, "*", sizeof s->rule->match) != 0 && s->rule->match[0] != '\0';
+}
+
 bool scope_overridden(const struct weir_entry *e, uint64_t now_ns)
 {
 	uint64_t until;

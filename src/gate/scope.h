@@ -29,6 +29,9 @@ bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t no
 /* What holds for the bucket that the controller paces: the override (made up in *own), else the rule's. */
 const struct weir_rate_params *scope_rate_params(const struct scope *s, uint64_t now_ns, struct weir_rate_params *own);
 
+/* Whether the rule was written for some hosts, and is not just the defaults. */
+bool scope_rule_names_host(const struct scope *s);
+
 /* Whether an override of the rate is in force. */
 bool scope_overridden(const struct weir_entry *e, uint64_t now_ns);
 

@@ -48,7 +48,9 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 	enum weir_breaker_change change;
 	enum weir_cause cause;
 
-	if (result->outcome == WEIR_IGNORED) {
+	/* A server on this machine that does not listen (yet) costs nobody anything: a program that waits for its own server to
+	 * come up asks as often as it likes, unless a rule says that this host is meant. */
+	if (result->outcome == WEIR_IGNORED || (failed && result->refused_here && !scope_rule_names_host(host))) {
 		weir_breaker_forgo(b, r->ticket);
 		return;
 	}

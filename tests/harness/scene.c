@@ -5,6 +5,7 @@
 
 #include "tests/harness/agent.h"
 #include "tests/harness/command.h"
+#include "tests/harness/file.h"
 #include "tests/harness/quotad.h"
 #include "tests/harness/temp_dir.h"
 
@@ -32,4 +33,13 @@ int scene_teardown(void **state)
 	temp_dir_remove(scene->dir);
 	free(scene);
 	return ended_well ? 0 : -1;
+}
+
+void scene_configure(const struct scene *scene, const char *text)
+{
+	char *config = make_dir(scene->dir, EMPTY_CONFIG_DIR), *dir = make_dir(config, "weir");
+
+	free(write_file(dir, "weir.conf", text));
+	free(dir);
+	free(config);
 }

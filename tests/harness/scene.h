@@ -16,4 +16,7 @@ struct scene {
 int scene_setup(void **state);
 int scene_teardown(void **state);
 
+/* Makes `text` the configuration of the scene's commands: weir/weir.conf under EMPTY_CONFIG_DIR. */
+void scene_configure(const struct scene *scene, const char *text);
+
 #endif

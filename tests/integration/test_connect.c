@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/integration/closed_port.h"
@@ -149,6 +150,7 @@ static void expect_the_breaker(struct stage *s, const char *shell)
 	struct host_counts n;
 	struct outcome o;
 
+	scene_configure(s->scene, RULES_FOR_THIS_MACHINE);
 	for (int i = 0; i < 5; i++) {
 		o = run(s, shell);
 		assert_int_not_equal(o.exit_status, 0);
@@ -351,6 +353,7 @@ static void a_host_is_dead_when_its_last_address_is(void **state)
 	char key[64];
 
 	stage_open(&s, state);
+	scene_configure(s.scene, RULES_FOR_THIS_MACHINE);
 	for (int i = 0; i < 6; i++) {
 		if (!run_with_two_addresses(&s, NULL, "wget -qO- -t 1 http://both.test:$CLOSED/", &o)) {
 			stage_close(&s);
@@ -363,6 +366,32 @@ static void a_host_is_dead_when_its_last_address_is(void **state)
 	host_port_of(key, "both.test", s.closed);
 	assert_int_equal(counts_of(s.scene, key).failed, 5);
 	assert_true(counts_of(s.scene, key).refused >= 1);
+	stage_close(&s);
+}
+
+/* A program that waits for its own server asks its port until it is open, and nobody stops it from that. */
+static void a_port_of_this_machine_may_be_asked_until_it_opens(void **state)
+{
+	static const char poll[] = PYTHON "import os, socket, threading, time\n"
+					  "port = int(os.environ[\"CLOSED\"])\n"
+					  "refused = 0\n"
+					  "for i in range(40):\n"
+					  "  try: socket.create_connection((\"localhost\", port)).close()\n"
+					  "  except ConnectionRefusedError: refused += 1\n"
+					  "print(refused)'";
+	struct stage s;
+	struct host_counts n;
+
+	stage_open(&s, state);
+	expect(&s, poll, 0, "40\n");
+	expect(&s, "i=0; while [ $i -lt 8 ]; do curl -s http://localhost:$CLOSED/ || i=$((i+1)); done; echo $i", 0, "8\n");
+	n = counts_of(s.scene, s.closed_host_port);
+	assert_int_equal(n.admitted, 48);
+	assert_int_equal(n.failed, 48);
+	assert_int_equal(n.refused, 0);
+	assert_int_equal(listen(s.closed_fd, 8), 0);
+	expect(&s, PYTHON "import os, socket; socket.create_connection((\"localhost\", int(os.environ[\"CLOSED\"]))); print(1)'",
+	       0, "1\n");
 	stage_close(&s);
 }
 
@@ -398,6 +427,7 @@ int main(void)
 		SCENE(a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind),
 		SCENE(the_second_address_of_a_host_goes_on_the_unit_of_the_first),
 		SCENE(a_host_is_dead_when_its_last_address_is),
+		SCENE(a_port_of_this_machine_may_be_asked_until_it_opens),
 		SCENE(git_over_http_is_seen_by_its_connections),
 	};
 

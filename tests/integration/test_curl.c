@@ -233,6 +233,7 @@ static void a_redirect_to_a_host_with_an_open_breaker_is_refused(void **state)
 	char host_port[64];
 
 	stage_open(&s, state, NULL);
+	scene_configure(s.scene, RULES_FOR_THIS_MACHINE);
 	for (int i = 0; i < 5; i++)
 		expect(&s, "curl -s http://127.0.0.1:$CLOSED/", 7, "");
 	o = run(&s, "WEIR_LOG=info curl -sSL $U/redirect/$CLOSED/n/8");
@@ -332,6 +333,7 @@ static void a_dead_host_is_refused_with_exit_7_and_a_text_that_says_why(void **s
 	char host[64];
 
 	stage_open(&s, state, NULL);
+	scene_configure(s.scene, RULES_FOR_THIS_MACHINE);
 	for (int i = 0; i < 5; i++)
 		expect(&s, "curl -s http://127.0.0.1:$CLOSED/", 7, "");
 	o = run(&s, "curl -sS http://127.0.0.1:$CLOSED/");

@@ -274,6 +274,7 @@ static void a_copy_of_a_handle_has_its_host_and_error_buffer(void **state)
 	char url[64], key[64];
 	int fd, port = closed_port(&fd);
 
+	scene_configure(scene, RULES_FOR_THIS_MACHINE);
 	snprintf(url, sizeof url, "http://127.0.0.1:%d/", port);
 	expect_part(scene, "copied", url, NULL);
 	assert_int_equal(counts_of(scene, host_port_of(key, "127.0.0.1", port)).refused, 1);

@@ -355,6 +355,26 @@ static void a_mutated_redirect_never_leaves_its_buffer(void **state)
 	}
 }
 
+static void this_very_machine_is_known_by_its_names(void **state)
+{
+	static const char *const here[] = {"127.0.0.1:80", "127.1.2.3:8080", "::1:443", "localhost:80", "a.b.localhost:1"};
+	static const char *const elsewhere[] = {"128.0.0.1:80",
+						"::2:80",
+						"localhost.example.org:80",
+						"notlocalhost:80",
+						"127.example.org:80",
+						"127.0.0.1.example.org:80",
+						":80",
+						"",
+						"127.:"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof here / sizeof here[0]; i++)
+		assert_true(weir_host_is_loopback(here[i]));
+	for (size_t i = 0; i + 1 < sizeof elsewhere / sizeof elsewhere[0]; i++)
+		assert_false(weir_host_is_loopback(elsewhere[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +386,7 @@ int main(void)
 		cmocka_unit_test(only_http_https_and_guesses_are_http),
 		cmocka_unit_test(a_name_and_a_port_are_joined_in_the_same_form),
 		cmocka_unit_test(a_redirect_may_be_relative),
+		cmocka_unit_test(this_very_machine_is_known_by_its_names),
 		cmocka_unit_test(a_mutated_redirect_never_leaves_its_buffer),
 	};
 

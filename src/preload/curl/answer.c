@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/preload/curl/answer.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -180,6 +181,13 @@ static enum verdict verdict_of(CURLcode code)
 	}
 }
 
+static long long_of(const struct weir_exchange *x, CURLINFO info)
+{
+	long n = 0;
+
+	return x->curl->getinfo(x->handle, info, &n) == CURLE_OK && n > 0 ? n : 0;
+}
+
 /* The result of the last hop. */
 static void read_result(const struct weir_exchange *x, const struct weir_request *r, CURLcode code, int hop,
 			struct weir_result *result)
@@ -207,6 +215,8 @@ static void read_result(const struct weir_exchange *x, const struct weir_request
 		break;
 	case FAILED:
 		result->outcome = WEIR_FAILED;
+		result->refused_here = code == CURLE_COULDNT_CONNECT && weir_host_is_loopback(x->host_port) &&
+				       long_of(x, CURLINFO_OS_ERRNO) == ECONNREFUSED;
 		break;
 	case NEITHER:
 		/* The program left, but what the server said about its limits was said. */
@@ -284,13 +294,6 @@ __attribute__((noinline)) static void account_last(const struct weir_exchange *x
 	result.latency_ns = latency_ns;
 	result.connections = connections;
 	weir_gate_hop(x->gate, host, &result, now);
-}
-
-static long long_of(const struct weir_exchange *x, CURLINFO info)
-{
-	long n = 0;
-
-	return x->curl->getinfo(x->handle, info, &n) == CURLE_OK && n > 0 ? n : 0;
 }
 
 void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)

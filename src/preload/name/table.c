@@ -64,6 +64,17 @@ bool weir_address_of(const struct sockaddr *sa, socklen_t length, struct weir_ad
 	return false;
 }
 
+bool weir_address_is_loopback(struct weir_address address)
+{
+	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+	unsigned char bytes[16];
+
+	memcpy(bytes, &address, sizeof bytes);
+	if (memcmp(bytes, mapped, sizeof mapped) == 0)
+		return bytes[12] == 127;
+	return memcmp(bytes, &in6addr_loopback, sizeof bytes) == 0;
+}
+
 void weir_address_text(struct weir_address address, char out[WEIR_NAME_MAX])
 {
 	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};

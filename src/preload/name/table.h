@@ -26,6 +26,9 @@ bool weir_address_of(const struct sockaddr *sa, socklen_t length, struct weir_ad
 struct weir_address weir_address_ipv4(const void *four_bytes);
 struct weir_address weir_address_ipv6(const void *sixteen_bytes);
 
+/* 127.0.0.0/8 and ::1. */
+bool weir_address_is_loopback(struct weir_address address);
+
 /* As people write it: 192.0.2.1, 2001:db8::1. */
 void weir_address_text(struct weir_address address, char out[WEIR_NAME_MAX]);
 

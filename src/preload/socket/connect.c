@@ -45,7 +45,7 @@
 
 struct target {
 	char host_port[WEIR_HOST_PORT_MAX];
-	uint64_t next_host; /* weir_paid_host() when the name has more addresses after this one, else 0 */
+	struct weir_attempt attempt;
 };
 
 static int real_connect(int fd, const struct sockaddr *address, socklen_t length)
@@ -63,7 +63,8 @@ static bool find_target(struct weir_address address, uint16_t port, struct targe
 	if (!weir_name_recall(address, name, &more))
 		weir_address_text(address, name);
 	good = weir_host_port(name, port, t->host_port);
-	t->next_host = good && more ? weir_paid_host(t->host_port) : 0;
+	t->attempt.next_host = good && more ? weir_paid_host(t->host_port) : 0;
+	t->attempt.loopback = weir_address_is_loopback(address);
 	return good;
 }
 
@@ -101,25 +102,13 @@ __attribute__((noinline)) static int refuse(const struct weir_gate *g, const str
 	return -1;
 }
 
-/* After an attempt that was admitted. */
+/* After an attempt that was admitted. EINTR: a handler ran, and the handshake goes on behind it. */
 static void settle(const struct weir_gate *g, struct weir_request *r, int fd, const struct target *t, int error)
 {
-	struct weir_result result = {.outcome = WEIR_SUCCEEDED, .connections = 1};
-
-	/* EINTR: a handler ran, and the handshake goes on behind it. */
-	if (error == EINPROGRESS || error == EINTR || error == EALREADY) {
-		weir_pending_add(g, fd, r, t->next_host);
-		return;
-	}
-	if (error != 0) {
-		result.outcome = weir_connect_outcome(error);
-		result.timed_out = error == ETIMEDOUT;
-	}
-	if (result.outcome == WEIR_FAILED && t->next_host != 0) {
-		result.outcome = WEIR_IGNORED;
-		weir_paid_leave(t->next_host);
-	}
-	weir_gate_settle(g, r, &result, weir_now_ns());
+	if (error == EINPROGRESS || error == EINTR || error == EALREADY)
+		weir_pending_add(g, fd, r, &t->attempt);
+	else
+		weir_connect_settle(g, r, &t->attempt, error, 0);
 }
 
 /* A new attempt to reach `t`. errno as connect leaves it. */

@@ -24,7 +24,7 @@ struct pending {
 	_Atomic uint32_t state;
 	_Atomic int fd;
 	uint64_t identity;
-	uint64_t next_host; /* see weir_pending_add */
+	struct weir_attempt attempt;
 	struct weir_request request;
 };
 
@@ -33,9 +33,12 @@ static _Atomic uint32_t cursor;
 static _Atomic uint64_t swept_ns;
 _Atomic uint32_t weir_pending_count;
 
-enum weir_outcome weir_connect_outcome(int error)
+/* What an errno of connect says: failed, or nothing (the program's own doing). */
+static enum weir_outcome outcome_of(int error)
 {
 	switch (error) {
+	case 0:
+		return WEIR_SUCCEEDED;
 	case ECONNREFUSED:
 	case ETIMEDOUT:
 	case ENETUNREACH:
@@ -49,6 +52,22 @@ enum weir_outcome weir_connect_outcome(int error)
 	default:
 		return WEIR_IGNORED;
 	}
+}
+
+void weir_connect_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_attempt *attempt, int error,
+			 uint64_t latency_ns)
+{
+	struct weir_result result = {.outcome = outcome_of(error),
+				     .timed_out = error == ETIMEDOUT,
+				     .refused_here = error == ECONNREFUSED && attempt->loopback,
+				     .latency_ns = latency_ns,
+				     .connections = 1};
+
+	if (result.outcome == WEIR_FAILED && attempt->next_host != 0) {
+		result.outcome = WEIR_IGNORED;
+		weir_paid_leave(attempt->next_host);
+	}
+	weir_gate_settle(g, r, &result, weir_now_ns());
 }
 
 /* The gate, if what stands in the table is this process's. A vfork child runs in its parent's memory, and closes descriptors
@@ -90,20 +109,15 @@ static struct pending *take_fd(int fd, uint32_t *was)
 	return NULL;
 }
 
-static void settle(const struct weir_gate *g, struct pending *p, enum weir_outcome outcome, bool timed_out)
+static void settle(const struct weir_gate *g, struct pending *p, int error)
 {
-	struct weir_result result = {.outcome = outcome, .timed_out = timed_out, .connections = 1};
-	uint64_t now = weir_now_ns();
+	uint64_t latency = 0;
 
 	/* Nobody knows when the program's next hook comes; the kernel knows when the handshake was over. */
-	if (outcome == WEIR_SUCCEEDED)
-		result.latency_ns =
-			weir_tcp_handshake_ns(atomic_load_explicit(&p->fd, memory_order_relaxed), now - p->request.admitted_ns);
-	if (outcome == WEIR_FAILED && p->next_host != 0) {
-		result.outcome = WEIR_IGNORED;
-		weir_paid_leave(p->next_host);
-	}
-	weir_gate_settle(g, &p->request, &result, now);
+	if (error == 0)
+		latency = weir_tcp_handshake_ns(atomic_load_explicit(&p->fd, memory_order_relaxed),
+						weir_now_ns() - p->request.admitted_ns);
+	weir_connect_settle(g, &p->request, &p->attempt, error, latency);
 }
 
 static bool forgotten(const struct pending *p)
@@ -115,33 +129,33 @@ static bool forgotten(const struct pending *p)
 static uint32_t look(const struct weir_gate *g, struct pending *p)
 {
 	if (forgotten(p)) {
-		settle(g, p, WEIR_IGNORED, false); /* closed unseen: nobody knows any more */
+		settle(g, p, ECANCELED); /* closed unseen: nobody knows any more */
 		return FREE;
 	}
 	switch (weir_tcp_state(atomic_load_explicit(&p->fd, memory_order_relaxed))) {
 	case WEIR_TCP_CONNECTING:
 		return UNDER_WAY;
 	case WEIR_TCP_CONNECTED:
-		settle(g, p, WEIR_SUCCEEDED, false);
+		settle(g, p, 0);
 		return FREE;
 	case WEIR_TCP_FAILED:
-		settle(g, p, WEIR_FAILED, false);
+		settle(g, p, ECONNREFUSED);
 		return TELLING;
 	default:
-		settle(g, p, WEIR_IGNORED, false);
+		settle(g, p, ECANCELED);
 		return FREE;
 	}
 }
 
 static void fill(const struct weir_gate *g, struct pending *p, int fd, uint64_t identity, const struct weir_request *request,
-		 uint64_t next_host)
+		 const struct weir_attempt *attempt)
 {
 	uint32_t state;
 
 	atomic_store_explicit(&p->fd, fd, memory_order_relaxed);
 	p->identity = identity;
 	p->request = *request;
-	p->next_host = next_host;
+	p->attempt = *attempt;
 	state = look(g, p);
 	if (state == UNDER_WAY)
 		weir_gate_release_permits(g, &p->request);
@@ -168,7 +182,7 @@ static struct pending *take_place(int fd)
 	return NULL;
 }
 
-void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, uint64_t next_host)
+void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, const struct weir_attempt *attempt)
 {
 	struct weir_request copy = *request;
 	struct weir_result unknown = {.outcome = WEIR_IGNORED, .connections = 1};
@@ -179,12 +193,12 @@ void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_reque
 	p = take_fd(fd, &was); /* left by a descriptor of this number that was closed unseen */
 	if (p) {
 		if (was == UNDER_WAY)
-			settle(g, p, WEIR_IGNORED, false);
+			settle(g, p, ECANCELED);
 		put(p, FREE);
 	}
 	p = identity != 0 ? take_place(fd) : NULL;
 	if (p)
-		fill(g, p, fd, identity, request, next_host);
+		fill(g, p, fd, identity, request, attempt);
 	else
 		weir_gate_settle(g, &copy, &unknown, weir_now_ns());
 }
@@ -217,7 +231,7 @@ void weir_pending_told(int fd, int error)
 	} else if (error == 0 || error == EALREADY || error == EINPROGRESS || error == EINTR || error == EAGAIN) {
 		put(p, look(g, p));
 	} else {
-		settle(g, p, error == EISCONN ? WEIR_SUCCEEDED : weir_connect_outcome(error), error == ETIMEDOUT);
+		settle(g, p, error == EISCONN ? 0 : error);
 		put(p, FREE);
 	}
 }
@@ -230,9 +244,9 @@ static void settle_last(const struct weir_gate *g, struct pending *p)
 	if (look(g, p) != UNDER_WAY)
 		return;
 	if (now - p->request.admitted_ns >= GIVEN_UP_NS)
-		settle(g, p, WEIR_FAILED, true);
+		settle(g, p, ETIMEDOUT);
 	else
-		settle(g, p, WEIR_IGNORED, false);
+		settle(g, p, ECANCELED);
 }
 
 void weir_pending_closing(int fd)

@@ -29,9 +29,15 @@ static inline bool weir_pending_any(void)
 	return atomic_load_explicit(&weir_pending_count, memory_order_relaxed) != 0;
 }
 
-/* Remembers a connect on fd, and settles it at once if its outcome is known already. next_host: not 0 when a failure says nothing
- * of the host, as the program has other addresses of it to try (paid.h). */
-void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, uint64_t next_host);
+/* What a connect is told apart by, beside its request. */
+struct weir_attempt {
+	uint64_t
+		next_host; /* not 0 when a failure says nothing of the host, as the program has other addresses to try (paid.h) */
+	bool loopback;     /* it goes to this very machine */
+};
+
+/* Remembers a connect on fd, and settles it at once if its outcome is known already. */
+void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, const struct weir_attempt *attempt);
 
 /* Whether a connect is under way on fd, or has failed there and the program has not been told. */
 bool weir_pending_has(int fd);
@@ -48,7 +54,8 @@ void weir_pending_sweep(void);
 /* In a forked child all is dropped without settling; at the end of the process all is settled. */
 extern const struct weir_room weir_pending_room;
 
-/* What an errno of connect says: failed, or nothing (the program's own doing). */
-enum weir_outcome weir_connect_outcome(int error);
+/* Settles a connect that has ended with errno `error`, 0 = it is connected. latency_ns: 0 = from admission to now. */
+void weir_connect_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_attempt *attempt, int error,
+			 uint64_t latency_ns);
 
 #endif
