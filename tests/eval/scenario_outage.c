@@ -191,6 +191,8 @@ static void run(struct trial *t, const void *parameters)
 	struct course course[OUTAGES];
 
 	o.per_s = t->form == FORM_CHECK ? CHECK_PER_S : OFFERED_PER_S;
+	/* A server on this machine has a breaker only where a rule names it. */
+	scene_configure(t->scene, "hosts = ( { match = \"127.0.0.1\"; } );\n");
 	o.server = quotad_start(t->scene->dir, options);
 	host_port_of(o.host_port, "127.0.0.1", o.server->http_port);
 	snprintf(o.url, sizeof o.url, "%s", quotad_url(o.server, "/"));
