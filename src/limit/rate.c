@@ -73,7 +73,8 @@ static uint64_t not_after(uint64_t t, uint64_t now)
 	return t > now ? now : t;
 }
 
-static void load(const struct weir_rate *r, const struct weir_rate_params *p, struct rate_step *step)
+/* These two are not inlined: each has a copy of the state, which its caller's frame has as well. */
+__attribute__((noinline)) static void load(const struct weir_rate *r, const struct weir_rate_params *p, struct rate_step *step)
 {
 	struct rate_state *s = step->s;
 	uint64_t w[WEIR_RATE_WORDS];
@@ -101,7 +102,7 @@ static void load(const struct weir_rate *r, const struct weir_rate_params *p, st
 	rate_adaptive_sanitize(s, step->now_ns);
 }
 
-static void store(struct weir_rate *r, struct weir_bucket *bucket, const struct rate_step *step)
+__attribute__((noinline)) static void store(struct weir_rate *r, struct weir_bucket *bucket, const struct rate_step *step)
 {
 	struct weir_pace pace = weir_bucket_pace(bucket);
 	uint64_t w[WEIR_RATE_WORDS];

@@ -1,6 +1,7 @@
 /* libweir.so as a file: what it exports, what it needs, what it calls. */
 #include "tests/harness/harness.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,6 +278,55 @@ static void libweir_is_hardened_and_needs_no_relocation_of_its_text(void **state
 	free(segments);
 }
 
+/* The stack that a line of `objdump -d` takes; 0 when it takes none. */
+static unsigned long stack_taken(const char *line)
+{
+	const char *at = strstr(line, "sub    $0x");
+	char *end;
+	unsigned long bytes;
+
+	if (!at)
+		return 0;
+	bytes = strtoul(at + strlen("sub    $"), &end, 16);
+	/* 128 bytes are taken back by subtracting -128, which is the shorter instruction. */
+	return strncmp(end, ",%rsp", 5) == 0 && bytes < ULONG_MAX / 2 ? bytes : 0;
+}
+
+/* What is inlined across files adds up; the compiler's warning has seen the files alone. */
+static void no_frame_of_libweir_is_larger_than_a_kilobyte(void **state)
+{
+#ifdef __x86_64__
+	char *library = build_path("libweir.so");
+	const char *argv[] = {"objdump", "-d", library, NULL};
+	struct command c = {.argv = argv};
+	struct outcome o;
+	char *rest, function[128] = "";
+	unsigned frames = 0;
+
+	(void)state;
+	skip_when_instrumented();
+	o = command_run(&c);
+	assert_int_equal(o.exit_status, 0);
+	for (char *line = strtok_r(o.out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		unsigned long bytes = stack_taken(line);
+
+		if (strstr(line, ">:"))
+			snprintf(function, sizeof function, "%s", line);
+		/* The one array whose length the caller gives: it is probed page by page. */
+		if (bytes > 1024 && !strstr(function, "<call_with>"))
+			fail_msg("%s %lu bytes", function, bytes);
+		frames += bytes != 0;
+	}
+	assert_true(frames > 50);
+	outcome_free(&o);
+	free(library);
+#else
+	(void)state;
+	(void)stack_taken;
+	skip();
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +336,7 @@ int main(void)
 		cmocka_unit_test(libweir_imports_what_other_c_libraries_have),
 		cmocka_unit_test(libweir_asks_for_no_newer_glibc_than_2_34),
 		cmocka_unit_test(libweir_is_hardened_and_needs_no_relocation_of_its_text),
+		cmocka_unit_test(no_frame_of_libweir_is_larger_than_a_kilobyte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
