@@ -241,11 +241,14 @@ static bool adopts_orphans(void)
 
 int weir_agent_spawn(const char *program, char *const envp[])
 {
+	static char *const empty[] = {NULL};
 	const uint64_t all = UINT64_MAX; /* with the two that libc keeps for itself, which sigfillset leaves out */
 	uint64_t before = 0;
 	int saved = errno, result;
 	long pid, page;
 
+	if (!envp) /* after clearenv() */
+		envp = empty;
 	if (adopts_orphans() || weir_process_preloaded(1)) {
 		errno = saved;
 		return EBUSY;

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -278,6 +279,30 @@ static void a_program_that_is_not_there_is_reported_and_costs_no_fork(void **sta
 	assert_int_equal(waitpid(-1, NULL, __WALL | WNOHANG), -1);
 }
 
+/* clearenv() sets environ to NULL. */
+static void a_host_without_an_environment_starts_it_with_an_empty_one(void **state)
+{
+	char path[128];
+	FILE *script;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/script", directory);
+	script = fopen(path, "we");
+	assert_non_null(script);
+	fprintf(script, "#!/bin/sh\n/usr/bin/env | /bin/grep -c WEIR >%s\n", fifo);
+	assert_int_equal(fclose(script), 0);
+	assert_int_equal(chmod(path, 0700), 0);
+	fd = open(fifo, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(weir_agent_spawn(path, NULL), 0);
+	assert_int_equal(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, REPORT_TIMEOUT_MS), 1);
+	assert_int_equal(read(fd, text, sizeof text), 2);
+	assert_memory_equal(text, "0\n", 2);
+	close(fd);
+	unlink(path);
+}
+
 static void a_program_that_cannot_be_executed_leaves_nothing(void **state)
 {
 	char *envp[] = {NULL};
@@ -467,6 +492,7 @@ int main(int argc, char **argv)
 		IN_DIRECTORY(the_hosts_signal_settings_do_not_reach_the_agent_and_stay),
 		IN_DIRECTORY(relative_paths_reach_the_agent_as_absolute_ones),
 		cmocka_unit_test(a_program_that_is_not_there_is_reported_and_costs_no_fork),
+		IN_DIRECTORY(a_host_without_an_environment_starts_it_with_an_empty_one),
 		IN_DIRECTORY(a_program_that_cannot_be_executed_leaves_nothing),
 		IN_DIRECTORY(a_busy_host_with_threads_never_sees_a_child),
 		IN_DIRECTORY(a_hosts_own_child_is_left_to_the_host),
