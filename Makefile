@@ -140,11 +140,16 @@ $(BUILD)/tests/integration/%: $(BUILD)/obj/tests/integration/%.o $(BUILD)/libhar
 	@mkdir -p $(@D)
 	$(CC) -pie -o $@ $< $(BUILD)/libharness.a $(BUILD)/libpolicy.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
 
+# Preloaded behind weir by tests/integration/test_foreign.c.
+$(BUILD)/tests/foreign.so: tests/foreign/foreign.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -shared -fPIC $(CPPFLAGS) -std=c11 $(WARNINGS) $(CFLAGS) -o $@ $<
+
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libharness.a $(BUILD)/libcore.a
 	@mkdir -p $(@D)
 	$(CC) -pie -o $@ $< $(BUILD)/libharness.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
 
-tests: all $(BUILD)/quotad $(BUILD)/evaluate $(UNIT_BIN) $(INTEGRATION_BIN)
+tests: all $(BUILD)/quotad $(BUILD)/evaluate $(BUILD)/tests/foreign.so $(UNIT_BIN) $(INTEGRATION_BIN)
 
 check: tests
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(UNIT_BIN) $(INTEGRATION_BIN)
@@ -152,7 +157,7 @@ check: tests
 unit: $(UNIT_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(UNIT_BIN)
 
-integration: all $(BUILD)/quotad $(BUILD)/evaluate $(INTEGRATION_BIN)
+integration: all $(BUILD)/quotad $(BUILD)/evaluate $(BUILD)/tests/foreign.so $(INTEGRATION_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(INTEGRATION_BIN)
 
 bench: all $(BUILD)/quotad $(BENCH_BIN)

@@ -125,8 +125,11 @@ void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struc
  * change. */
 enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish);
 
-/* CLOCK_MONOTONIC in nanoseconds: the one clock. */
+/* CLOCK_MONOTONIC in nanoseconds: the one clock. Read past whatever replaces the C library's (libfaketime). */
 uint64_t weir_now_ns(void);
+
+/* CLOCK_REALTIME in the same way, for the dates that servers send. */
+uint64_t weir_wall_ns(void);
 
 /* What a status means under the rule of this request: throttled, failed (5xx), else succeeded. A 503 with has_retry_after is
  * throttled. */

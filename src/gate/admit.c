@@ -7,12 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "weir/kernel.h"
+
 /* FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time, so a signal handler that runs meanwhile does not stretch the wait. */
 static void sleep_until(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {
 	struct timespec t = {.tv_sec = (time_t)(until_ns / 1000000000U), .tv_nsec = (long)(until_ns % 1000000000U)};
 
-	syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+	weir_syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish)

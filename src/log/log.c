@@ -7,6 +7,7 @@
  *
  * No descriptor is kept: a file is opened, written and closed for each line. That is slow, and a log is for looking into things.
  */
+#include "weir/kernel.h"
 #include "weir/log.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ static const char *set_destination(const char *path)
 	size_t prefix = 0;
 
 	if (path[0] != '/') {
-		if (!getcwd(destination, sizeof destination))
+		if (!weir_getcwd(destination, sizeof destination))
 			return "the working directory of a relative log file cannot be found";
 		prefix = strlen(destination);
 		destination[prefix++] = '/';
@@ -91,12 +92,12 @@ static void write_quietly(long fd, const char *text, size_t length)
 	sigaddset(&pipe_only, SIGPIPE);
 	sigemptyset(&pending);
 	sigemptyset(&before);
-	if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &pipe_only, &before, KERNEL_SIGSET_SIZE) != 0)
+	if (weir_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &pipe_only, &before, KERNEL_SIGSET_SIZE) != 0)
 		return;
-	syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE);
-	if (syscall(SYS_write, fd, text, length) < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
-		syscall(SYS_rt_sigtimedwait, &pipe_only, NULL, &at_once, KERNEL_SIGSET_SIZE);
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+	weir_syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE);
+	if (weir_syscall(SYS_write, fd, text, length) < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+		weir_syscall(SYS_rt_sigtimedwait, &pipe_only, NULL, &at_once, KERNEL_SIGSET_SIZE);
+	weir_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
 }
 
 static void write_line(const char *line, size_t length)
@@ -108,11 +109,12 @@ static void write_line(const char *line, size_t length)
 		return;
 	}
 	/* O_NONBLOCK: a FIFO without a reader, or with a slow one, loses lines instead of holding up the host. */
-	fd = syscall(SYS_openat, AT_FDCWD, destination, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	fd = weir_syscall(SYS_openat, AT_FDCWD, destination, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+			  0600);
 	if (fd < 0)
 		return;
 	write_quietly(fd, line, length);
-	syscall(SYS_close, fd);
+	weir_syscall(SYS_close, fd);
 }
 
 /* One call, one line, whatever bytes a host name brought along. */
@@ -133,7 +135,7 @@ void weir_log(enum weir_log_level level, const char *format, ...)
 
 	if (!weir_log_on(level))
 		return;
-	length = weir_format(line, sizeof line - 1, "weir[%d]: %s: ", (int)getpid(), names[level]);
+	length = weir_format(line, sizeof line - 1, "weir[%d]: %s: ", (int)weir_getpid(), names[level]);
 	va_start(arguments, format);
 	length += weir_vformat(line + length, sizeof line - 1 - length, format, arguments);
 	va_end(arguments);

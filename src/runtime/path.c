@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weir/kernel.h"
+
 bool weir_path_given(const char *value)
 {
 	return value && value[0] != '\0';
@@ -56,7 +58,7 @@ bool weir_path_absolute(char out[WEIR_PATH_MAX], const char *path)
 {
 	char directory[WEIR_PATH_MAX] = "";
 
-	if (path[0] != '/' && !getcwd(directory, sizeof directory)) {
+	if (path[0] != '/' && !weir_getcwd(directory, sizeof directory)) {
 		out[0] = '\0';
 		return false;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether a process runs under weir: its list of mappings names the library. */
+#include "weir/kernel.h"
 #include "weir/runtime.h"
 
 #include <fcntl.h>
@@ -20,14 +21,14 @@ bool weir_process_preloaded(pid_t pid)
 
 	weir_format(path, sizeof path, "/proc/%d/maps", (int)pid);
 	/* Not through the host's open and read, which may be hooked. */
-	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	fd = weir_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	while (matched < strlen(LIBRARY) && all < BYTES_MAX && (got = syscall(SYS_read, fd, block, sizeof block)) > 0) {
+	while (matched < strlen(LIBRARY) && all < BYTES_MAX && (got = weir_syscall(SYS_read, fd, block, sizeof block)) > 0) {
 		all += got;
 		for (long i = 0; i < got && matched < strlen(LIBRARY); i++)
 			matched = block[i] == LIBRARY[matched] ? matched + 1 : block[i] == LIBRARY[0];
 	}
-	syscall(SYS_close, fd);
+	weir_syscall(SYS_close, fd);
 	return matched == strlen(LIBRARY);
 }

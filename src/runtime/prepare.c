@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The runtime directory: there, ours, and closed to others; or not used at all. */
+#include "weir/kernel.h"
 #include "weir/runtime.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@ static const char *look(const char *dir, uid_t uid, int *err)
 {
 	struct stat st;
 
-	if (lstat(dir, &st) != 0) {
+	if (weir_lstat(dir, &st) != 0) {
 		*err = errno;
 		return "cannot be looked at";
 	}
@@ -45,10 +46,11 @@ const char *weir_runtime_prepare(const char *dir, uid_t uid, int *err)
 	if (*err != ENOENT)
 		return wrong;
 	*err = 0;
-	if (mkdir(path, 0700) == 0) {
+	if (weir_mkdir(path, 0700) == 0) {
 		wrong = look(path, uid, err);
 		if (wrong)
-			rmdir(path); /* an umask that takes the owner's bits: leave nothing behind that is wrong for ever */
+			weir_unlink(path, AT_REMOVEDIR); /* an umask that takes the owner's bits: leave nothing behind that is
+							    wrong for ever */
 		return wrong;
 	}
 	/* Somebody was faster, which is as good if it was one of us; otherwise the reason is mkdir's. */

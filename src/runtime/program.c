@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The `weir` program that belongs to a library or to another copy of itself. */
+#include "weir/kernel.h"
 #include "weir/runtime.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@ static bool runnable(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+	return weir_stat(path, &st) == 0 && S_ISREG(st.st_mode) && weir_may_execute(path);
 }
 
 bool weir_program_find(const char *self, char out[WEIR_PATH_MAX])

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The world: where the runtime directory is and what the files in it are called. */
+#include "weir/kernel.h"
 #include "weir/runtime.h"
 
 #include <string.h>
@@ -34,7 +35,7 @@ static const char *suffix_of(const struct weir_environment *e, struct weir_world
 
 static bool is_ours(const char *dir, uid_t uid, struct stat *st)
 {
-	return stat(dir, st) == 0 && S_ISDIR(st->st_mode) && st->st_uid == uid;
+	return weir_stat(dir, st) == 0 && S_ISDIR(st->st_mode) && st->st_uid == uid;
 }
 
 /* A relative XDG_RUNTIME_DIR is to be ignored: XDG Base Directory Specification, "Basics". So is another user's, which sudo -E

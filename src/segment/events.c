@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weir/kernel.h"
 #include "weir/segment.h"
 #include "words.h"
 
@@ -48,7 +49,7 @@ void weir_event_write(const struct weir_segment *s, enum weir_event_kind kind, e
 	e.after = after;
 	e.kind = kind;
 	e.cause = cause;
-	e.pid = (uint32_t)getpid();
+	e.pid = (uint32_t)weir_getpid();
 	if (key != NULL)
 		memcpy(e.key, key, strnlen(key, sizeof e.key - 1));
 	number = atomic_fetch_add_explicit(&s->header->event_head, 1, memory_order_relaxed);

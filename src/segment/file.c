@@ -25,6 +25,7 @@
 
 #include "descriptor.h"
 #include "layout.h"
+#include "weir/kernel.h"
 #include "weir/segment.h"
 
 /* Allocation goes in steps: on tmpfs a signal interrupts it and undoes the step, and a program with a busy interval timer would
@@ -77,8 +78,8 @@ static bool boot_id(uint8_t out[16])
 
 	if (fd < 0)
 		return false;
-	n = read(fd, text, sizeof text);
-	close(fd);
+	n = weir_read(fd, text, sizeof text);
+	weir_close(fd);
 	memset(out, 0, 16);
 	for (ssize_t i = 0; i < n && nibbles < 32; i++) {
 		unsigned v;
@@ -109,7 +110,7 @@ static const char *check_file(const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))
 		return "not a regular file";
-	if (st->st_uid != geteuid())
+	if (st->st_uid != weir_geteuid())
 		return "it belongs to somebody else";
 	if ((st->st_mode & 077) != 0)
 		return "others may read or write it";
@@ -131,13 +132,13 @@ static enum weir_segment_result open_checked(const char *path, int *fd, struct s
 		}
 		return failed(errno, "cannot open it", why, err);
 	}
-	if (fstat(*fd, st) != 0)
+	if (weir_fstat(*fd, st) != 0)
 		wrong = "cannot examine it";
 	else
 		wrong = check_file(st);
 	if (wrong == NULL)
 		return WEIR_SEGMENT_OK;
-	close(*fd);
+	weir_close(*fd);
 	*fd = -1;
 	return refused(WEIR_SEGMENT_DENIED, wrong, why, err);
 }
@@ -184,14 +185,14 @@ static bool unlink_this(const char *path, int fd, const struct stat *st)
 	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
 		if ((errno != EWOULDBLOCK && errno != EINTR) || i >= REPLACEMENT_LOCK_TRIES)
 			return false;
-		syscall(SYS_nanosleep, &pause, NULL); /* unlike nanosleep() no cancellation point */
+		weir_syscall(SYS_nanosleep, &pause, NULL); /* unlike nanosleep() no cancellation point */
 	}
-	if (lstat(path, &now) != 0)
+	if (weir_lstat(path, &now) != 0)
 		gone = errno == ENOENT;
 	else if (now.st_dev != st->st_dev || now.st_ino != st->st_ino)
 		gone = true;
 	else
-		gone = unlink(path) == 0;
+		gone = weir_unlink(path, 0) == 0;
 	flock(fd, LOCK_UN);
 	return gone;
 }
@@ -227,8 +228,8 @@ struct unfinished {
 static void discard(struct unfinished *u)
 {
 	if (u->name[0] != '\0')
-		unlink(u->name);
-	close(u->fd);
+		weir_unlink(u->name, 0);
+	weir_close(u->fd);
 }
 
 static size_t put_number(char *out, uint64_t n)
@@ -264,9 +265,9 @@ static int begin(struct unfinished *u, const char *path, bool named)
 		 */
 		memcpy(u->name, path, length);
 		memcpy(u->name + length, ".new.", 5);
-		at = length + 5 + put_number(u->name + length + 5, (uint64_t)syscall(SYS_gettid));
+		at = length + 5 + put_number(u->name + length + 5, (uint64_t)weir_syscall(SYS_gettid));
 		u->name[at] = '\0';
-		unlink(u->name);
+		weir_unlink(u->name, 0);
 		u->fd = weir_open_high(u->name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0600);
 	}
 	if (u->fd < 0)
@@ -280,9 +281,9 @@ static int finish(const struct unfinished *u, const char *path)
 	char link_path[32] = "/proc/self/fd/";
 
 	if (u->name[0] != '\0')
-		return link(u->name, path) == 0 ? 0 : errno;
+		return weir_link(u->name, path, 0) == 0 ? 0 : errno;
 	link_path[14 + put_number(link_path + 14, (uint64_t)u->fd)] = '\0';
-	if (linkat(AT_FDCWD, link_path, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
+	if (weir_link(link_path, path, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
 	return errno;
 }
@@ -307,7 +308,7 @@ static enum weir_segment_result make(struct weir_segment *s, const char *path, c
 		*unnamed_failed = !named;
 		return failed(error, "cannot create it", why, err);
 	}
-	error = fchmod(u.fd, 0600) != 0 ? errno : 0; /* whatever the umask took away */
+	error = weir_syscall(SYS_fchmod, u.fd, 0600) != 0 ? errno : 0; /* whatever the umask took away */
 	if (error != 0) {
 		discard(&u);
 		return failed(error, "cannot create it", why, err);
@@ -323,7 +324,7 @@ static enum weir_segment_result make(struct weir_segment *s, const char *path, c
 		discard(&u);
 		return result;
 	}
-	clock_gettime(CLOCK_REALTIME, &wall);
+	weir_syscall(SYS_clock_gettime, CLOCK_REALTIME, &wall);
 	weir_segment_format(s, memory, bytes, g, boot_id(boot) ? boot : NULL,
 			    (uint64_t)wall.tv_sec * UINT64_C(1000000000) + (uint64_t)wall.tv_nsec);
 	error = finish(&u, path);
@@ -370,10 +371,10 @@ enum weir_segment_result weir_segment_open(struct weir_segment *s, const char *p
 			break;
 		result = map(s, fd, &st, why, err);
 		if (result == WEIR_SEGMENT_STALE && create_it && unlink_this(path, fd, &st)) {
-			close(fd);
+			weir_close(fd);
 			continue;
 		}
-		close(fd);
+		weir_close(fd);
 		break;
 	}
 	if (result == WEIR_SEGMENT_OK) {
@@ -397,7 +398,7 @@ enum weir_segment_result weir_segment_replace(struct weir_segment *s, const char
 	result = open_checked(path, &fd, &st, why, err);
 	if (result == WEIR_SEGMENT_OK) {
 		gone = unlink_this(path, fd, &st);
-		close(fd);
+		weir_close(fd);
 		if (!gone)
 			return failed(errno, "cannot remove the old one", why, err);
 	} else if (result != WEIR_SEGMENT_ABSENT) {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "futex.h"
+#include "weir/kernel.h"
 #include "weir/segment.h"
 #include "words.h"
 
@@ -109,7 +110,7 @@ bool weir_source_stat(struct weir_source *out, const char *path)
 	if (length == sizeof out->path)
 		return false;
 	memcpy(out->path, path, length);
-	if (stat(out->path, &st) != 0)
+	if (weir_stat(out->path, &st) != 0)
 		return true; /* absent, or as good as absent to us */
 	out->size_bytes = (uint64_t)st.st_size;
 	out->mtime_ns = (uint64_t)st.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_mtim.tv_nsec;

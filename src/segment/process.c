@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "descriptor.h"
+#include "weir/kernel.h"
 #include "weir/segment.h"
 
 /* Fields of /proc/PID/stat, counted from the one behind the command name: proc(5) numbers them 3, 20 and 22. */
@@ -86,19 +87,19 @@ bool weir_process_read(struct weir_process *p, uint32_t pid)
 	fd = weir_open_high(path, O_RDONLY, 0);
 	if (fd < 0)
 		return false;
-	n = read(fd, text, sizeof text);
-	close(fd);
+	n = weir_read(fd, text, sizeof text);
+	weir_close(fd);
 	return n > 0 && parse(p, text, (size_t)n);
 }
 
 bool weir_process_gone(uint32_t pid)
 {
-	return pid == 0 || pid > INT_MAX || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+	return pid == 0 || pid > INT_MAX || (weir_kill((pid_t)pid, 0) != 0 && errno == ESRCH);
 }
 
 bool weir_thread_gone(uint32_t pid, uint32_t tid)
 {
-	return pid > INT_MAX || tid > INT_MAX || (syscall(SYS_tgkill, (pid_t)pid, (pid_t)tid, 0) != 0 && errno == ESRCH);
+	return pid > INT_MAX || tid > INT_MAX || (weir_syscall(SYS_tgkill, (pid_t)pid, (pid_t)tid, 0) != 0 && errno == ESRCH);
 }
 
 void weir_owner_self(struct weir_owner *o)
@@ -106,8 +107,8 @@ void weir_owner_self(struct weir_owner *o)
 	struct weir_process p;
 	struct stat st;
 
-	o->pid = (uint32_t)getpid();
-	o->pid_namespace = stat("/proc/self/ns/pid", &st) == 0 ? (uint32_t)st.st_ino : 0;
+	o->pid = (uint32_t)weir_getpid();
+	o->pid_namespace = weir_stat("/proc/self/ns/pid", &st) == 0 ? (uint32_t)st.st_ino : 0;
 	/* A /proc of another pid namespace numbers processes differently; its start times would be somebody else's. */
 	o->start = weir_process_read(&p, 0) && p.pid == o->pid ? p.start : 0;
 }

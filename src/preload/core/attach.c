@@ -13,6 +13,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/core/room.h"
+#include "weir/kernel.h"
 #include "weir/log.h"
 
 #define SECOND_NS          UINT64_C(1000000000)
@@ -38,7 +39,7 @@ static struct weir_segment segment;
 static _Atomic bool mapped; /* the segment's handle is whole: a child may be forked while another thread fills it */
 static struct weir_gate gate;
 static bool prepared; /* the environment has been read and the page is wiped in children */
-static bool wiping;   /* it is: else getpid() tells */
+static bool wiping;   /* it is: else weir_getpid() tells */
 static pid_t pid_of_gate;
 static struct weir_world world;
 static _Atomic uint32_t last_serial;
@@ -52,7 +53,7 @@ uint32_t weir_thread_id(void)
 	uint32_t serial = weir_process_serial();
 
 	if (thread.id == 0 || thread.serial != serial) {
-		thread.id = (uint32_t)syscall(SYS_gettid);
+		thread.id = (uint32_t)weir_syscall(SYS_gettid);
 		thread.serial = serial;
 	}
 	return thread.id;
@@ -84,7 +85,7 @@ static bool map(void)
 	int err = 0;
 
 	if (!why)
-		why = weir_runtime_prepare(world.dir, geteuid(), &err);
+		why = weir_runtime_prepare(world.dir, weir_geteuid(), &err);
 	if (why) {
 		weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", world.dir, why, err);
 		return false;
@@ -109,7 +110,7 @@ static bool make_gate(void)
 		return false;
 	gate.segment = &segment;
 	weir_owner_self(&gate.owner);
-	pid_of_gate = getpid();
+	pid_of_gate = weir_getpid();
 	weir_rooms_forget();
 	if (first) {
 		weir_lease_reap_own(&segment, &gate.owner, weir_now_ns());
@@ -126,7 +127,7 @@ static void attach_undisturbed(void)
 	int cancel = 0;
 	bool good;
 
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
+	weir_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	good = make_gate();
 	if (good)
@@ -134,9 +135,9 @@ static void attach_undisturbed(void)
 	else
 		atomic_store_explicit(&here.retry_ns, weir_now_ns() + RETRY_NS, memory_order_relaxed);
 	atomic_store_explicit(&here.state, good ? ATTACHED : FAILED, memory_order_release);
-	syscall(SYS_futex, &here.state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	weir_syscall(SYS_futex, &here.state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 	pthread_setcancelstate(cancel, NULL);
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+	weir_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
 }
 
 /* Whether this thread is to attach now. Waits for one that is at it. */
@@ -160,7 +161,7 @@ static bool is_my_turn(void)
 		}
 		if (now >= until)
 			return false;
-		syscall(SYS_futex, &here.state, FUTEX_WAIT_PRIVATE, BUSY, &rest, NULL, 0);
+		weir_syscall(SYS_futex, &here.state, FUTEX_WAIT_PRIVATE, BUSY, &rest, NULL, 0);
 	}
 }
 
@@ -168,7 +169,7 @@ const struct weir_gate *weir_attached(void)
 {
 	if (atomic_load_explicit(&here.state, memory_order_acquire) != ATTACHED)
 		return NULL;
-	return wiping || getpid() == pid_of_gate ? &gate : NULL;
+	return wiping || weir_getpid() == pid_of_gate ? &gate : NULL;
 }
 
 const struct weir_gate *weir_attach(void)

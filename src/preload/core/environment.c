@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "weir/http.h"
+#include "weir/kernel.h"
 #include "weir/log.h"
 #include "weir/units.h"
 
@@ -142,7 +143,7 @@ void weir_environment_read(struct weir_environment *e)
 	e->config = value_of("WEIR_CONFIG");
 	e->xdg_config_home = value_of("XDG_CONFIG_HOME");
 	e->home = value_of("HOME");
-	e->uid = geteuid();
+	e->uid = weir_geteuid();
 }
 
 /* '*' and '?'; iterative, with one step back per star: at most length x length steps. */

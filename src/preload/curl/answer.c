@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "weir/http.h"
 #include "weir/opaque.h"
@@ -53,14 +52,6 @@ struct header_texts {
 	struct weir_headers headers;
 	char text[VALUES_MAX];
 };
-
-static uint64_t wall_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
 
 /* The value of a header of one hop; good until libcurl is called again. NULL when it is not there. */
 static const char *header_of(const struct weir_exchange *x, const char *name, int hop)
@@ -114,7 +105,7 @@ __attribute__((noinline)) static void read_limits(const struct weir_exchange *x,
 						  int hop, struct weir_result *result)
 {
 	struct header_texts t;
-	uint64_t wall = wall_ns();
+	uint64_t wall = weir_wall_ns();
 
 	read_headers(x, hop, &t);
 	result->outcome = weir_gate_classify(x->gate, r, status, t.headers.retry_after != NULL);

@@ -15,6 +15,7 @@
 #include "src/preload/curl/handle_table.h"
 #include "weir/gate.h"
 #include "weir/http.h"
+#include "weir/kernel.h"
 #include "weir/log.h"
 
 /* How often a waiting hop looks again: a hold may be raised or lifted meanwhile. */
@@ -61,7 +62,7 @@ static void sleep_until(uint64_t ns)
 {
 	struct timespec t = {.tv_sec = (time_t)(ns / 1000000000U), .tv_nsec = (long)(ns % 1000000000U)};
 
-	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+	weir_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
 __attribute__((noinline)) static int refuse(const struct weir_gate *g, const struct weir_forecast *f, const char *host_port,

@@ -13,6 +13,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/find_real.h"
 #include "weir/gate.h"
+#include "weir/kernel.h"
 #include "weir/log.h"
 #include "weir/runtime.h"
 
@@ -28,7 +29,7 @@ static bool agent_lives(const struct weir_segment_header *h, uint64_t now_ns)
 
 	if (pid == 0 || pid > INT_MAX || (seen < now_ns && now_ns - seen > SEEN_WITHIN_NS))
 		return false;
-	return kill((pid_t)pid, 0) == 0 || errno == EPERM;
+	return weir_kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
 
 static bool start_agent(void)
@@ -78,7 +79,7 @@ static bool is_fresh(const struct weir_segment *s)
 static void ask_to_compile(struct weir_segment_header *h)
 {
 	atomic_fetch_add_explicit(&h->compile_requests, 1, memory_order_seq_cst);
-	syscall(SYS_futex, &h->compile_requests, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	weir_syscall(SYS_futex, &h->compile_requests, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 /* Until a policy is published, or `until_ns`. */
@@ -86,7 +87,7 @@ static void sleep_on(struct weir_segment_header *h, uint32_t seen, uint64_t unti
 {
 	struct timespec t = {.tv_sec = (time_t)(until_ns / SECOND_NS), .tv_nsec = (long)(until_ns % SECOND_NS)};
 
-	syscall(SYS_futex, &h->policy_changes, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+	weir_syscall(SYS_futex, &h->policy_changes, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 static void await_policy(const struct weir_segment *s)

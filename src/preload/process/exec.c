@@ -20,13 +20,15 @@
 #include "src/preload/core/hook.h"
 #include "src/preload/core/room.h"
 
+#include "weir/kernel.h"
+
 /* A request that another thread begins after this is ended by the new program's first. */
 static void leave_this_program(void)
 {
 	const struct weir_gate *g = weir_attached();
 	int saved = errno;
 
-	if (g && g->owner.pid == (uint32_t)getpid()) {
+	if (g && g->owner.pid == (uint32_t)weir_getpid()) {
 		weir_rooms_finish();
 		weir_lease_reap_own(g->segment, &g->owner, weir_now_ns());
 	}

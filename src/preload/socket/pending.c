@@ -9,6 +9,8 @@
 #include "src/preload/socket/paid.h"
 #include "src/preload/socket/tcp_state.h"
 
+#include "weir/kernel.h"
+
 #define PLACES         512 /* a power of two */
 #define PROBES         8   /* places looked at for one descriptor */
 #define SWEEP_AT_ONCE  32
@@ -76,7 +78,7 @@ static const struct weir_gate *own_gate(void)
 {
 	const struct weir_gate *g = weir_attached();
 
-	return g && g->owner.pid == (uint32_t)getpid() ? g : NULL;
+	return g && g->owner.pid == (uint32_t)weir_getpid() ? g : NULL;
 }
 
 static bool take(struct pending *p, uint32_t state)
@@ -270,7 +272,7 @@ void weir_pending_sweep(void)
 
 	if (!g || now - last < SWEEP_EVERY_NS ||
 	    !atomic_compare_exchange_strong_explicit(&swept_ns, &last, now, memory_order_relaxed, memory_order_relaxed) ||
-	    g->owner.pid != (uint32_t)getpid())
+	    g->owner.pid != (uint32_t)weir_getpid())
 		return;
 	for (unsigned i = 0; i < PLACES && looked < SWEEP_AT_ONCE; i++) {
 		struct pending *p = &table[atomic_fetch_add_explicit(&cursor, 1, memory_order_relaxed) & (PLACES - 1)];

@@ -10,6 +10,8 @@
 
 #include "src/preload/core/find_real.h"
 
+#include "weir/kernel.h"
+
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
@@ -70,7 +72,7 @@ uint64_t weir_socket_identity(int fd)
 
 	if (libc->getsockopt && libc->getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0)
 		return cookie;
-	if (fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode))
+	if (weir_fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return 0;
 	return (uint64_t)st.st_ino | (UINT64_C(1) << 63);
 }
