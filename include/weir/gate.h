@@ -131,10 +131,9 @@ uint64_t weir_now_ns(void);
 /* CLOCK_REALTIME in the same way, for the dates that servers send. */
 uint64_t weir_wall_ns(void);
 
-/* What a status means under the rule of this request: throttled, failed (5xx), else succeeded. A 503 with has_retry_after is
- * throttled. */
-enum weir_outcome weir_gate_classify(const struct weir_gate *g, const struct weir_request *r, int http_status,
-				     bool has_retry_after);
+/* What a status means under the rule of this request: throttled, failed (5xx), else succeeded. says_when: the answer has a
+ * Retry-After, or a quota with nothing left; then 403, 413, 418, 420, 425, 430, 503 and 529 are throttled as well. */
+enum weir_outcome weir_gate_classify(const struct weir_gate *g, const struct weir_request *r, int http_status, bool says_when);
 
 /* Makes the queues of the entries as long as there are requests waiting, where processes that died while they waited have left
  * units that nobody will use: those who wait take new ones, in the order of the old. Only where it is worth a second or more.

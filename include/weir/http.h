@@ -35,35 +35,42 @@ bool weir_host_port(const char *host, uint16_t port, char out[WEIR_HOST_PORT_MAX
  * names may lead here as well; only their address tells. */
 bool weir_host_is_loopback(const char *host_port);
 
-/* Retry-After: seconds (integer or decimal) or an HTTP-date, which is compared with `date` (the Date header of the same answer;
- * NULL: with wall_ns), so that the server's clock skew cancels. True and *ns (0 when in the past) when understood. */
+/* A Retry-After: seconds (integer or decimal), a length of time ("3s", "6m0s", "3 seconds"), seconds or milliseconds since 1970,
+ * or a date in HTTP's or ISO 8601's form; quoted or not, and of several in one line the longest. A moment is compared with `date`
+ * (the Date header of the same answer; NULL: with wall_ns), so that the server's clock skew cancels. True and *ns (0 when in the
+ * past) when understood. */
 bool weir_retry_after(const char *value, const char *date, uint64_t wall_ns, uint64_t *ns);
 
-/* HTTP-date in the three forms of RFC 9110 5.6.7, in seconds since 1970. */
+/* HTTP-date in the three forms of RFC 9110 5.6.7, with or without the weekday, in seconds since 1970. */
 bool weir_http_date(const char *text, int64_t *seconds);
 
-/* The headers that weir reads. The caller hands in those it could get, NULL for the others. */
-struct weir_headers {
-	const char *date;
-	const char *retry_after;
-	const char *ratelimit; /* RateLimit (draft-ietf-httpapi-ratelimit-headers, -03 list form and -08 structured form) */
-	const char *ratelimit_policy;
-	const char *ratelimit_limit; /* RateLimit-Limit, Docker's "100;w=21600" */
-	const char *ratelimit_remaining;
-	const char *ratelimit_reset;
-	const char *x_ratelimit_limit; /* X-RateLimit-* or X-Rate-Limit-* */
-	const char *x_ratelimit_remaining;
-	const char *x_ratelimit_reset;    /* epoch seconds, epoch milliseconds or delta: told apart by plausibility */
-	const char *x_ratelimit_interval; /* Crossref: X-Rate-Limit-Interval "1s" */
+/* An answer's header lines, whoever has them. `line` gives the value of the nth line (from 0) of this name, in whichever case it
+ * was sent, and NULL when there are no more. The text is the caller's and has to stay good until the next call only. */
+struct weir_header_lines {
+	const char *(*line)(const void *of, const char *name, uint32_t nth);
+	const void *of;
 };
 
-/* Reads the quotas that an answer describes into quota[WEIR_QUOTAS]; returns how many. Malformed and absurd values are left out.
- */
-uint32_t weir_quota_read(const struct weir_headers *h, uint64_t wall_ns, struct weir_quota quota[WEIR_QUOTAS]);
+/* What an answer says of its host's limits. */
+struct weir_said {
+	struct weir_quota quota[WEIR_QUOTAS];
+	uint32_t quotas;
+	bool has_wait;     /* Retry-After or one of its kin was there */
+	uint64_t wait_ns;  /* what it asks for, from now; 0: nothing, or not understood */
+	uint64_t age_ns;   /* how old the answer is (Age); 0: it comes from the server itself */
+	uint64_t resource; /* a digest of what the quota is for: as the server names it, else of its limits; 0 without quotas */
+};
+
+/* Reads it, in whichever of the dialects of src/http/dialect.c the answer speaks. Lines of one name are one list. What is
+ * malformed or absurd is as if it had not been said; what was said of a time that Age has put behind us is left out. wall_ns:
+ * CLOCK_REALTIME. */
+void weir_said_read(const struct weir_header_lines *h, uint64_t wall_ns, struct weir_said *out);
+
+/* Whether the answer describes a quota: a look at one name for each dialect, the usual ones first. */
+bool weir_said_has_quota(const struct weir_header_lines *h);
 
 /* The hold that a throttled answer asks for: Retry-After, else the reset of a quota with nothing remaining. 0 = none; *cause says
  * which. */
-uint64_t weir_hold_asked(const struct weir_headers *h, const struct weir_quota *quota, uint32_t quotas, uint64_t wall_ns,
-			 enum weir_cause *cause);
+uint64_t weir_said_hold(const struct weir_said *said, enum weir_cause *cause);
 
 #endif

@@ -44,6 +44,7 @@ struct weir_quota {
 	uint64_t window_ns;    /* length of the window */
 	uint64_t remaining;    /* requests left in this window */
 	uint64_t resets_in_ns; /* until the window ends, counted from the answer */
+	uint64_t resource;     /* a digest of what the server calls it, 0 = nothing */
 	uint32_t has_remaining;
 	uint32_t has_reset;
 };

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP-date, RFC 9110 5.6.7:
+ * HTTP-date, RFC 9110 5.6.7, and ISO 8601:
  *
  *   Sun, 06 Nov 1994 08:49:37 GMT     IMF-fixdate
  *   Sunday, 06-Nov-94 08:49:37 GMT    RFC 850
  *   Sun Nov  6 08:49:37 1994          asctime
+ *   1994-11-06T08:49:37Z              RFC 3339
  *
- * Read a little more widely than that: any case, one- or two-digit days, either separator with either length of year, UTC for
- * GMT. Nothing may follow but blanks.
+ * Read a little more widely than that: any case, one- or two-digit days, either separator with either length of year, no weekday,
+ * UTC or an offset like +0000 for GMT. Nothing may follow but blanks.
  */
+#include "src/http/date.h"
+
 #include "weir/http.h"
 
 #include <string.h>
@@ -17,6 +20,7 @@
 
 struct when {
 	unsigned year, month, day, hour, minute, second; /* month from 1 */
+	int offset_s;                                    /* of the zone, east of Greenwich */
 };
 
 /* Reads `least` to `most` digits. */
@@ -95,11 +99,34 @@ static bool time_of_day(const char **p, struct when *w)
 	       digits(p, 2, 2, &w->second);
 }
 
-static bool zone(const char **p)
+/* "+0000", "-01:30" */
+static bool offset(const char **p, struct when *w)
+{
+	bool west = **p == '-';
+	unsigned hours, minutes;
+	const char *begin;
+
+	if (!literal(p, west ? '-' : '+'))
+		return false;
+	begin = *p;
+	if (!digits(p, 2, 4, &hours) || *p - begin == 3)
+		return false;
+	minutes = hours % 100;
+	if (*p - begin == 4)
+		hours /= 100;
+	else if (!literal(p, ':') || !digits(p, 2, 2, &minutes))
+		return false;
+	if (hours > 14 || minutes > 59)
+		return false;
+	w->offset_s = (west ? -1 : 1) * (int)(hours * 3600 + minutes * 60);
+	return true;
+}
+
+static bool zone(const char **p, struct when *w)
 {
 	static const char *const names[] = {"gmt", "utc"};
 
-	return word(p, names, 2) >= 0;
+	return word(p, names, 2) >= 0 || offset(p, w);
 }
 
 /* "06 Nov 1994 08:49:37 GMT", "06-Nov-94 08:49:37 GMT" */
@@ -119,7 +146,7 @@ static bool day_first(const char **p, struct when *w)
 	/* A pivot that needs no clock; the RFC's, fifty years from now, differs for dates that no server shows. */
 	if (*p - year == 2)
 		w->year += w->year < 70 ? 2000 : 1900;
-	return blanks(p) && time_of_day(p, w) && blanks(p) && zone(p);
+	return blanks(p) && time_of_day(p, w) && blanks(p) && zone(p, w);
 }
 
 /* "Nov  6 08:49:37 1994" */
@@ -152,20 +179,70 @@ static int64_t days_since_1970(const struct when *w)
 	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+static int64_t since_1970(const struct when *w)
+{
+	return days_since_1970(w) * 86400 + (int64_t)w->hour * 3600 + (int64_t)w->minute * 60 + (int64_t)w->second - w->offset_s;
+}
+
 bool weir_http_date(const char *text, int64_t *seconds)
 {
 	const char *p = ascii_skip_blanks(text);
 	struct when w = {0};
 	bool good;
 
-	if (!weekday(&p))
+	if (ascii_digit(*p))
+		good = day_first(&p, &w);
+	else if (!weekday(&p))
 		return false;
-	if (literal(&p, ','))
+	else if (literal(&p, ','))
 		good = blanks(&p) && day_first(&p, &w);
 	else
 		good = blanks(&p) && month_first(&p, &w);
 	if (!good || !possible(&w) || *ascii_skip_blanks(p) != '\0')
 		return false;
-	*seconds = days_since_1970(&w) * 86400 + (int64_t)w.hour * 3600 + (int64_t)w.minute * 60 + (int64_t)w.second;
+	*seconds = since_1970(&w);
+	return true;
+}
+
+/* Digits behind the dot at *p, down to nanoseconds. */
+static uint32_t fraction(const char **p)
+{
+	uint32_t nanos = 0;
+
+	(*p)++;
+	for (uint32_t scale = 100000000; ascii_digit(**p); scale /= 10, (*p)++)
+		nanos += (uint32_t)(**p - '0') * scale;
+	return nanos;
+}
+
+/* "04:13", "04:13:00.5" */
+static bool iso_time(const char **p, struct when *w, uint32_t *nanos)
+{
+	*nanos = 0;
+	if (!digits(p, 2, 2, &w->hour) || !literal(p, ':') || !digits(p, 2, 2, &w->minute))
+		return false;
+	if (!literal(p, ':'))
+		return true;
+	if (!digits(p, 2, 2, &w->second))
+		return false;
+	if (**p == '.' && ascii_digit((*p)[1]))
+		*nanos = fraction(p);
+	return true;
+}
+
+bool weir_iso_date(const char *text, int64_t *seconds, uint32_t *nanos)
+{
+	const char *p = ascii_skip_blanks(text);
+	struct when w = {0};
+
+	if (!digits(&p, 4, 4, &w.year) || !literal(&p, '-') || !digits(&p, 2, 2, &w.month) || !literal(&p, '-') ||
+	    !digits(&p, 2, 2, &w.day) || !(literal(&p, 'T') || literal(&p, 't') || blanks(&p)) || !iso_time(&p, &w, nanos))
+		return false;
+	p = ascii_skip_blanks(p);
+	if (*p != '\0' && !literal(&p, 'Z') && !literal(&p, 'z') && !zone(&p, &w))
+		return false;
+	if (!possible(&w) || *ascii_skip_blanks(p) != '\0')
+		return false;
+	*seconds = since_1970(&w);
 	return true;
 }

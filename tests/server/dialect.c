@@ -144,7 +144,7 @@ static int64_t add_quota(struct announcement *a, unsigned spoken, struct quota_v
 
 static void add_malformed(struct announcement *a, bool throttled, uint64_t sequence)
 {
-	static const char *const retry_after[] = {"soon", "3 seconds", "12abc", "Wed, 99 Foo 2026 25:61:61 GMT", ";", "0x10"};
+	static const char *const retry_after[] = {"soon", "3 parsecs", "12abc", "Wed, 99 Foo 2026 25:61:61 GMT", ";", "0x10"};
 
 	if (throttled)
 		add(a, "Retry-After", "%s", retry_after[sequence % (sizeof retry_after / sizeof retry_after[0])]);

@@ -111,13 +111,16 @@ static enum sim_verdict look(void *self, unsigned worker, uint64_t now_ns, uint6
 static void headers(struct weir_client *w, const struct sim_result *r, uint64_t now_ns, struct weir_result *out)
 {
 	struct sim_headers text;
+	struct weir_said said;
 
 	if (w->setting->scenario->dialect == SIM_BARE || r->answer.status == SIM_SILENCE || r->answer.status == SIM_REFUSED)
 		return;
 	sim_dialect_word(w->setting->scenario->dialect, &r->answer.facts, WALL + r->answer.leaves_ns, &text);
-	out->quotas = weir_quota_read(&text.h, WALL + now_ns, out->quota);
+	headers_read(&text.h, WALL + now_ns, &said);
+	out->quotas = said.quotas;
+	memcpy(out->quota, said.quota, sizeof(out->quota));
 	if (r->answer.status == SIM_TOO_MANY)
-		out->retry_after_ns = weir_hold_asked(&text.h, out->quota, out->quotas, WALL + now_ns, &out->hold_cause);
+		out->retry_after_ns = weir_said_hold(&said, &out->hold_cause);
 }
 
 static void result(void *self, unsigned worker, const struct sim_result *r, uint64_t now_ns)

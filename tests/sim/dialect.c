@@ -102,7 +102,7 @@ static void nonsense(bool throttled, const char *const word[8], struct sim_heade
 
 static void malformed(const struct sim_facts *f, uint64_t wall_ns, struct sim_headers *out)
 {
-	static const char *const retry[] = {"soon", "3 seconds", "12abc", "Wed, 99 Foo 2026 25:61:61 GMT", ";", "0x10"};
+	static const char *const retry[] = {"soon", "3 parsecs", "12abc", "Wed, 99 Foo 2026 25:61:61 GMT", ";", "0x10"};
 	const char *const word[8] = {retry[wall_ns / 1000 % (sizeof(retry) / sizeof(retry[0]))],
 				     "many",
 				     "--1",

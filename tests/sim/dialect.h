@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "weir/http.h"
+#include "tests/unit/header_lines.h"
 
 enum sim_dialect {
 	SIM_BARE, /* nothing but the status */
@@ -34,7 +34,7 @@ struct sim_facts {
 
 /* The text and the pointers to it. */
 struct sim_headers {
-	struct weir_headers h;
+	struct headers h;
 	char text[8][96];
 	uint64_t told_ns; /* the hold that an exact reader takes from it, 0 = none */
 };

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/fuzz.h"
+#include "tests/unit/header_lines.h"
 
 #define FUZZ_STEPS 250000
 #define SECOND     UINT64_C(1000000000)
@@ -21,13 +22,15 @@
 #define NOW_S UINT64_C(1795320780)
 #define NOW   (NOW_S * SECOND + 250 * MS)
 
-static struct weir_quota quota[WEIR_QUOTAS];
+static struct weir_said said;
+static struct weir_quota *const quota = said.quota;
 static uint32_t quotas;
 
-static void read_headers(struct weir_headers h)
+static void read_headers(struct headers h)
 {
-	memset(quota, 0x55, sizeof quota);
-	quotas = weir_quota_read(&h, NOW, quota);
+	memset(&said, 0x55, sizeof said);
+	headers_read(&h, NOW, &said);
+	quotas = said.quotas;
 }
 
 /* Expected: limit and window (0: not said), remaining and reset (NONE: not said). */
@@ -45,14 +48,14 @@ static void assert_quota(uint32_t i, uint64_t limit, uint64_t window_ns, uint64_
 			 q->has_remaining, (unsigned long long)q->resets_in_ns, q->has_reset);
 }
 
-static void assert_one(struct weir_headers h, uint64_t limit, uint64_t window_ns, uint64_t remaining, uint64_t reset_ns)
+static void assert_one(struct headers h, uint64_t limit, uint64_t window_ns, uint64_t remaining, uint64_t reset_ns)
 {
 	read_headers(h);
 	assert_quota(0, limit, window_ns, remaining, reset_ns);
 	assert_int_equal(quotas, 1);
 }
 
-#define HEADERS(...) ((struct weir_headers){__VA_ARGS__})
+#define HEADERS(...) ((struct headers){__VA_ARGS__})
 
 static void an_answer_without_headers_has_no_quota(void **state)
 {
@@ -169,10 +172,10 @@ static void github_is_understood(void **state)
 static void crossref_is_understood(void **state)
 {
 	(void)state;
-	assert_one(HEADERS(.x_ratelimit_limit = "50", .x_ratelimit_interval = "1s"), 50, SECOND, NONE, NONE);
-	assert_one(HEADERS(.x_ratelimit_limit = "50", .x_ratelimit_interval = " 5 Minutes "), 50, 300 * SECOND, NONE, NONE);
-	assert_one(HEADERS(.x_ratelimit_limit = "50", .x_ratelimit_interval = "60"), 50, 60 * SECOND, NONE, NONE);
-	assert_one(HEADERS(.x_ratelimit_limit = "50", .x_ratelimit_interval = "often"), 50, 0, NONE, NONE);
+	assert_one(HEADERS(.x_rate_limit_limit = "50", .x_rate_limit_interval = "1s"), 50, SECOND, NONE, NONE);
+	assert_one(HEADERS(.x_rate_limit_limit = "50", .x_rate_limit_interval = " 5 Minutes "), 50, 300 * SECOND, NONE, NONE);
+	assert_one(HEADERS(.x_rate_limit_limit = "50", .x_rate_limit_interval = "60"), 50, 60 * SECOND, NONE, NONE);
+	assert_one(HEADERS(.x_rate_limit_limit = "50", .x_rate_limit_interval = "often"), 50, 0, NONE, NONE);
 }
 
 static void a_reset_is_told_apart_by_plausibility(void **state)
@@ -302,13 +305,13 @@ static void more_quotas_than_fit_are_cut(void **state)
 /* ---- the hold
  * ------------------------------------------------------------------------------------------------------------------ */
 
-static void assert_hold(struct weir_headers h, uint64_t expected_ns, enum weir_cause expected)
+static void assert_hold(struct headers h, uint64_t expected_ns, enum weir_cause expected)
 {
 	enum weir_cause cause = WEIR_CAUSE_COUNT;
 	uint64_t ns;
 
 	read_headers(h);
-	ns = weir_hold_asked(&h, quota, quotas, NOW, &cause);
+	ns = weir_said_hold(&said, &cause);
 	if (ns != expected_ns || cause != expected)
 		fail_msg("hold %llu ns, cause %d", (unsigned long long)ns, (int)cause);
 }
@@ -382,7 +385,7 @@ static void mutated_headers_give_sane_quotas_or_none(void **state)
 
 	(void)state;
 	for (int step = 0; step < FUZZ_STEPS; step++) {
-		struct weir_headers h = {0};
+		struct headers h = {0};
 		const char **slot[] = {&h.date,
 				       &h.retry_after,
 				       &h.ratelimit,
@@ -393,7 +396,8 @@ static void mutated_headers_give_sane_quotas_or_none(void **state)
 				       &h.x_ratelimit_limit,
 				       &h.x_ratelimit_remaining,
 				       &h.x_ratelimit_reset,
-				       &h.x_ratelimit_interval};
+				       &h.age,
+				       &h.x_rate_limit_interval};
 		char *text[4];
 		enum weir_cause cause;
 
@@ -401,11 +405,10 @@ static void mutated_headers_give_sane_quotas_or_none(void **state)
 			text[i] = fuzz_text(&f);
 			*slot[fuzz_below(&f, sizeof slot / sizeof slot[0])] = text[i];
 		}
-		memset(quota, 0x55, sizeof quota);
-		quotas = weir_quota_read(&h, NOW, quota);
+		read_headers(h);
 		some += quotas > 0 ? 1 : 0;
 		assert_sane(step);
-		if (weir_hold_asked(&h, quota, quotas, NOW, &cause) > 366 * 86400 * SECOND)
+		if (weir_said_hold(&said, &cause) > 366 * 86400 * SECOND)
 			fail_msg("seed 5, step %d", step);
 		for (int i = 0; i < 4; i++)
 			free(text[i]);
@@ -420,9 +423,10 @@ static void any_clock_will_do(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
 		for (size_t j = 0; j < sizeof clocks / sizeof clocks[0]; j++) {
-			const struct weir_headers h = {.x_ratelimit_limit = "9", .x_ratelimit_reset = values[i]};
+			const struct headers h = {.x_ratelimit_limit = "9", .x_ratelimit_reset = values[i]};
 
-			quotas = weir_quota_read(&h, clocks[j], quota);
+			headers_read(&h, clocks[j], &said);
+			quotas = said.quotas;
 			assert_sane((int)i);
 		}
 	}

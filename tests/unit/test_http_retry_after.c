@@ -43,9 +43,17 @@ static void the_three_forms_of_a_date_are_the_same_moment(void **state)
 {
 	static const char *const forms[] = {
 		"Sun, 06 Nov 1994 08:49:37 GMT", /* the three of the RFC */
-		"Sunday, 06-Nov-94 08:49:37 GMT",      "Sun Nov  6 08:49:37 1994",
+		"Sunday, 06-Nov-94 08:49:37 GMT",
+		"Sun Nov  6 08:49:37 1994",
 		"  sun, 6 NOV 1994 08:49:37 utc \r\n", /* and what servers make of them */
-		"Sun, 06-Nov-1994 08:49:37 GMT",       "Sun Nov 06 08:49:37 1994",
+		"Sun, 06-Nov-1994 08:49:37 GMT",
+		"Sun Nov 06 08:49:37 1994",
+		"06 Nov 1994 08:49:37 GMT",
+		"06-Nov-94 08:49:37 GMT",
+		"Sun, 06 Nov 1994 08:49:37 +0000",
+		"Sun, 06 Nov 1994 08:49:37 -0000",
+		"Sun, 06 Nov 1994 09:49:37 +0100",
+		"06 Nov 1994 07:19:37 -01:30",
 	};
 
 	(void)state;
@@ -63,7 +71,6 @@ static void what_is_no_date_is_refused(void **state)
 		"",
 		"Sun",
 		"Sun,",
-		"06 Nov 1994 08:49:37 GMT",
 		"Su, 06 Nov 1994 08:49:37 GMT",
 		"Sund, 06 Nov 1994 08:49:37 GMT",
 		"Sun, 06 Nov 1994 08:49:37",
@@ -183,16 +190,72 @@ static void a_date_header_that_is_useless_is_not_used(void **state)
 	assert_waits(later, "Thu, 01 Jan 1970 00:00:00 GMT", 30 * SECOND - 250 * MS);
 }
 
+static void lengths_of_time_are_understood(void **state)
+{
+	static const struct {
+		const char *value;
+		uint64_t expected;
+	} table[] = {
+		{"3s", 3 * SECOND},
+		{"3 seconds", 3 * SECOND},
+		{"1 Second", SECOND},
+		{"250ms", 250 * MS},
+		{"2 min", 120 * SECOND},
+		{"6m0s", 360 * SECOND},
+		{"1h2m3.5s", 3723 * SECOND + 500 * MS},
+		{"\"3\"", 3 * SECOND},
+		{" \"3 seconds\" ", 3 * SECOND},
+		{"3, 3", 3 * SECOND},
+		{"3,7,5", 7 * SECOND}, /* whoever asks for the most */
+		{"soon, 5", 5 * SECOND},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		assert_waits(table[i].value, "Sun, 22 Nov 2026 04:13:00 GMT", table[i].expected);
+}
+
+static void moments_are_understood_in_every_form(void **state)
+{
+	static const char *const forms[] = {
+		"1795320810",
+		"1795320810.0",
+		"1795320810000",
+		"2026-11-22T04:13:30Z",
+		"2026-11-22T04:13:30.000Z",
+		"2026-11-22T04:13:30+00:00",
+		"2026-11-22T05:13:30+01:00",
+		"2026-11-21T23:43:30-0430",
+		"2026-11-22 04:13:30",
+		"2026-11-22 04:13:30 UTC",
+		"\"2026-11-22t04:13:30z\"",
+		"Sun, 22 Nov 2026 04:13:30 GMT",
+		"22 Nov 2026 04:13:30 GMT",
+		"Sun, 22 Nov 2026 04:13:30 -0000",
+		"Sun, 22 Nov 2026 04:13:30 GMT, Sun, 22 Nov 2026 04:13:30 GMT",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		assert_waits(forms[i], NULL, 30 * SECOND - 250 * MS);
+		assert_waits(forms[i], "Sun, 22 Nov 2026 04:13:00 GMT", 30 * SECOND);
+	}
+	assert_waits("2026-11-22T04:14Z", "Sun, 22 Nov 2026 04:13:00 GMT", 60 * SECOND);
+	assert_waits("2026-11-22T04:13:00.75Z", NULL, 500 * MS);
+}
+
 static void what_nobody_can_mean_is_not_understood(void **state)
 {
 	static const char *const wrong[] = {
 		"",
 		" ",
 		"soon",
-		"3 seconds",
-		"3s",
 		"12abc",
-		"12,13",
+		"s3",
+		"3s 4",
+		"3 parsecs",
+		"\"\"",
+		",",
 		"-5",
 		"+5",
 		"1e3",
@@ -262,6 +325,8 @@ int main(void)
 		cmocka_unit_test(a_date_waits_until_then),
 		cmocka_unit_test(the_skew_of_the_servers_clock_cancels),
 		cmocka_unit_test(a_date_header_that_is_useless_is_not_used),
+		cmocka_unit_test(lengths_of_time_are_understood),
+		cmocka_unit_test(moments_are_understood_in_every_form),
 		cmocka_unit_test(what_nobody_can_mean_is_not_understood),
 		cmocka_unit_test(mutated_values_are_bounded),
 	};

@@ -131,8 +131,8 @@ static struct weir_rate_answer some_answer(uint64_t now, struct weir_quota quota
 		a.quota = quota;
 		a.quotas = (uint32_t)(chance() % (WEIR_QUOTAS + 2));
 		for (unsigned i = 0; i < WEIR_QUOTAS; i++)
-			quota[i] =
-				(struct weir_quota){any(), any(), any(), any(), (uint32_t)chance() % 2, (uint32_t)chance() % 2};
+			quota[i] = (struct weir_quota){
+				any(), any(), any(), any(), any(), (uint32_t)chance() % 2, (uint32_t)chance() % 2};
 	}
 	return a;
 }

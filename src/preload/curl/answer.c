@@ -7,111 +7,62 @@
 #include "weir/http.h"
 #include "weir/opaque.h"
 
-/* A longer value is cut: those that weir reads are shorter. */
-#define VALUE_MAX 256
-/* All values of one answer; the dialects with the most names have the shortest values. What does not fit any more is not there.
- */
-#define VALUES_MAX 704
 /* Redirects beyond this are not followed through their headers; the last one is known all the same. */
 #define HOPS_MAX 30
 /* libcurl's name for the last request of a transfer. */
 #define LAST_HOP (-1)
-
-/* Which header fills which field of struct weir_headers. Where two names mean the same the first one that is there counts. */
-static const struct {
-	const char *name;
-	size_t field;
-} read_from[] = {
-	{"Date", offsetof(struct weir_headers, date)},
-	{"Retry-After", offsetof(struct weir_headers, retry_after)},
-	{"RateLimit", offsetof(struct weir_headers, ratelimit)},
-	{"RateLimit-Policy", offsetof(struct weir_headers, ratelimit_policy)},
-	{"RateLimit-Limit", offsetof(struct weir_headers, ratelimit_limit)},
-	{"RateLimit-Remaining", offsetof(struct weir_headers, ratelimit_remaining)},
-	{"RateLimit-Reset", offsetof(struct weir_headers, ratelimit_reset)},
-	{"X-RateLimit-Limit", offsetof(struct weir_headers, x_ratelimit_limit)},
-	{"X-Rate-Limit-Limit", offsetof(struct weir_headers, x_ratelimit_limit)},
-	{"X-RateLimit-Remaining", offsetof(struct weir_headers, x_ratelimit_remaining)},
-	{"X-Rate-Limit-Remaining", offsetof(struct weir_headers, x_ratelimit_remaining)},
-	{"X-RateLimit-Reset", offsetof(struct weir_headers, x_ratelimit_reset)},
-	{"X-Rate-Limit-Reset", offsetof(struct weir_headers, x_ratelimit_reset)},
-	{"X-Rate-Limit-Interval", offsetof(struct weir_headers, x_ratelimit_interval)},
-};
-#define NAMES (sizeof read_from / sizeof read_from[0])
-
-/* One of these is there in every dialect that describes a quota. A good answer without them is read no further: each name costs
- * a walk over the answer's headers. */
-static const char *const quota_signs[] = {"RateLimit", "RateLimit-Limit", "X-RateLimit-Limit", "X-Rate-Limit-Limit"};
 
 /* After so many good answers in a row on one handle that had none, only one in so many is looked at: a host that describes its
  * quota does so in every answer. */
 #define PLAIN_ENOUGH 16
 #define PLAIN_EACH   8
 
-struct header_texts {
-	struct weir_headers headers;
-	char text[VALUES_MAX];
+/* One hop's answer, for the readers of src/http. */
+struct hop_lines {
+	const struct weir_exchange *x;
+	int hop;
 };
 
-/* The value of a header of one hop; good until libcurl is called again. NULL when it is not there. */
-static const char *header_of(const struct weir_exchange *x, const char *name, int hop)
+static const char *line_of(const void *of, const char *name, uint32_t nth)
 {
+	const struct hop_lines *l = of;
 	struct curl_header *found;
 
-	if (x->curl->header(x->handle, name, 0, CURLH_HEADER, hop, &found) != CURLHE_OK)
+	if (l->x->curl->header(l->x->handle, name, nth, CURLH_HEADER, l->hop, &found) != CURLHE_OK)
 		return NULL;
 	return found->value;
 }
 
-static bool has_quota(const struct weir_exchange *x, int hop)
+/* A good answer without a sign of a quota is read no further: each name costs a walk over the answer's headers. */
+static bool has_quota(const struct weir_exchange *x, const struct weir_header_lines *lines)
 {
 	uint32_t plain = x->plain ? (*x->plain)++ : 0;
 
 	if (plain >= PLAIN_ENOUGH && plain % PLAIN_EACH != 0)
 		return false;
-	for (size_t i = 0; i < sizeof quota_signs / sizeof quota_signs[0]; i++) {
-		if (header_of(x, quota_signs[i], hop)) {
-			if (x->plain)
-				*x->plain = 0;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void read_headers(const struct weir_exchange *x, int hop, struct header_texts *t)
-{
-	size_t used = 0;
-
-	memset(&t->headers, 0, sizeof t->headers);
-	for (size_t i = 0; i < NAMES; i++) {
-		const char **field = (const char **)(void *)((char *)&t->headers + read_from[i].field);
-		const char *value = *field ? NULL : header_of(x, read_from[i].name, hop);
-		size_t length;
-
-		if (!value)
-			continue;
-		length = strnlen(value, VALUE_MAX - 1);
-		if (length >= sizeof t->text - used)
-			continue;
-		memcpy(t->text + used, value, length);
-		t->text[used + length] = '\0';
-		*field = t->text + used;
-		used += length + 1;
-	}
+	if (!weir_said_has_quota(lines))
+		return false;
+	if (x->plain)
+		*x->plain = 0;
+	return true;
 }
 
 __attribute__((noinline)) static void read_limits(const struct weir_exchange *x, const struct weir_request *r, int status,
-						  int hop, struct weir_result *result)
+						  const struct weir_header_lines *lines, struct weir_result *result)
 {
-	struct header_texts t;
-	uint64_t wall = weir_wall_ns();
+	struct weir_said said;
+	uint64_t held_ns;
 
-	read_headers(x, hop, &t);
-	result->outcome = weir_gate_classify(x->gate, r, status, t.headers.retry_after != NULL);
-	result->quotas = weir_quota_read(&t.headers, wall, result->quota);
+	weir_said_read(lines, weir_wall_ns(), &said);
+	held_ns = weir_said_hold(&said, &result->hold_cause);
+	result->outcome = weir_gate_classify(x->gate, r, status, said.has_wait || held_ns != 0);
+	result->quotas = said.quotas;
+	memcpy(result->quota, said.quota, sizeof result->quota);
+	/* What is broken may say when it will not be; the quota beside it is another matter. */
 	if (result->outcome == WEIR_THROTTLED)
-		result->retry_after_ns = weir_hold_asked(&t.headers, result->quota, result->quotas, wall, &result->hold_cause);
+		result->retry_after_ns = held_ns;
+	else if (result->outcome == WEIR_FAILED)
+		result->retry_after_ns = said.wait_ns;
 }
 
 /* Before libcurl 7.84: Retry-After alone, and no quota. */
@@ -132,10 +83,13 @@ static void read_retry_after(const struct weir_exchange *x, const struct weir_re
 static void read_status(const struct weir_exchange *x, const struct weir_request *r, int status, int hop,
 			struct weir_result *result)
 {
+	const struct hop_lines of = {x, hop};
+	const struct weir_header_lines lines = {line_of, &of};
+
 	if (!x->curl->header)
 		read_retry_after(x, r, status, result);
-	else if (status >= 400 || has_quota(x, hop))
-		read_limits(x, r, status, hop, result);
+	else if (status >= 400 || has_quota(x, &lines))
+		read_limits(x, r, status, &lines, result);
 	else
 		result->outcome = weir_gate_classify(x->gate, r, status, false);
 }
