@@ -34,6 +34,10 @@ struct weir_world {
 	char config[WEIR_PATH_MAX];  /* absolute WEIR_CONFIG, or empty: the chain */
 };
 
+/* out = the path, absolute (from the working directory if need be) and without "//", "/./" and slashes at the end. ".." stays:
+ * what it means depends on symbolic links. False, and out empty, when that is too long or there is no working directory. */
+bool weir_path_absolute(char out[WEIR_PATH_MAX], const char *path);
+
 /* Computes it: WEIR_RUNTIME_DIR, else XDG_RUNTIME_DIR/weir if that is a directory of the user's, else /run/weir for root, else
  * /run/user/UID/weir if that is a directory of the user's with mode 0700, else /tmp/weir-UID. Returns NULL or what is wrong
  * (static text: a path too long, a relative WEIR_RUNTIME_DIR). Opens and changes no file: it looks at the two directories with

@@ -10,6 +10,7 @@
 
 #include "src/runtime/path.h"
 #include "weir/elf.h"
+#include "weir/kernel.h"
 
 #define SCRIPTS_MAX  5 /* the kernel follows as many */
 #define PLACES_MAX   128
@@ -19,16 +20,16 @@
  * all the same. */
 static int open_regular(const char *path)
 {
-	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = (int)weir_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
 	if (fd < 0 && errno == EACCES)
-		fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
+		fd = (int)weir_syscall(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+	if (weir_fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		return fd;
-	syscall(SYS_close, fd);
+	weir_syscall(SYS_close, fd);
 	errno = EACCES;
 	return -1;
 }
@@ -45,7 +46,7 @@ static __attribute__((noinline)) int open_in(const char *directory, size_t lengt
 	memcpy(path, directory, length);
 	path[length] = '/';
 	memcpy(path + length + (length > 0), name, rest + 1);
-	if (syscall(SYS_faccessat, AT_FDCWD, path, X_OK) != 0)
+	if (weir_syscall(SYS_faccessat, AT_FDCWD, path, X_OK) != 0)
 		return -1;
 	return open_regular(path);
 }
@@ -55,7 +56,7 @@ static int open_command(const char *command, const char *search)
 	int why = ENOENT;
 
 	if (strchr(command, '/'))
-		return syscall(SYS_faccessat, AT_FDCWD, command, X_OK) == 0 ? open_regular(command) : -1;
+		return weir_syscall(SYS_faccessat, AT_FDCWD, command, X_OK) == 0 ? open_regular(command) : -1;
 	if (!search)
 		search = USUAL_PLACES;
 	for (unsigned i = 0; i < PLACES_MAX && command[0] != '\0'; i++) {
@@ -104,11 +105,11 @@ static bool gains_rights(int fd)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) != 0)
+	if (weir_fstat(fd, &st) != 0)
 		return false;
-	if ((st.st_mode & S_ISUID) && (uid_t)syscall(SYS_getuid) != st.st_uid)
+	if ((st.st_mode & S_ISUID) && (uid_t)weir_syscall(SYS_getuid) != st.st_uid)
 		return true;
-	return (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && (gid_t)syscall(SYS_getgid) != st.st_gid;
+	return (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && (gid_t)weir_syscall(SYS_getgid) != st.st_gid;
 }
 
 /* Follows scripts from `fd`, which is closed when another file takes its place. */
@@ -127,12 +128,12 @@ static int follow(int fd, bool own, const char *search, struct weir_executable *
 		out->where++;
 		next = behind_env(&out->elf, name) ? open_command(name, search) : open_regular(out->elf.interpreter);
 		if (own || i > 0)
-			syscall(SYS_close, fd);
+			weir_syscall(SYS_close, fd);
 		if (next < 0)
 			return -1;
 		fd = next;
 	}
-	syscall(SYS_close, fd);
+	weir_syscall(SYS_close, fd);
 	errno = ELOOP;
 	return -1;
 }
@@ -150,6 +151,6 @@ bool weir_executable_of(int fd, const char *search, struct weir_executable *out)
 	int last = follow(fd, false, search, out);
 
 	if (last >= 0 && last != fd)
-		syscall(SYS_close, last);
+		weir_syscall(SYS_close, last);
 	return last >= 0;
 }

@@ -13,8 +13,4 @@ bool weir_path_given(const char *value);
 /* out = a + b + c (each may be ""). False, and out empty, when that is too long. */
 bool weir_path_join(char out[WEIR_PATH_MAX], const char *a, const char *b, const char *c);
 
-/* out = the path, absolute (from the working directory if need be) and without "//", "/./" and slashes at the end. ".." stays:
- * what it means depends on symbolic links. False, and out empty, when that is too long or there is no working directory. */
-bool weir_path_absolute(char out[WEIR_PATH_MAX], const char *path);
-
 #endif

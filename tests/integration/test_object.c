@@ -10,6 +10,7 @@
 #include "tests/harness/environment.h"
 
 static const char *const hooks[] = {
+	"chroot",
 	"close",
 	"connect",
 	"curl_easy_cleanup",
@@ -33,6 +34,18 @@ static const char *const hooks[] = {
 	"gethostbyname2_r",
 	"gethostbyname_r",
 	"getsockopt",
+	"initgroups",
+	"posix_spawn",
+	"posix_spawnp",
+	"setegid",
+	"seteuid",
+	"setgid",
+	"setgroups",
+	"setregid",
+	"setresgid",
+	"setresuid",
+	"setreuid",
+	"setuid",
 };
 #define HOOKS (sizeof hooks / sizeof hooks[0])
 
@@ -72,12 +85,14 @@ static const char *const imports[] = {
 	"fcntl",
 	"flock",
 	"fstat",
+	"getauxval",
 	"getcwd",
 	"geteuid",
 	"getitimer",
 	"getpid",
 	"getrlimit",
 	"gnu_get_libc_version",
+	"in6addr_loopback",
 	"inet_aton",
 	"inet_ntop",
 	"inet_pton",

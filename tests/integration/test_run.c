@@ -259,7 +259,7 @@ static void the_summary_tells_what_was_done(void **state)
 	struct quotad *server = quotad_start(scene->dir, NULL);
 	char line[512], expected[128];
 	snprintf(line, sizeof line, "for i in 1 2 3; do curl -s -o /dev/null %s; done; exit 3", quotad_url(server, "/"));
-	struct outcome o = WEIR(scene, "run", "-s", "-r", "20/s", "sh", "-c", line);
+	struct outcome o = WEIR(scene, "run", "-s", "-r", "4/s", "sh", "-c", line);
 	assert_int_equal(o.exit_status, 3);
 	snprintf(expected, sizeof expected, "weir: 127.0.0.1:%d: 3 requests: 3 succeeded, ", server->http_port);
 	assert_contains(o.err, expected);

@@ -2,11 +2,13 @@
 #include "src/preload/core/environment.h"
 
 #include <errno.h>
+#include <link.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
+#include "src/preload/core/find_real.h"
 #include "weir/http.h"
 #include "weir/kernel.h"
 #include "weir/log.h"
@@ -17,18 +19,208 @@ enum { UNREAD = 0, ENABLED, DISABLED };
 static _Atomic int answer;
 static char hosts[WEIR_HOST_PORT_MAX]; /* WEIR_HOSTS; written before the gate is in use, empty: all */
 
-static const char *value_of(const char *name)
-{
-	const char *value = secure_getenv(name);
+enum variable {
+	WEIR_DISABLE,
+	WEIR_LOG,
+	WEIR_AGENT,
+	WEIR_DRY_RUN,
+	WEIR_RUN,
+	WEIR_MAX_WAIT,
+	WEIR_HOSTS,
+	WEIR_RUNTIME_DIR,
+	WEIR_CONFIG,
+	XDG_RUNTIME_DIR,
+	XDG_CONFIG_HOME,
+	HOME,
+	VARIABLES
+};
 
+static const char *const names[VARIABLES] = {
+	[WEIR_DISABLE] = "WEIR_DISABLE",
+	[WEIR_LOG] = "WEIR_LOG",
+	[WEIR_AGENT] = "WEIR_AGENT",
+	[WEIR_DRY_RUN] = "WEIR_DRY_RUN",
+	[WEIR_RUN] = "WEIR_RUN",
+	[WEIR_MAX_WAIT] = "WEIR_MAX_WAIT",
+	[WEIR_HOSTS] = "WEIR_HOSTS",
+	[WEIR_RUNTIME_DIR] = "WEIR_RUNTIME_DIR",
+	[WEIR_CONFIG] = "WEIR_CONFIG",
+	[XDG_RUNTIME_DIR] = "XDG_RUNTIME_DIR",
+	[XDG_CONFIG_HOME] = "XDG_CONFIG_HOME",
+	[HOME] = "HOME",
+};
+
+#define KEPT_BYTES      4096
+#define ENVIRONMENT_MAX 65536 /* variables looked at */
+
+/* What the process was started with, "NAME=VALUE" as it stood there; NULL = unset. Copied, as programs that write a title of
+ * their own do it over these texts; what does not fit is only pointed to. */
+static char kept[KEPT_BYTES];
+static size_t kept_bytes;
+static const char *entry[VARIABLES];
+static char own[WEIR_PATH_MAX]; /* the library, as LD_PRELOAD named it; empty: it did not */
+static uid_t started_as;
+static _Atomic bool remembered;
+
+static const char *keep(const char *text)
+{
+	size_t bytes = strlen(text) + 1;
+
+	if (bytes > sizeof kept - kept_bytes)
+		return text;
+	memcpy(kept + kept_bytes, text, bytes);
+	kept_bytes += bytes;
+	return kept + kept_bytes - bytes;
+}
+
+/* A name relative to the working directory of the start. */
+static const char *keep_path(const char *text, size_t name)
+{
+	char absolute[WEIR_PATH_MAX];
+	size_t bytes;
+
+	if (text[name] == '/' || text[name] == '\0' || !weir_path_absolute(absolute, text + name))
+		return keep(text);
+	bytes = strlen(absolute) + 1;
+	if (name + bytes > sizeof kept - kept_bytes)
+		return keep(text);
+	memcpy(kept + kept_bytes, text, name);
+	memcpy(kept + kept_bytes + name, absolute, bytes);
+	kept_bytes += name + bytes;
+	return kept + kept_bytes - name - bytes;
+}
+
+size_t weir_preload_item(const char **list)
+{
+	size_t length;
+
+	*list += strspn(*list, ": ");
+	length = strcspn(*list, ": ");
+	return length;
+}
+
+bool weir_preload_is_own(const char *item, size_t length, const char *library)
+{
+	static const char file[] = "/libweir.so";
+	const size_t n = sizeof file - 1;
+
+	return (length == strlen(library) && memcmp(item, library, length) == 0) ||
+	       (length >= n && memcmp(item + length - n, file, n) == 0);
+}
+
+bool weir_preload_names(const char *list, const char *library)
+{
+	for (size_t length; (length = weir_preload_item(&list)) > 0; list += length) {
+		if (weir_preload_is_own(list, length, library))
+			return true;
+	}
+	return false;
+}
+
+static void remember_own(const char *list)
+{
+	static const char here;
+	struct weir_object self;
+	const char *name = weir_object_of(&here, &self) ? ((const struct link_map *)self.link_map)->l_name : NULL;
+
+	if (name && strlen(name) < sizeof own && weir_preload_names(list, name))
+		memcpy(own, name, strlen(name) + 1);
+}
+
+static void remember_entry(const char *text)
+{
+	if (strncmp(text, "LD_PRELOAD=", 11) == 0)
+		remember_own(text + 11);
+	for (size_t i = 0; i < VARIABLES; i++) {
+		size_t length = strlen(names[i]);
+
+		if (strncmp(text, names[i], length) != 0 || text[length] != '=')
+			continue;
+		entry[i] = i == WEIR_CONFIG ? keep_path(text, length + 1) : keep(text);
+	}
+}
+
+/* Hooks may come before the constructor: whichever is first. A program that is set-user-ID gets nothing from its environment. */
+static void remember(void)
+{
+	char **at = environ;
+
+	kept_bytes = 0;
+	if (getauxval(AT_SECURE) == 0) {
+		for (size_t i = 0; at && at[i] && i < ENVIRONMENT_MAX; i++) {
+			char first = at[i][0];
+
+			if (first == 'W' || first == 'X' || first == 'H' || first == 'L')
+				remember_entry(at[i]);
+		}
+	}
+	started_as = weir_geteuid();
+	atomic_store_explicit(&remembered, true, memory_order_release);
+}
+
+__attribute__((constructor)) static void remember_early(void)
+{
+	int saved = errno;
+
+	if (!atomic_load_explicit(&remembered, memory_order_relaxed))
+		remember();
+	/* A log file may be named from the working directory. */
+	if (entry[WEIR_LOG])
+		weir_disabled();
+	errno = saved;
+}
+
+static const char *value_of(enum variable which)
+{
+	const char *value;
+
+	if (!atomic_load_explicit(&remembered, memory_order_acquire))
+		remember();
+	value = entry[which] ? entry[which] + strlen(names[which]) + 1 : NULL;
 	return value && value[0] != '\0' ? value : NULL;
 }
 
-static bool is_on(const char *name)
+static bool is_on(enum variable which)
 {
-	const char *value = value_of(name);
+	const char *value = value_of(which);
 
 	return value && strcmp(value, "0") != 0;
+}
+
+const char *weir_environment_own(void)
+{
+	if (!atomic_load_explicit(&remembered, memory_order_acquire))
+		remember();
+	return own[0] != '\0' && weir_geteuid() == started_as ? own : NULL;
+}
+
+static bool is_kept(const char *text)
+{
+	for (size_t i = 0; i < VARIABLES; i++) {
+		size_t length = strlen(names[i]);
+
+		if (strncmp(text, names[i], length) == 0 && text[length] == '=')
+			return true;
+	}
+	return false;
+}
+
+size_t weir_environment_merge(char *const env[], char **out, size_t room)
+{
+	size_t n = 0;
+
+	value_of(HOME);
+	for (size_t i = 0; i < VARIABLES; i++) {
+		if (entry[i] && ++n < room)
+			out[n - 1] = (char *)(uintptr_t)entry[i];
+	}
+	for (size_t i = 0; env && env[i] && i < ENVIRONMENT_MAX; i++) {
+		if (!is_kept(env[i]) && ++n < room)
+			out[n - 1] = env[i];
+	}
+	if (room > 0)
+		out[n < room ? n : room - 1] = NULL;
+	return n + 1;
 }
 
 /* glibc has it. What weir knows of a process (who calls, which libcurl that is) it knows by glibc's ways: on another C library,
@@ -37,8 +229,8 @@ extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
 static bool read_switches(void)
 {
-	bool disabled = is_on("WEIR_DISABLE") || !gnu_get_libc_version;
-	const char *log = value_of("WEIR_LOG");
+	bool disabled = is_on(WEIR_DISABLE) || !gnu_get_libc_version;
+	const char *log = value_of(WEIR_LOG);
 
 	/* A wrong WEIR_LOG has nowhere to be told but where it failed to point. */
 	if (!disabled && log)
@@ -56,7 +248,7 @@ bool weir_disabled(void)
 
 bool weir_agent_off(void)
 {
-	const char *value = value_of("WEIR_AGENT");
+	const char *value = value_of(WEIR_AGENT);
 
 	return value && strcmp(value, "off") == 0;
 }
@@ -118,9 +310,9 @@ static void read_hosts(const char *glob)
 
 void weir_environment_gate(struct weir_gate *g)
 {
-	const char *run = value_of("WEIR_RUN"), *wait = value_of("WEIR_MAX_WAIT"), *glob = value_of("WEIR_HOSTS"), *wrong;
+	const char *run = value_of(WEIR_RUN), *wait = value_of(WEIR_MAX_WAIT), *glob = value_of(WEIR_HOSTS), *wrong;
 
-	g->dry_run = is_on("WEIR_DRY_RUN");
+	g->dry_run = is_on(WEIR_DRY_RUN);
 	if (run && !weir_run_parse(run, &g->run))
 		weir_log(WEIR_LOG_WARN, "WEIR_RUN: expected ID,RATE,BURST,CONCURRENCY; the run's own limits are left out");
 	if (wait) {
@@ -138,11 +330,11 @@ void weir_environment_gate(struct weir_gate *g)
 
 void weir_environment_read(struct weir_environment *e)
 {
-	e->runtime_dir = value_of("WEIR_RUNTIME_DIR");
-	e->xdg_runtime_dir = value_of("XDG_RUNTIME_DIR");
-	e->config = value_of("WEIR_CONFIG");
-	e->xdg_config_home = value_of("XDG_CONFIG_HOME");
-	e->home = value_of("HOME");
+	e->runtime_dir = value_of(WEIR_RUNTIME_DIR);
+	e->xdg_runtime_dir = value_of(XDG_RUNTIME_DIR);
+	e->config = value_of(WEIR_CONFIG);
+	e->xdg_config_home = value_of(XDG_CONFIG_HOME);
+	e->home = value_of(HOME);
 	e->uid = weir_geteuid();
 }
 

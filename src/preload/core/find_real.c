@@ -114,6 +114,19 @@ static void find_libc(void)
 	FIND(execvpe);
 	FIND(fexecve);
 	FIND(execveat);
+	FIND(posix_spawn);
+	FIND(posix_spawnp);
+	FIND(setuid);
+	FIND(seteuid);
+	FIND(setreuid);
+	FIND(setresuid);
+	FIND(setgid);
+	FIND(setegid);
+	FIND(setregid);
+	FIND(setresgid);
+	FIND(setgroups);
+	FIND(initgroups);
+	FIND(chroot);
 #undef FIND
 	atomic_store_explicit(&found, true, memory_order_release);
 }

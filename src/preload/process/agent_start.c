@@ -37,13 +37,18 @@ static bool start_agent(void)
 	static const char here;
 	char program[WEIR_PATH_MAX];
 	struct weir_object self;
+	char **environment;
+	size_t count;
 	int err;
 
 	if (!weir_object_of(&here, &self) || !weir_program_find(((const struct link_map *)self.link_map)->l_name, program)) {
 		weir_log(WEIR_LOG_WARN, "the agent is not started: the weir program is not found");
 		return false;
 	}
-	err = weir_agent_spawn(program, environ);
+	count = weir_environment_merge(environ, NULL, 0);
+	environment = __builtin_alloca(count * sizeof *environment);
+	weir_environment_merge(environ, environment, count);
+	err = weir_agent_spawn(program, environment);
 	if (err != 0)
 		weir_log(WEIR_LOG_WARN, "the agent is not started: %s: errno %d", program, err);
 	return err == 0;
