@@ -171,8 +171,8 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 	const char *why = weir_environment_find_world(&e, w);
 	if (why)
 		return not_in_force(r, "", why, 0); /* names its variable */
-	/* What the command does to its environment shall not move it to another world. Root's is where it is without a variable, and may
-	 * start programs for others, who have their own. */
+	/* What the command does to its environment shall not move it to another world. Root's is where it is without a variable,
+	 * and may start programs for others, who have their own. */
 	if (e.uid != 0)
 		setenv("WEIR_RUNTIME_DIR", w->dir, 1);
 	why = weir_runtime_prepare(w->dir, e.uid, &err);

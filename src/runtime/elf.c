@@ -47,9 +47,31 @@ static size_t read_at(int fd, uint64_t offset, void *out, size_t size)
 	return got;
 }
 
-static bool header_at(int fd, const Elf64_Ehdr *h, unsigned i, Elf64_Phdr *out)
+/* A piece of the file: headers lie side by side, and a system call for each would make every exec slower. */
+struct window {
+	int fd;
+	size_t got;
+	uint64_t offset;
+	unsigned char bytes[256];
+};
+
+static bool read_entry(struct window *w, uint64_t offset, void *out, size_t size)
 {
-	return h->e_phoff <= INT64_MAX && read_at(fd, h->e_phoff + (uint64_t)i * sizeof *out, out, sizeof *out) == sizeof *out;
+	if (offset > INT64_MAX - sizeof w->bytes)
+		return false;
+	if (offset < w->offset || offset - w->offset > w->got || w->got - (offset - w->offset) < size) {
+		w->offset = offset;
+		w->got = read_at(w->fd, offset, w->bytes, sizeof w->bytes);
+	}
+	if (w->got - (offset - w->offset) < size)
+		return false;
+	memcpy(out, w->bytes + (offset - w->offset), size);
+	return true;
+}
+
+static bool header_at(struct window *w, const Elf64_Ehdr *h, unsigned i, Elf64_Phdr *out)
+{
+	return h->e_phoff <= INT64_MAX && read_entry(w, h->e_phoff + (uint64_t)i * sizeof *out, out, sizeof *out);
 }
 
 static unsigned headers_of(const Elf64_Ehdr *h)
@@ -60,12 +82,12 @@ static unsigned headers_of(const Elf64_Ehdr *h)
 }
 
 /* Where in the file the address is loaded from. */
-static bool offset_of(int fd, const Elf64_Ehdr *h, uint64_t address, uint64_t *out)
+static bool offset_of(struct window *w, const Elf64_Ehdr *h, uint64_t address, uint64_t *out)
 {
 	for (unsigned i = 0; i < headers_of(h); i++) {
 		Elf64_Phdr p;
 
-		if (header_at(fd, h, i, &p) && p.p_type == PT_LOAD && address >= p.p_vaddr && address - p.p_vaddr < p.p_filesz &&
+		if (header_at(w, h, i, &p) && p.p_type == PT_LOAD && address >= p.p_vaddr && address - p.p_vaddr < p.p_filesz &&
 		    p.p_offset <= INT64_MAX - p.p_filesz) {
 			*out = p.p_offset + (address - p.p_vaddr);
 			return true;
@@ -97,13 +119,12 @@ static unsigned need_of(const char *name)
 }
 
 /* The value of the first entry with the tag. */
-static bool dynamic_value(int fd, const Elf64_Phdr *dynamic, int64_t tag, uint64_t *out)
+static bool dynamic_value(struct window *w, const Elf64_Phdr *dynamic, int64_t tag, uint64_t *out)
 {
 	for (uint64_t i = 0; i < DYNAMIC_MAX && (i + 1) * sizeof(Elf64_Dyn) <= dynamic->p_filesz; i++) {
 		Elf64_Dyn entry;
 
-		if (read_at(fd, dynamic->p_offset + i * sizeof entry, &entry, sizeof entry) != sizeof entry ||
-		    entry.d_tag == DT_NULL)
+		if (!read_entry(w, dynamic->p_offset + i * sizeof entry, &entry, sizeof entry) || entry.d_tag == DT_NULL)
 			return false;
 		if (entry.d_tag == tag) {
 			*out = entry.d_un.d_val;
@@ -113,25 +134,24 @@ static bool dynamic_value(int fd, const Elf64_Phdr *dynamic, int64_t tag, uint64
 	return false;
 }
 
-static unsigned read_needs(int fd, const Elf64_Ehdr *h, const Elf64_Phdr *dynamic)
+static unsigned read_needs(struct window *w, const Elf64_Ehdr *h, const Elf64_Phdr *dynamic)
 {
 	uint64_t table, strings;
 	unsigned needs = 0, seen = 0;
 
-	if (dynamic->p_offset > INT64_MAX / 2 || !dynamic_value(fd, dynamic, DT_STRTAB, &table) ||
-	    !offset_of(fd, h, table, &strings))
+	if (dynamic->p_offset > INT64_MAX / 2 || !dynamic_value(w, dynamic, DT_STRTAB, &table) ||
+	    !offset_of(w, h, table, &strings))
 		return 0;
 	for (uint64_t i = 0; i < DYNAMIC_MAX && seen < NEEDED_MAX && (i + 1) * sizeof(Elf64_Dyn) <= dynamic->p_filesz; i++) {
 		char name[NAME_BYTES];
 		Elf64_Dyn entry;
 
-		if (read_at(fd, dynamic->p_offset + i * sizeof entry, &entry, sizeof entry) != sizeof entry ||
-		    entry.d_tag == DT_NULL)
+		if (!read_entry(w, dynamic->p_offset + i * sizeof entry, &entry, sizeof entry) || entry.d_tag == DT_NULL)
 			break;
 		if (entry.d_tag != DT_NEEDED || entry.d_un.d_val > INT64_MAX - strings)
 			continue;
 		seen++;
-		read_at(fd, strings + entry.d_un.d_val, name, sizeof name - 1);
+		read_at(w->fd, strings + entry.d_un.d_val, name, sizeof name - 1);
 		name[sizeof name - 1] = '\0';
 		needs |= need_of(name);
 	}
@@ -150,15 +170,15 @@ static bool is_go_note(int fd, const Elf64_Phdr *p)
 	       memcmp(n.name, "Go\0", 4) == 0;
 }
 
-static void read_program(int fd, const Elf64_Ehdr *h, struct weir_elf *out)
+static void read_program(struct window *w, const Elf64_Ehdr *h, struct weir_elf *out)
 {
 	for (unsigned i = 0; i < headers_of(h); i++) {
 		Elf64_Phdr p;
 
-		if (!header_at(fd, h, i, &p))
+		if (!header_at(w, h, i, &p))
 			continue;
 		if (p.p_type == PT_INTERP) {
-			size_t got = read_at(fd, p.p_offset, out->interpreter, sizeof out->interpreter);
+			size_t got = read_at(w->fd, p.p_offset, out->interpreter, sizeof out->interpreter);
 
 			out->dynamic = true;
 			if (got > p.p_filesz)
@@ -166,9 +186,9 @@ static void read_program(int fd, const Elf64_Ehdr *h, struct weir_elf *out)
 			if (!memchr(out->interpreter, '\0', sizeof out->interpreter))
 				out->interpreter[0] = '\0';
 		} else if (p.p_type == PT_DYNAMIC) {
-			out->needs = read_needs(fd, h, &p);
+			out->needs = read_needs(w, h, &p);
 		} else if (p.p_type == PT_NOTE && !out->go) {
-			out->go = is_go_note(fd, &p);
+			out->go = is_go_note(w->fd, &p);
 		}
 	}
 }
@@ -210,8 +230,13 @@ void weir_elf_read(int fd, struct weir_elf *out)
 	out->bits = h.e_ident[EI_CLASS] == ELFCLASS32 ? 32 : 64;
 	out->machine = h.e_machine; /* at the same place in both classes */
 	out->ours = got == sizeof h && h.e_ident[EI_CLASS] == ELFCLASS64 && h.e_ident[EI_DATA] == DATA && h.e_machine == MACHINE;
-	if (out->ours)
-		read_program(fd, &h, out);
+	if (out->ours) {
+		struct window w;
+
+		w.fd = fd;
+		w.offset = w.got = 0;
+		read_program(&w, &h, out);
+	}
 }
 
 static const char *name_in(const char *path)

@@ -10,6 +10,8 @@
  * Where exec fails, requests that were in flight go on without a lease, and their result counts for nothing.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -19,6 +21,7 @@
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/core/room.h"
+#include "src/preload/process/child.h"
 
 #include "weir/kernel.h"
 
@@ -41,10 +44,26 @@ static int missing(void)
 	return -1;
 }
 
+/* The environment to be given to the target, on the stack of the caller, who must not be inlined into a loop. */
+#define ENVIRONMENT_FOR(target, env)                                                                                             \
+	({                                                                                                                       \
+		struct weir_child child;                                                                                         \
+		char *const *given = (env);                                                                                      \
+		int saved_errno = errno;                                                                                         \
+                                                                                                                                 \
+		weir_child_look(&child, (target), given);                                                                        \
+		if (child.bytes > 0)                                                                                             \
+			given = weir_child_environment(&child, __builtin_alloca(child.bytes), given);                            \
+		errno = saved_errno;                                                                                             \
+		given;                                                                                                           \
+	})
+
 WEIR_HOOK int execve(const char *path, char *const argv[], char *const env[])
 {
 	const struct weir_libc *libc = weir_libc();
+	const struct weir_target target = {.path = path, .directory = AT_FDCWD, .fd = -1};
 
+	env = ENVIRONMENT_FOR(&target, env);
 	leave_this_program();
 	return libc->execve ? libc->execve(path, argv, env) : (int)syscall(SYS_execve, path, argv, env);
 }
@@ -52,23 +71,33 @@ WEIR_HOOK int execve(const char *path, char *const argv[], char *const env[])
 WEIR_HOOK int execv(const char *path, char *const argv[])
 {
 	const struct weir_libc *libc = weir_libc();
+	const struct weir_target target = {.path = path, .directory = AT_FDCWD, .fd = -1};
+	char *const *env = ENVIRONMENT_FOR(&target, environ);
 
 	leave_this_program();
-	return libc->execv ? libc->execv(path, argv) : (int)syscall(SYS_execve, path, argv, environ);
+	if (env != environ && libc->execve)
+		return libc->execve(path, argv, env);
+	return libc->execv ? libc->execv(path, argv) : (int)syscall(SYS_execve, path, argv, env);
 }
 
 WEIR_HOOK int execvp(const char *file, char *const argv[])
 {
 	const struct weir_libc *libc = weir_libc();
+	const struct weir_target target = {.path = file, .directory = AT_FDCWD, .fd = -1, .search = true};
+	char *const *env = ENVIRONMENT_FOR(&target, environ);
 
 	leave_this_program();
+	if (env != environ && libc->execvpe)
+		return libc->execvpe(file, argv, env);
 	return libc->execvp ? libc->execvp(file, argv) : missing();
 }
 
 WEIR_HOOK int execvpe(const char *file, char *const argv[], char *const env[])
 {
 	const struct weir_libc *libc = weir_libc();
+	const struct weir_target target = {.path = file, .directory = AT_FDCWD, .fd = -1, .search = true};
 
+	env = ENVIRONMENT_FOR(&target, env);
 	leave_this_program();
 	return libc->execvpe ? libc->execvpe(file, argv, env) : missing();
 }
@@ -76,7 +105,9 @@ WEIR_HOOK int execvpe(const char *file, char *const argv[], char *const env[])
 WEIR_HOOK int fexecve(int fd, char *const argv[], char *const env[])
 {
 	const struct weir_libc *libc = weir_libc();
+	const struct weir_target target = {.fd = fd};
 
+	env = ENVIRONMENT_FOR(&target, env);
 	leave_this_program();
 	return libc->fexecve ? libc->fexecve(fd, argv, env) : missing();
 }
@@ -84,10 +115,35 @@ WEIR_HOOK int fexecve(int fd, char *const argv[], char *const env[])
 WEIR_HOOK int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags)
 {
 	const struct weir_libc *libc = weir_libc();
+	const struct weir_target target = {
+		.path = path, .directory = dir, .fd = -1, .empty_is_directory = (flags & AT_EMPTY_PATH) != 0};
 
+	env = ENVIRONMENT_FOR(&target, env);
 	leave_this_program();
 	return libc->execveat ? libc->execveat(dir, path, argv, env, flags)
 			      : (int)syscall(SYS_execveat, dir, path, argv, env, flags);
+}
+
+/* posix_spawn calls no hook of exec in its child. system and popen take the environment as it is: what is put into it by setenv
+ * before them is theirs. */
+WEIR_HOOK int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+			  const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
+{
+	const struct weir_libc *libc = weir_libc();
+	const struct weir_target target = {.path = path, .directory = AT_FDCWD, .fd = -1};
+
+	env = ENVIRONMENT_FOR(&target, env);
+	return libc->posix_spawn ? libc->posix_spawn(pid, path, actions, attributes, argv, env) : ENOSYS;
+}
+
+WEIR_HOOK int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			   const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
+{
+	const struct weir_libc *libc = weir_libc();
+	const struct weir_target target = {.path = file, .directory = AT_FDCWD, .fd = -1, .search = true};
+
+	env = ENVIRONMENT_FOR(&target, env);
+	return libc->posix_spawnp ? libc->posix_spawnp(pid, file, actions, attributes, argv, env) : ENOSYS;
 }
 
 enum form { PATH, PATH_AND_ENVIRONMENT, FILE_NAME };
