@@ -5,8 +5,8 @@
 #include <elf.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "weir/kernel.h"
 
 #define HEADERS_MAX 64   /* program headers looked at; real programs have some fifteen */
 #define DYNAMIC_MAX 4096 /* entries of the dynamic section */
@@ -38,7 +38,7 @@ static size_t read_at(int fd, uint64_t offset, void *out, size_t size)
 	if (offset > INT64_MAX - size)
 		return 0;
 	while (got < size) {
-		long n = syscall(SYS_pread64, fd, (char *)out + got, size - got, (off_t)(offset + got));
+		long n = weir_syscall(SYS_pread64, fd, (char *)out + got, size - got, (off_t)(offset + got));
 
 		if (n <= 0)
 			break;

@@ -3,11 +3,11 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "src/preload/core/environment.h"
 #include "weir/elf.h"
+#include "weir/kernel.h"
 #include "weir/log.h"
 
 #define ENVIRONMENT_MAX 65536
@@ -49,11 +49,11 @@ static bool look_at_file(const struct weir_target *t, const char *search, struct
 		fd = weir_executable_find(t->path, search, x);
 		known = fd >= 0;
 	} else {
-		fd = (int)syscall(SYS_openat, t->directory, t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		fd = (int)weir_syscall(SYS_openat, t->directory, t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		known = fd >= 0 && weir_executable_of(fd, search, x);
 	}
 	if (fd >= 0)
-		syscall(SYS_close, fd);
+		weir_syscall(SYS_close, fd);
 	return known;
 }
 
