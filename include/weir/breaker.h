@@ -90,6 +90,10 @@ enum weir_breaker_answer weir_breaker_try(struct weir_breaker *b, const struct w
 enum weir_breaker_answer weir_breaker_peek(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns,
 					   uint64_t *until_ns);
 
+/* Brings an end that is further ahead than any end can be (damage, an older policy) into its bounds. For who was told to wait for
+ * it: read alone, it would be as far ahead for ever. */
+void weir_breaker_cut(struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns);
+
 /* Whether a request that was let pass while it waited elsewhere (for its unit) still may: true when the ticket's generation is in
  * force. */
 bool weir_breaker_valid(const struct weir_breaker *b, struct weir_breaker_ticket ticket);

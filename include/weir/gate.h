@@ -162,6 +162,9 @@ bool weir_gate_reset(const struct weir_segment *s, const char *host_port, uint64
 bool weir_gate_breaker(const struct weir_segment *s, const char *host_port, enum weir_breaker_state state, bool make,
 		       uint64_t now_ns);
 
+/* Whether what stands in the entry's set_rate, set_burst and set_concurrency, where it is not 0, is in force. */
+bool weir_gate_overridden(const struct weir_entry *e, uint64_t now_ns);
+
 /* The text that a program is given for a refusal, e.g. "weir: api.example.org:443: the breaker is open after 5 failures in a row;
  * next try in 12.3 s". Returns its length. */
 size_t weir_gate_describe(const struct weir_gate *g, const struct weir_request *r, const char *host_port, uint64_t now_ns,

@@ -21,6 +21,10 @@ bool weir_hold_raise(struct weir_hold *h, uint64_t until_ns, uint64_t max_ns, ui
  * max_ns. */
 uint64_t weir_hold_until_ns(const struct weir_hold *h, uint64_t max_ns, uint64_t now_ns);
 
+/* The same, and writes what it returns where that is not what stands there: read again and again, a time that is too far ahead
+ * would otherwise be as far ahead for ever. */
+uint64_t weir_hold_settle_ns(struct weir_hold *h, uint64_t max_ns, uint64_t now_ns);
+
 /* Lifts the hold. */
 void weir_hold_clear(struct weir_hold *h);
 

@@ -92,7 +92,7 @@ static void read_present(const struct weir_segment *s, const char *key, uint64_t
 		return;
 	const struct weir_entry *e = &s->entry[slot];
 	uint64_t until = atomic_load(&e->set_until_ns);
-	if (until != 0 && until <= now_ns)
+	if (!weir_gate_overridden(e, now_ns))
 		return;
 	set->rate = atomic_load(&e->set_rate);
 	set->burst = atomic_load(&e->set_burst);

@@ -8,7 +8,9 @@ static void scope_forecast(const struct scope *s, uint64_t now_ns, struct weir_f
 {
 	for (unsigned j = 0; j < WEIR_RATES; j++) {
 		uint64_t at = weir_bucket_preview_ns(&s->entry->bucket[j], now_ns);
+		uint64_t in_vain_ns = at > now_ns ? scope_frozen_in_vain_ns(s, j, now_ns) : 0;
 
+		at -= at != WEIR_NEVER && in_vain_ns < at ? in_vain_ns : 0;
 		if (at > now_ns && at > out->until_ns) {
 			out->verdict = WEIR_WAIT;
 			out->cause = WEIR_CAUSE_RATE;

@@ -63,6 +63,7 @@ static enum weir_verdict refuse_open(const struct weir_gate *g, struct weir_requ
 {
 	enum weir_cause cause = breaker_cause(host, now_ns);
 
+	weir_breaker_cut(&host->entry->breaker, &host->rule->breaker, now_ns);
 	if (cause == WEIR_CAUSE_PROBE)
 		reap_now_and_then(g, now_ns);
 	return refuse(g, r, host, cause, until_ns, false, now_ns);
@@ -196,12 +197,14 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	if (weir_breaker_peek(&host->entry->breaker, &host->rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
 		return refuse_open(g, r, host, until, now_ns);
 	/* A hold that is longer than the request will wait must not cost it a unit. */
-	hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
+	hold = weir_hold_settle_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
 	if (hold > now_ns && hold > r->latest_ns) {
 		scope_apply(g, host, now_ns);
 		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold, now_ns, wake_ns);
 	}
 	ready = request_units_ready(g, r, scope, now_ns);
+	if (ready > now_ns && scopes_thaw(g, scope, now_ns))
+		ready = request_units_ready(g, r, scope, now_ns);
 	if (hold > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);
 	if (ready <= now_ns && r->delayed)

@@ -7,13 +7,18 @@
 /* Multiplier of Knuth's MMIX generator; any odd constant with mixed bits serves. */
 #define MIX UINT64_C(6364136223846793005)
 
+/* A bucket stands still for a hold (hold.max) or for a pause that the controller has learned (PAUSE_MAX_NS, a day); nothing for
+ * longer than the longest hold (31 days, hold.c). */
+#define FREEZE_MAX_NS (UINT64_C(86400) * 1000000000)
+#define DAMAGED_NS    (31 * FREEZE_MAX_NS)
+
 /* Never 0, so that a fresh entry is always applied once. */
 static uint64_t wanted(const struct scope *s, uint64_t now_ns)
 {
 	const struct weir_entry *e = s->entry;
 	uint64_t h = (s->generation + 1) * MIX;
 
-	if (scope_overridden(e, now_ns)) {
+	if (atomic_load_explicit(&e->set_rate, memory_order_relaxed) != 0 && weir_gate_overridden(e, now_ns)) {
 		h = (h ^ atomic_load_explicit(&e->set_rate, memory_order_relaxed)) * MIX;
 		h = (h ^ atomic_load_explicit(&e->set_burst, memory_order_relaxed)) * MIX;
 	}
@@ -36,6 +41,49 @@ void scope_freeze(const struct scope *s, uint64_t now_ns)
 
 	if (until > now_ns && weir_bucket_pace(&s->entry->bucket[0]).t0_ns < until)
 		weir_bucket_freeze(&s->entry->bucket[0], until, now_ns);
+}
+
+uint64_t scope_frozen_in_vain_ns(const struct scope *s, unsigned which, uint64_t now_ns)
+{
+	uint64_t t0_ns = weir_bucket_pace(&s->entry->bucket[which]).t0_ns, ahead_ns = t0_ns > now_ns ? t0_ns - now_ns : 0;
+	uint64_t hold = weir_hold_until_ns(&s->entry->hold, s->rule->hold_max_ns, now_ns);
+
+	if (ahead_ns <= (s->rule->hold_max_ns > FREEZE_MAX_NS ? s->rule->hold_max_ns : FREEZE_MAX_NS) && ahead_ns <= DAMAGED_NS)
+		return 0;
+	return hold > now_ns && hold < t0_ns ? t0_ns - hold : ahead_ns;
+}
+
+static bool thaw(const struct weir_gate *g, const struct scope *s, uint64_t now_ns)
+{
+	uint64_t token = weir_trylock_take(&s->entry->update_lock, now_ns);
+	bool any = false;
+
+	for (unsigned j = 0; j < WEIR_RATES && token != 0; j++) {
+		uint64_t in_vain_ns = scope_frozen_in_vain_ns(s, j, now_ns);
+
+		if (in_vain_ns == 0)
+			continue;
+		weir_bucket_thaw(&s->entry->bucket[j], weir_bucket_pace(&s->entry->bucket[j]).t0_ns - in_vain_ns);
+		any = true;
+	}
+	weir_trylock_release(&s->entry->update_lock, token);
+	if (any)
+		weir_entry_wake(g->segment, s->slot);
+	return any;
+}
+
+bool scopes_thaw(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		bool in_vain = false;
+
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
+			in_vain |= scope_frozen_in_vain_ns(&scope[i], j, now_ns) != 0;
+		any |= in_vain && thaw(g, &scope[i], now_ns);
+	}
+	return any;
 }
 
 void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_ns)

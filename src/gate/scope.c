@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* What `weir set --for` takes at most (units.h). An end that is further ahead is damage. */
+#define OVERRIDE_MAX_NS (UINT64_C(366) * 86400 * 1000000000)
+
 /* A run's entry has no rule of its own: what `weir run` was given stands in the entry's override, and nothing else limits. */
 static const struct weir_rule run_rule = {
 	.match = "@run",
@@ -194,30 +197,17 @@ bool scope_rule_names_host(const struct scope *s)
 	return strncmp(s->rule->match, "*", sizeof s->rule->match) != 0 && s->rule->match[0] != '\0';
 }
 
-bool scope_overridden(const struct weir_entry *e, uint64_t now_ns)
+bool weir_gate_overridden(const struct weir_entry *e, uint64_t now_ns)
 {
-	uint64_t until;
+	uint64_t until = atomic_load_explicit(&e->set_until_ns, memory_order_relaxed);
 
-	if (atomic_load_explicit(&e->set_rate, memory_order_relaxed) == 0)
-		return false;
-	until = atomic_load_explicit(&e->set_until_ns, memory_order_relaxed);
-	return until == 0 || now_ns < until;
-}
-
-static uint32_t overridden_permits(const struct weir_entry *e, uint64_t now_ns)
-{
-	uint32_t permits = atomic_load_explicit(&e->set_concurrency, memory_order_relaxed);
-	uint64_t until;
-
-	if (permits == 0)
-		return 0;
-	until = atomic_load_explicit(&e->set_until_ns, memory_order_relaxed);
-	return until == 0 || now_ns < until ? permits : 0;
+	return until == 0 || (now_ns < until && until - now_ns <= OVERRIDE_MAX_NS);
 }
 
 const struct weir_rate_params *scope_rate_params(const struct scope *s, uint64_t now_ns, struct weir_rate_params *own)
 {
-	bool overridden = scope_overridden(s->entry, now_ns);
+	bool overridden =
+		atomic_load_explicit(&s->entry->set_rate, memory_order_relaxed) != 0 && weir_gate_overridden(s->entry, now_ns);
 
 	if (!overridden && (s->rule->flags & WEIR_RULE_LIMITS_RATE) != 0)
 		return &s->rule->rate;
@@ -234,10 +224,10 @@ const struct weir_rate_params *scope_rate_params(const struct scope *s, uint64_t
 
 uint32_t scope_permits(const struct scope *s, unsigned which, uint64_t now_ns, bool *ramp)
 {
-	uint32_t limit = overridden_permits(s->entry, now_ns), ramped = UINT32_MAX;
+	uint32_t limit = atomic_load_explicit(&s->entry->set_concurrency, memory_order_relaxed), ramped = UINT32_MAX;
 
 	*ramp = false;
-	if (limit == 0)
+	if (limit == 0 || !weir_gate_overridden(s->entry, now_ns))
 		limit = weir_concurrency_limit(&s->entry->concurrency, &s->rule->concurrency);
 	if (which == SCOPE_HOST)
 		ramped = weir_breaker_ramp(&s->entry->breaker, &s->rule->breaker, now_ns);

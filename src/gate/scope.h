@@ -32,9 +32,6 @@ const struct weir_rate_params *scope_rate_params(const struct scope *s, uint64_t
 /* Whether the rule was written for some hosts, and is not just the defaults. */
 bool scope_rule_names_host(const struct scope *s);
 
-/* Whether an override of the rate is in force. */
-bool scope_overridden(const struct weir_entry *e, uint64_t now_ns);
-
 /* Permits that may be out, the ramp after a closing breaker included (*ramp tells whether it is what binds). UINT32_MAX = no
  * limit. */
 uint32_t scope_permits(const struct scope *s, unsigned which, uint64_t now_ns, bool *ramp);
@@ -47,6 +44,13 @@ void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_
 
 /* Freezes the controlled bucket until the hold ends, for the holder of the update lock. */
 void scope_freeze(const struct scope *s, uint64_t now_ns);
+
+/* How long bucket number `which` of the entry stands still beyond what any hold, quota or pause can have asked for: damage. 0 =
+ * it does not. */
+uint64_t scope_frozen_in_vain_ns(const struct scope *s, unsigned which, uint64_t now_ns);
+
+/* Lets such buckets go again. Whether there were any. */
+bool scopes_thaw(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], uint64_t now_ns);
 
 /* Writes an event about the entry. */
 void scope_event(const struct weir_gate *g, const struct scope *s, enum weir_event_kind kind, enum weir_cause cause,

@@ -256,6 +256,16 @@ enum weir_breaker_answer weir_breaker_try(struct weir_breaker *b, const struct w
 	return WEIR_BREAKER_REFUSE;
 }
 
+void weir_breaker_cut(struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns)
+{
+	uint64_t seen = load(b);
+	struct fields f = unpack(seen);
+	uint64_t end = end_ms(p, f, now_ns / NS_PER_MS);
+
+	if ((f.state == WEIR_BREAKER_OPEN || in_flight(f)) && f.time_ms > end)
+		(void)swap(b, &seen, pack(f.state, f.trips, f.generation, end));
+}
+
 enum weir_breaker_answer weir_breaker_peek(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns,
 					   uint64_t *until_ns)
 {

@@ -40,6 +40,17 @@ uint64_t weir_hold_until_ns(const struct weir_hold *h, uint64_t max_ns, uint64_t
 	return capped(sane(atomic_load_explicit(&h->until_ns, memory_order_relaxed), now_ns), max_ns, now_ns);
 }
 
+uint64_t weir_hold_settle_ns(struct weir_hold *h, uint64_t max_ns, uint64_t now_ns)
+{
+	uint64_t seen = atomic_load_explicit(&h->until_ns, memory_order_relaxed);
+	uint64_t until = capped(sane(seen, now_ns), max_ns, now_ns);
+
+	/* Where this fails somebody else has just written, and the next look sees to that. */
+	if (until != seen)
+		atomic_compare_exchange_strong_explicit(&h->until_ns, &seen, until, memory_order_relaxed, memory_order_relaxed);
+	return until;
+}
+
 void weir_hold_clear(struct weir_hold *h)
 {
 	atomic_store_explicit(&h->until_ns, 0, memory_order_release);

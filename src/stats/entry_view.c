@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "weir/gate.h"
 #include "weir/log.h"
 
 /* How long a host counts as throttled after it made weir hold or slow down: several windows of ten seconds, a few looks at `weir
@@ -70,7 +71,7 @@ static void view_durations(const struct weir_histogram *h, struct weir_duration_
 static void view_override(const struct weir_entry *e, uint64_t now_ns, struct weir_host_view *v)
 {
 	uint64_t until = get(&e->set_until_ns);
-	if (until != 0 && until <= now_ns)
+	if (!weir_gate_overridden(e, now_ns))
 		return;
 	v->set_rate = get(&e->set_rate);
 	v->set_burst = atomic_load_explicit(&e->set_burst, memory_order_relaxed);

@@ -147,7 +147,8 @@ static void take_header(const struct weir_segment *s, const struct weir_policy_v
 	const struct weir_segment_header *h = s->header;
 	uint64_t seen = atomic_load_explicit(&h->agent_seen_ns, memory_order_relaxed);
 	uint64_t pid = atomic_load_explicit(&h->agent_pid, memory_order_relaxed);
-	if (out->now_ns < seen || out->now_ns - seen < AGENT_SILENT_NS)
+	/* Ahead by more than what passed since now_ns was read: damage. */
+	if (out->now_ns < seen ? seen - out->now_ns < AGENT_SILENT_NS : out->now_ns - seen < AGENT_SILENT_NS)
 		out->agent_pid = (uint32_t)pid;
 	out->leases_lost = atomic_load_explicit(&h->leases_lost, memory_order_relaxed);
 	out->leases_reaped = atomic_load_explicit(&h->leases_reaped, memory_order_relaxed);

@@ -27,7 +27,7 @@ static bool agent_lives(const struct weir_segment_header *h, uint64_t now_ns)
 	uint64_t pid = atomic_load_explicit(&h->agent_pid, memory_order_acquire);
 	uint64_t seen = atomic_load_explicit(&h->agent_seen_ns, memory_order_relaxed);
 
-	if (pid == 0 || pid > INT_MAX || (seen < now_ns && now_ns - seen > SEEN_WITHIN_NS))
+	if (pid == 0 || pid > INT_MAX || (seen < now_ns ? now_ns - seen : seen - now_ns) > SEEN_WITHIN_NS)
 		return false;
 	return weir_kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
