@@ -38,10 +38,14 @@ struct weir_world {
  * what it means depends on symbolic links. False, and out empty, when that is too long or there is no working directory. */
 bool weir_path_absolute(char out[WEIR_PATH_MAX], const char *path);
 
+/* By how much CLOCK_MONOTONIC of this process differs from the machine's (a time namespace); 0 = it does not, or that cannot be
+ * told. A name for the clock more than a number: the same for all who share it. Reads /proc. */
+uint64_t weir_clock_offset(void);
+
 /* Computes it: WEIR_RUNTIME_DIR, else XDG_RUNTIME_DIR/weir if that is a directory of the user's, else /run/weir for root, else
  * /run/user/UID/weir if that is a directory of the user's with mode 0700, else /tmp/weir-UID. Returns NULL or what is wrong
- * (static text: a path too long, a relative WEIR_RUNTIME_DIR). Opens and changes no file: it looks at the two directories with
- * stat, and resolves a relative WEIR_CONFIG against the working directory. */
+ * (static text: a path too long, a relative WEIR_RUNTIME_DIR). Changes no file: it looks at the two directories with stat and
+ * at the clock (weir_clock_offset), and resolves a relative WEIR_CONFIG against the working directory. */
 const char *weir_world_of(const struct weir_environment *e, struct weir_world *w);
 
 /* Makes sure that dir exists, is a directory, ours and 0700: creates it (its parent must exist), never repairs one that is wrong.

@@ -12,24 +12,28 @@
 
 #define SUFFIX_MAX 20 /* ".0123456789abcdef" */
 
+#define FNV_PRIME 0x100000001b3ULL
+
 /* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
 static unsigned long long fnv1a(const char *text)
 {
 	unsigned long long hash = 0xcbf29ce484222325ULL;
 
 	for (; *text != '\0'; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL;
+		hash = (hash ^ (unsigned char)*text) * FNV_PRIME;
 	return hash;
 }
 
-/* Another configuration is another world: its files carry the hash of the configuration's path. */
+/* Another configuration is another world, and so is another clock, as all times in the segment are of one: its files carry the
+ * hash of the configuration's path, and the clock's offset in it. */
 static const char *suffix_of(const struct weir_environment *e, struct weir_world *w, char suffix[SUFFIX_MAX])
 {
-	if (!weir_path_given(e->config))
-		return NULL;
-	if (!weir_path_absolute(w->config, e->config))
+	uint64_t clock = weir_clock_offset();
+
+	if (weir_path_given(e->config) && !weir_path_absolute(w->config, e->config))
 		return "WEIR_CONFIG: the path is too long, or the working directory is gone";
-	weir_format(suffix, SUFFIX_MAX, ".%016llx", fnv1a(w->config));
+	if (w->config[0] != '\0' || clock != 0)
+		weir_format(suffix, SUFFIX_MAX, ".%016llx", fnv1a(w->config) + clock * FNV_PRIME);
 	return NULL;
 }
 

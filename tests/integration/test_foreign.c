@@ -138,6 +138,37 @@ static void lies_about_users_processes_and_files_lead_to_no_other_world(void **s
 	free(config);
 }
 
+/* The two have one runtime directory and no common clock. */
+static void a_time_namespace_is_a_world_of_its_own(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *q = quotad_start(scene->dir, NULL);
+	char *config = write_file(scene->dir, "two.conf",
+				  "hosts = ( { match = \"*\"; rate = { strategy = \"fixed\"; max = \"2/s\"; burst = 1; }; } );");
+	const char *url = quotad_url(q, "/n/[1-3]");
+	const char *ours[] = {"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url, NULL};
+	const char *ahead[] = {"unshare", "-T",        "--monotonic", "1000000",      "curl", "-s",
+			       "-o",      "/dev/null", "-w",          "%{http_code}", url,    NULL};
+	const char *probe[] = {"unshare", "-T", "true", NULL};
+	struct command can = {.argv = probe, .mode = COMMAND_BARE};
+	struct command c = {.argv = ours, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .config = config};
+	struct outcome o = command_run(&can);
+	int possible = o.exit_status == 0;
+
+	outcome_free(&o);
+	if (!possible) {
+		print_message("skipped: no time namespaces here\n");
+		skip();
+	}
+	expect_code(&c, "200200200", 10);
+	c.argv = ahead;
+	expect_code(&c, "200200200", 10);
+	expect_code(&c, "200200200", 10);
+	c.argv = ours;
+	expect_code(&c, "200200200", 10);
+	free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +178,7 @@ int main(void)
 						scene_teardown_with_agents),
 		cmocka_unit_test_setup_teardown(under_faketime_the_limits_are_those_of_the_real_day, scene_setup,
 						scene_teardown_with_agents),
+		cmocka_unit_test_setup_teardown(a_time_namespace_is_a_world_of_its_own, scene_setup, scene_teardown_with_agents),
 		cmocka_unit_test_setup_teardown(lies_about_users_processes_and_files_lead_to_no_other_world, scene_setup,
 						scene_teardown_with_agents),
 	};
