@@ -284,10 +284,12 @@ static void a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind(void **
 	stage_close(&s);
 }
 
-/* Runs the command where both.test has the addresses ::1 and 127.0.0.1, in this order. False where that cannot be made. */
+/* Runs the command where both.test has the addresses ::1 and 127.0.0.1, in this order, and one.test and two.test share one. False
+ * where that cannot be made. */
 static bool run_with_two_addresses(struct stage *s, const char *config, const char *command, struct outcome *o)
 {
-	char *hosts = write_file(s->scene->dir, "hosts", "::1 both.test\n127.0.0.1 both.test\n");
+	char *hosts = write_file(s->scene->dir, "hosts",
+				 "::1 both.test\n127.0.0.1 both.test\n127.0.0.1 one.test\n127.0.0.1 two.test\n");
 	char shell[1500];
 	struct outcome can;
 	bool possible;
@@ -369,6 +371,103 @@ static void a_host_is_dead_when_its_last_address_is(void **state)
 	stage_close(&s);
 }
 
+/* Two threads that have each looked up a name of their own, both of one address, and then connect to the address. */
+static void two_names_of_one_address_are_told_apart_by_the_thread_that_asked(void **state)
+{
+	static const char program[] =
+		"import os, socket, threading\n"
+		"turn = threading.Barrier(2)\n"
+		"def use(name, times):\n"
+		"  socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)\n"
+		"  turn.wait()\n"
+		"  for i in range(times):\n"
+		"    s = socket.socket()\n"
+		"    s.connect((\"127.0.0.1\", int(os.environ[\"PORT\"])))\n"
+		"    s.close()\n"
+		"t = [threading.Thread(target=use, args=a) for a in ((\"one.test\", 3), (\"two.test\", 5))]\n"
+		"[x.start() for x in t]\n"
+		"[x.join() for x in t]\n";
+	struct stage s;
+	struct outcome o = {0};
+	char key[64];
+
+	stage_open(&s, state);
+	free(write_file(s.scene->dir, "names.py", program));
+	if (!run_with_two_addresses(&s, NULL, "/usr/bin/python3 $D/names.py", &o)) {
+		stage_close(&s);
+		skip();
+		return;
+	}
+	assert_string_equal(o.err, "");
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	assert_int_equal(counts_of(s.scene, host_port_of(key, "one.test", s.server->http_port)).succeeded, 3);
+	assert_int_equal(counts_of(s.scene, host_port_of(key, "two.test", s.server->http_port)).succeeded, 5);
+	stage_close(&s);
+}
+
+/* A program that looks A and AAAA up apart, and tries one address after the other. Prints how many attempts came through. */
+#define BY_FAMILY                                                                                                                \
+	"import os, socket, sys\n"                                                                                               \
+	"port, good = int(sys.argv[1]), 0\n"                                                                                     \
+	"for i in range(int(sys.argv[2])):\n"                                                                                    \
+	"  found = []\n"                                                                                                         \
+	"  for family in (socket.AF_INET6, socket.AF_INET):\n"                                                                   \
+	"    found += socket.getaddrinfo(\"both.test\", port, family, socket.SOCK_STREAM)\n"                                     \
+	"  for f in found:\n"                                                                                                    \
+	"    s = socket.socket(f[0], f[1])\n"                                                                                    \
+	"    try: s.connect(f[4]); good += 1; break\n"                                                                           \
+	"    except OSError: pass\n"                                                                                             \
+	"    finally: s.close()\n"                                                                                               \
+	"print(good)\n"
+
+static void a_family_that_fails_is_no_failure_while_the_other_is_still_to_come(void **state)
+{
+	struct stage s;
+	struct host_counts n;
+	struct outcome o = {0};
+	char key[64];
+
+	stage_open(&s, state);
+	scene_configure(s.scene, RULES_FOR_THIS_MACHINE);
+	free(write_file(s.scene->dir, "families.py", BY_FAMILY));
+	if (!run_with_two_addresses(&s, NULL, "/usr/bin/python3 $D/families.py $PORT 60", &o)) {
+		stage_close(&s);
+		skip();
+		return;
+	}
+	assert_string_equal(o.out, "60\n");
+	outcome_free(&o);
+	n = counts_of(s.scene, host_port_of(key, "both.test", s.server->http_port));
+	assert_int_equal(n.succeeded, 60);
+	assert_int_equal(n.failed, 0);
+	assert_int_equal(n.refused, 0);
+	stage_close(&s);
+}
+
+static void a_host_is_dead_when_both_families_are(void **state)
+{
+	struct stage s;
+	struct host_counts n;
+	struct outcome o = {0};
+	char key[64];
+
+	stage_open(&s, state);
+	scene_configure(s.scene, RULES_FOR_THIS_MACHINE);
+	free(write_file(s.scene->dir, "families.py", BY_FAMILY));
+	if (!run_with_two_addresses(&s, NULL, "/usr/bin/python3 $D/families.py $CLOSED 8", &o)) {
+		stage_close(&s);
+		skip();
+		return;
+	}
+	assert_string_equal(o.out, "0\n");
+	outcome_free(&o);
+	n = counts_of(s.scene, host_port_of(key, "both.test", s.closed));
+	assert_int_equal(n.failed, 5);
+	assert_true(n.refused >= 3);
+	stage_close(&s);
+}
+
 /* A program that waits for its own server asks its port until it is open, and nobody stops it from that. */
 static void a_port_of_this_machine_may_be_asked_until_it_opens(void **state)
 {
@@ -427,6 +526,9 @@ int main(void)
 		SCENE(a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind),
 		SCENE(the_second_address_of_a_host_goes_on_the_unit_of_the_first),
 		SCENE(a_host_is_dead_when_its_last_address_is),
+		SCENE(two_names_of_one_address_are_told_apart_by_the_thread_that_asked),
+		SCENE(a_family_that_fails_is_no_failure_while_the_other_is_still_to_come),
+		SCENE(a_host_is_dead_when_both_families_are),
 		SCENE(a_port_of_this_machine_may_be_asked_until_it_opens),
 		SCENE(git_over_http_is_seen_by_its_connections),
 	};

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "src/preload/core/attach.h"
 #include "src/preload/core/environment.h"
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
@@ -43,7 +44,7 @@ static void remember_list(const char *name, const struct addrinfo *list)
 		const struct addrinfo *next = list->ai_next;
 
 		if (weir_address_of(list->ai_addr, list->ai_addrlen, &address, &port))
-			weir_name_remember(address, name, next_distinct(list, address, &next));
+			weir_name_remember(address, name, next_distinct(list, address, &next), weir_thread_id());
 		list = next;
 	}
 }
@@ -76,9 +77,9 @@ static void remember_host(const char *name, const struct hostent *h)
 		bool more = h->h_addr_list[i + 1] != NULL;
 
 		if (h->h_addrtype == AF_INET && h->h_length == 4)
-			weir_name_remember(weir_address_ipv4(h->h_addr_list[i]), name, more);
+			weir_name_remember(weir_address_ipv4(h->h_addr_list[i]), name, more, weir_thread_id());
 		else if (h->h_addrtype == AF_INET6 && h->h_length == 16)
-			weir_name_remember(weir_address_ipv6(h->h_addr_list[i]), name, more);
+			weir_name_remember(weir_address_ipv6(h->h_addr_list[i]), name, more, weir_thread_id());
 	}
 	errno = saved;
 }

@@ -2,9 +2,9 @@
 /*
  * Which name a program asked for before it connects to an address.
  *
- * One table per process, of fixed size, written by the hooks of getaddrinfo and gethostbyname* and read by connect. The latest
- * name that was asked for an address is the one that counts; a name that two threads resolve to one address at the same time may
- * be taken for the other.
+ * One table per process, of fixed size, written by the hooks of getaddrinfo and gethostbyname* and read by connect. Several names
+ * may have one address: the last that the connecting thread has asked for counts, and where it asked for none (programs look
+ * names up in other threads) the last that anybody did.
  */
 #ifndef WEIR_NAME_TABLE_H
 #define WEIR_NAME_TABLE_H
@@ -32,11 +32,18 @@ bool weir_address_is_loopback(struct weir_address address);
 /* As people write it: 192.0.2.1, 2001:db8::1. */
 void weir_address_text(struct weir_address address, char out[WEIR_NAME_MAX]);
 
-/* Remembers that `name` has this address. more: other addresses of it follow. A name that is an address itself, in
- * whatever form, is remembered in the usual one. Lock-free; does nothing when the place is being written by another thread. */
-void weir_name_remember(struct weir_address address, const char *name, bool more);
+struct weir_name {
+	char text[WEIR_NAME_MAX];
+	bool more;         /* in the answer that brought this address, other addresses follow it */
+	bool other_family; /* the name was found to have addresses of the other family (IPv4, IPv6) as well */
+};
 
-/* The name last asked for this address; false when none was. */
-bool weir_name_recall(struct weir_address address, char name[WEIR_NAME_MAX], bool *more);
+/* Remembers that `name` has this address, asked for by the thread `thread` (any number that is its own). more: other addresses of
+ * it follow. A name that is an address itself, in whatever form, is remembered in the usual one. Lock-free; does nothing when the
+ * place is being written by another thread. */
+void weir_name_remember(struct weir_address address, const char *name, bool more, uint32_t thread);
+
+/* The name to take for a connect to this address by `thread`; false when none was asked. */
+bool weir_name_recall(struct weir_address address, uint32_t thread, struct weir_name *out);
 
 #endif

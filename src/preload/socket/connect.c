@@ -46,6 +46,7 @@
 struct target {
 	char host_port[WEIR_HOST_PORT_MAX];
 	struct weir_attempt attempt;
+	bool paid; /* it goes on the unit that an attempt at another address of the host has left */
 };
 
 static int real_connect(int fd, const struct sockaddr *address, socklen_t length)
@@ -55,17 +56,35 @@ static int real_connect(int fd, const struct sockaddr *address, socklen_t length
 	return libc->connect ? libc->connect(fd, address, length) : (int)syscall(SYS_connect, fd, address, length);
 }
 
+static uint64_t hash_of(struct weir_address a)
+{
+	uint64_t h = (a.high ^ (a.low * UINT64_C(0x9e3779b97f4a7c15))) * UINT64_C(0xbf58476d1ce4e5b9);
+
+	return h != 0 ? h : 1;
+}
+
+/* Whether the program has other addresses of the name to try when this one fails: later ones of the same answer, or those of the
+ * other family, which programs that look up A and AAAA apart try next. Of these the first that fails is none of the host's
+ * failures; the one that is tried after it, on the unit that it left, is. */
+static bool others_left(const struct weir_name *name, struct weir_address address, bool paid)
+{
+	return name->more || (name->other_family && !paid && !weir_paid_left_by(hash_of(address)));
+}
+
 static bool find_target(struct weir_address address, uint16_t port, struct target *t)
 {
-	char name[WEIR_NAME_MAX];
-	bool more = false, good;
+	struct weir_name name;
+	bool named = weir_name_recall(address, weir_thread_id(), &name);
 
-	if (!weir_name_recall(address, name, &more))
-		weir_address_text(address, name);
-	good = weir_host_port(name, port, t->host_port);
-	t->attempt.next_host = good && more ? weir_paid_host(t->host_port) : 0;
+	if (!named)
+		weir_address_text(address, name.text);
+	if (!weir_host_port(name.text, port, t->host_port))
+		return false;
+	t->paid = weir_paid_take(weir_paid_host(t->host_port));
+	t->attempt.address = hash_of(address);
+	t->attempt.next_host = named && others_left(&name, address, t->paid) ? weir_paid_host(t->host_port) : 0;
 	t->attempt.loopback = weir_address_is_loopback(address);
-	return good;
+	return true;
 }
 
 static uint64_t in_ns(const struct timeval *t)
@@ -124,7 +143,7 @@ __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_
 		/* What is under way after the call may be ended by any thread. */
 		.thread = blocks ? weir_thread_id() : 0,
 		.lease_hint = weir_flight_lease_hint(),
-		.paid = weir_paid_take(weir_paid_host(t->host_port)),
+		.paid = t->paid,
 	};
 	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_CONNECT, &request);
 	int answer, error, saved = errno;

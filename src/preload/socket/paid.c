@@ -9,6 +9,7 @@
 static WEIR_THREAD_LOCAL struct {
 	uint64_t host; /* 0 = none */
 	uint64_t until_ns;
+	uint64_t address; /* goes when the unit is taken, stays when it is not */
 } left;
 
 /* FNV-1a. A collision costs a unit that is not taken. */
@@ -21,10 +22,16 @@ uint64_t weir_paid_host(const char *host_port)
 	return h != 0 ? h : 1;
 }
 
-void weir_paid_leave(uint64_t host)
+void weir_paid_leave(uint64_t host, uint64_t address)
 {
 	left.host = host;
+	left.address = address;
 	left.until_ns = weir_now_ns() + WITHIN_NS;
+}
+
+bool weir_paid_left_by(uint64_t address)
+{
+	return address != 0 && left.address == address;
 }
 
 bool weir_paid_take(uint64_t host)
@@ -32,5 +39,7 @@ bool weir_paid_take(uint64_t host)
 	bool there = left.host == host && weir_now_ns() < left.until_ns;
 
 	left.host = 0;
+	if (there)
+		left.address = 0;
 	return there;
 }

@@ -13,8 +13,12 @@
 /* What stands for a "host:port" here. */
 uint64_t weir_paid_host(const char *host_port);
 
-/* The unit of an attempt at this host is left over. */
-void weir_paid_leave(uint64_t host);
+/* The unit of an attempt at this host is left over. `address` stands for the address that was tried, 0 = none. */
+void weir_paid_leave(uint64_t host, uint64_t address);
+
+/* Whether the last unit that this thread has left over was left by this very address and nothing went on it: the program tries
+ * the address again, and no other one. */
+bool weir_paid_left_by(uint64_t address);
 
 /* Takes it, if there is one. */
 bool weir_paid_take(uint64_t host);

@@ -67,7 +67,7 @@ void weir_connect_settle(const struct weir_gate *g, struct weir_request *r, cons
 
 	if (result.outcome == WEIR_FAILED && attempt->next_host != 0) {
 		result.outcome = WEIR_IGNORED;
-		weir_paid_leave(attempt->next_host);
+		weir_paid_leave(attempt->next_host, attempt->address);
 	}
 	weir_gate_settle(g, r, &result, weir_now_ns());
 }

@@ -33,6 +33,7 @@ static inline bool weir_pending_any(void)
 struct weir_attempt {
 	uint64_t
 		next_host; /* not 0 when a failure says nothing of the host, as the program has other addresses to try (paid.h) */
+	uint64_t address;  /* stands for its address, with next_host */
 	bool loopback;     /* it goes to this very machine */
 };
 
