@@ -37,6 +37,7 @@ static const char *const hooks[] = {
 	"initgroups",
 	"posix_spawn",
 	"posix_spawnp",
+	"prctl",
 	"setegid",
 	"seteuid",
 	"setgid",
@@ -46,6 +47,7 @@ static const char *const hooks[] = {
 	"setresuid",
 	"setreuid",
 	"setuid",
+	"syscall",
 };
 #define HOOKS (sizeof hooks / sizeof hooks[0])
 

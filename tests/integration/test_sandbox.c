@@ -14,11 +14,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <curl/curl.h>
 
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
 #include "tests/integration/host_program.h"
+#include "tests/integration/weir_program.h"
 
 #define CALLS_MAX 32
 
@@ -103,7 +108,79 @@ static int killed_for_anything_unusual(int argc, char **argv)
 	_exit(0);
 }
 
+/* Lets these calls pass and kills for all others; installed through prctl or the system call. */
+static bool allow_only(const int *calls, size_t count, bool by_call)
+{
+	struct sock_filter filter[2 * CALLS_MAX + 2];
+	struct sock_fprog program = {.filter = filter};
+	unsigned short n = 0;
+
+	filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < count && i < CALLS_MAX; i++) {
+		filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i], 0, 1);
+		filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	}
+	filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	program.len = n;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return false;
+	return by_call ? syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0
+		       : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* What the program needs itself, and what a connect that may have to wait needs besides. */
+static const int own_calls[] = {SYS_socket, SYS_connect, SYS_close, SYS_exit_group};
+static const int all_calls[] = {SYS_socket,     SYS_connect, SYS_close,     SYS_exit_group,
+				SYS_getsockopt, SYS_fcntl,   SYS_getitimer, SYS_futex};
+
+static int connect_four_times(const char *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (int i = 0; i < 4; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (connect(fd, (struct sockaddr *)&a, sizeof a) != 0)
+			_exit(2);
+		close(fd);
+	}
+	_exit(0);
+}
+
+static int locked_in_to_its_own_calls(int argc, char **argv)
+{
+	PART_CHECK(argc == 2 && allow_only(own_calls, sizeof own_calls / sizeof own_calls[0], argv[1][0] == 's'));
+	return connect_four_times(argv[0]);
+}
+
+static int locked_in_with_what_a_wait_needs(int argc, char **argv)
+{
+	PART_CHECK(argc == 2 && allow_only(all_calls, sizeof all_calls / sizeof all_calls[0], argv[1][0] == 's'));
+	return connect_four_times(argv[0]);
+}
+
+/* Calls that are no news to the kernel: what is wrong with them is said as without weir. */
+static int wrong_filters_are_refused(int argc, char **argv)
+{
+	struct sock_fprog program = {.len = 5, .filter = (struct sock_filter *)8};
+
+	(void)argc;
+	(void)argv;
+	PART_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	PART_CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, (void *)16) == -1 && errno == EFAULT);
+	PART_CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == -1 && errno == EFAULT);
+	PART_CHECK(syscall(SYS_seccomp, 77, 0, NULL) == -1 && errno == EINVAL);
+	PART_CHECK(syscall(SYS_getppid) == getppid());
+	PART_CHECK(syscall(SYS_mmap, NULL, 4096, 3, 0x22, -1, 4096L) != -1);
+	PART_CHECK(syscall(SYS_close, -1) == -1 && errno == EBADF);
+	return 0;
+}
+
 static const struct host_part parts[] = {
+	{"locked_in_to_its_own_calls", locked_in_to_its_own_calls},
+	{"locked_in_with_what_a_wait_needs", locked_in_with_what_a_wait_needs},
+	{"wrong_filters_are_refused", wrong_filters_are_refused},
 	{"refused_one_by_one", refused_one_by_one},
 	{"all_are_refused", all_are_refused},
 	{"killed_for_anything_unusual", killed_for_anything_unusual},
@@ -152,12 +229,55 @@ static void a_strict_filter_finds_nothing_to_kill_for_after_the_first_request(vo
 	assert_int_equal(counts_of(scene, host_port_of(key, "127.0.0.1", server->http_port)).succeeded, 6);
 }
 
+/* The part, under `weir run -r 5/s`; returns how long it took. */
+static double run_locked_in(struct scene *scene, const char *part, const char *port, const char *way)
+{
+	static char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	struct outcome o;
+	double seconds;
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	o = WEIR(scene, "run", "-r", "5/s", self, "--part", part, port, way);
+	if (o.exit_status != 0 || o.signal != 0)
+		fail_msg("%s, by %s: exit %d, signal %d: %s", part, way, o.exit_status, o.signal, o.err);
+	seconds = o.seconds;
+	outcome_free(&o);
+	return seconds;
+}
+
+static void a_whitelist_before_the_first_request_kills_nobody(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char port[16];
+	struct outcome o;
+	bool can;
+
+	snprintf(port, sizeof port, "%d", server->http_port);
+	o = run_part(scene, COMMAND_BARE, "locked_in_to_its_own_calls", port, "prctl");
+	can = o.exit_status == 0;
+	outcome_free(&o);
+	if (!can)
+		skip(); /* a sanitizer's or coverage's own calls */
+	run_locked_in(scene, "locked_in_to_its_own_calls", port, "prctl");
+	/* Where what a wait needs is allowed, the limit holds. */
+	assert_true(run_locked_in(scene, "locked_in_with_what_a_wait_needs", port, "prctl") >= 0.58);
+#ifdef __x86_64__
+	run_locked_in(scene, "locked_in_to_its_own_calls", port, "system call");
+	assert_true(run_locked_in(scene, "locked_in_with_what_a_wait_needs", port, "system call") >= 0.58);
+#endif
+	expect_part(scene, "wrong_filters_are_refused", "", NULL);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE(a_refused_system_call_is_no_reason_to_fail),
+		SCENE(a_whitelist_before_the_first_request_kills_nobody),
 		SCENE(a_strict_filter_finds_nothing_to_kill_for_after_the_first_request),
 	};
 	int status = host_part_run(argc, argv, parts, sizeof parts / sizeof parts[0]);

@@ -41,6 +41,7 @@ static struct weir_gate gate;
 static bool prepared; /* the environment has been read and the page is wiped in children */
 static bool wiping;   /* it is: else weir_getpid() tells */
 static pid_t pid_of_gate;
+static bool only_counts;
 static struct weir_world world;
 static _Atomic uint32_t last_serial;
 
@@ -53,7 +54,7 @@ uint32_t weir_thread_id(void)
 	uint32_t serial = weir_process_serial();
 
 	if (thread.id == 0 || thread.serial != serial) {
-		thread.id = (uint32_t)weir_syscall(SYS_gettid);
+		thread.id = weir_kernel_allows(SYS_gettid) ? (uint32_t)weir_syscall(SYS_gettid) : 0;
 		thread.serial = serial;
 	}
 	return thread.id;
@@ -74,6 +75,7 @@ static const char *prepare(void)
 	why = weir_world_of(&e, &world);
 	if (!why)
 		weir_environment_gate(&gate);
+	gate.dry_run |= only_counts;
 	prepared = !why;
 	return why;
 }
@@ -184,4 +186,10 @@ const struct weir_gate *weir_attach(void)
 	if (is_my_turn())
 		attach_undisturbed();
 	return weir_attached();
+}
+
+void weir_attach_only_counts(void)
+{
+	only_counts = true;
+	gate.dry_run = true;
 }

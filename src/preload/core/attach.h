@@ -24,7 +24,10 @@ const struct weir_gate *weir_attached(void);
 /* A number that is this process's alone among its forebears; 0 when it has no gate. */
 uint32_t weir_process_serial(void);
 
-/* The calling thread's id, remembered. */
+/* From now on nothing is delayed or refused: this process cannot wait. */
+void weir_attach_only_counts(void);
+
+/* The calling thread's id, remembered; 0 when it may not be asked for. */
 uint32_t weir_thread_id(void);
 
 #endif

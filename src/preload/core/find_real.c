@@ -127,6 +127,8 @@ static void find_libc(void)
 	FIND(setgroups);
 	FIND(initgroups);
 	FIND(chroot);
+	FIND(prctl);
+	FIND(syscall);
 #undef FIND
 	atomic_store_explicit(&found, true, memory_order_release);
 }

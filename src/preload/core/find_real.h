@@ -63,6 +63,8 @@ struct weir_libc {
 	int (*setgroups)(size_t, const gid_t *);
 	int (*initgroups)(const char *, gid_t);
 	int (*chroot)(const char *);
+	int (*prctl)(int, ...);
+	long (*syscall)(long, ...);
 };
 
 /* Found by the library's constructor, or by the first hook that is called before it: dlsym is no function for a signal handler or
