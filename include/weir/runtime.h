@@ -27,11 +27,14 @@ struct weir_environment {
 /* The world that an environment points to. */
 struct weir_world {
 	char dir[WEIR_PATH_MAX];     /* $RUNTIME */
-	char segment[WEIR_PATH_MAX]; /* $RUNTIME/state.1, with WEIR_CONFIG state.1.HASH */
-	char socket[WEIR_PATH_MAX];  /* $RUNTIME/weir.sock, with WEIR_CONFIG weir.sock.HASH */
+	char segment[WEIR_PATH_MAX]; /* $RUNTIME/state.1, or state.1.HASH */
+	char socket[WEIR_PATH_MAX];  /* $RUNTIME/weir.sock[.HASH] */
 	char lock[WEIR_PATH_MAX];    /* $RUNTIME/agent.lock[.HASH] */
 	char pid[WEIR_PATH_MAX];     /* $RUNTIME/agent.pid[.HASH] */
 	char config[WEIR_PATH_MAX];  /* absolute WEIR_CONFIG, or empty: the chain */
+	uint64_t key;                /* the HASH: of configuration chain and clock */
+	char suffix[20];             /* ".HASH", or empty */
+	bool shares_names;           /* may have the names without HASH, if no other chain has them */
 };
 
 /* out = the path, absolute (from the working directory if need be) and without "//", "/./" and slashes at the end. ".." stays:
@@ -44,9 +47,17 @@ uint64_t weir_clock_offset(void);
 
 /* Computes it: WEIR_RUNTIME_DIR, else XDG_RUNTIME_DIR/weir if that is a directory of the user's, else /run/weir for root, else
  * /run/user/UID/weir if that is a directory of the user's with mode 0700, else /tmp/weir-UID. Returns NULL or what is wrong
- * (static text: a path too long, a relative WEIR_RUNTIME_DIR). Changes no file: it looks at the two directories with stat and
- * at the clock (weir_clock_offset), and resolves a relative WEIR_CONFIG against the working directory. */
+ * (static text: a path too long, a relative WEIR_RUNTIME_DIR). Changes no file: it looks at the two directories and the home with
+ * stat, at the clock (weir_clock_offset) and at whose the plain names are, and resolves a relative WEIR_CONFIG against the
+ * working directory. */
 const char *weir_world_of(const struct weir_environment *e, struct weir_world *w);
+
+/* Before files of the world are made: weir_runtime_prepare for its directory, and the plain names are taken, or, where another
+ * configuration chain has been faster, given up. */
+const char *weir_world_prepare(struct weir_world *w, uid_t uid, int *err);
+
+/* The home directory of the user in /etc/passwd. False, and out empty, when there is none. */
+bool weir_home_of(uid_t uid, char out[WEIR_PATH_MAX]);
 
 /* Makes sure that dir exists, is a directory, ours and 0700: creates it (its parent must exist), never repairs one that is wrong.
  * Returns NULL or what is wrong; *err = errno or 0. */

@@ -75,7 +75,7 @@ static int take_place(struct agent *a)
 	int err = 0;
 	if (why)
 		return complain("runtime directory", why, 0);
-	why = weir_runtime_prepare(a->world.dir, a->environment->uid, &err);
+	why = weir_world_prepare(&a->world, a->environment->uid, &err);
 	if (why)
 		return complain(a->world.dir, why, err);
 	uint32_t other = 0;
@@ -319,7 +319,7 @@ const char *weir_agent_compile_once(const struct weir_environment *e)
 	int err = 0;
 	const char *why = weir_world_of(e, &a->world);
 	if (!why)
-		why = weir_runtime_prepare(a->world.dir, e->uid, &err);
+		why = weir_world_prepare(&a->world, e->uid, &err);
 	if (!why)
 		why = weir_instance_take(&a->instance, &a->world, &other, &err);
 	if (why) {

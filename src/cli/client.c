@@ -142,10 +142,10 @@ static CURLcode ask_new_agent(const struct weir_world *w, const struct weir_ques
 }
 
 /* Whether a new agent could work in the world's directory, and the segment be read; complains when not. */
-static bool directory_usable(const struct weir_environment *e, const struct weir_world *w)
+static bool directory_usable(const struct weir_environment *e, struct weir_world *w)
 {
 	int err = 0;
-	const char *why = weir_runtime_prepare(w->dir, e->uid, &err);
+	const char *why = weir_world_prepare(w, e->uid, &err);
 	if (why)
 		weir_complain(w->dir, "%s%s%s", why, err ? ": " : "", err ? strerror(err) : "");
 	return !why;

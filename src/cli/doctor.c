@@ -103,7 +103,7 @@ static void check_place(struct weir_environment *e)
 		bad("correct the variable", "directory", "%s", why);
 		return;
 	}
-	why = weir_runtime_prepare(w.dir, e->uid, &err);
+	why = weir_world_prepare(&w, e->uid, &err);
 	if (why) {
 		bad("make it a directory of yours with mode 0700, or let WEIR_RUNTIME_DIR name another one", "directory",
 		    "%s: %s%s%s", w.dir, why, err ? ": " : "", err ? strerror(err) : "");

@@ -82,11 +82,11 @@ static bool there_already(const struct weir_world *w)
 	return there;
 }
 
-const char *weir_launch_await_policy(const struct weir_environment *e, const struct weir_world *w)
+const char *weir_launch_await_policy(const struct weir_environment *e, struct weir_world *w)
 {
 	uint64_t begun_ns = weir_now_ns(), now_ns = begun_ns;
 	int err = 0;
-	const char *why = weir_runtime_prepare(w->dir, e->uid, &err);
+	const char *why = weir_world_prepare(w, e->uid, &err);
 	if (why)
 		return why;
 	/* Also where the policy is there already: it is the agent that keeps it so, and cleans up during the command. */

@@ -14,6 +14,6 @@ const char *weir_launch_agent(const struct weir_world *w);
 /* Waits until the policy of the files as they are now is compiled, 2 s at most: starts an agent where there is none, asks a
  * running one to look again. With WEIR_AGENT=off, and where none can be had, it compiles itself. Returns NULL or why there is no
  * such policy. */
-const char *weir_launch_await_policy(const struct weir_environment *e, const struct weir_world *w);
+const char *weir_launch_await_policy(const struct weir_environment *e, struct weir_world *w);
 
 #endif

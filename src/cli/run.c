@@ -175,7 +175,7 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 	 * and may start programs for others, who have their own. */
 	if (e.uid != 0)
 		setenv("WEIR_RUNTIME_DIR", w->dir, 1);
-	why = weir_runtime_prepare(w->dir, e.uid, &err);
+	why = weir_world_prepare(w, e.uid, &err);
 	if (why)
 		return not_in_force(r, w->dir, why, err);
 	why = weir_launch_await_policy(&e, w);

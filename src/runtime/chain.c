@@ -1,17 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* The chain of configuration files. */
-#include "weir/runtime.h"
+/* The chain of configuration files, and what tells one chain from another. */
+#include "src/runtime/chain.h"
+
+#include <string.h>
+#include <sys/stat.h>
 
 #include "src/runtime/path.h"
+#include "weir/kernel.h"
+#include "weir/runtime.h"
 
-/* $XDG_CONFIG_HOME, else $HOME/.config; relative values are ignored, as the XDG Base Directory Specification wants it. */
+#define BELOW     "/weir/weir.conf"
+#define FNV_START 0xcbf29ce484222325ULL
+#define FNV_PRIME 0x100000001b3ULL
+
+static bool append(char path[WEIR_PATH_MAX], const char *rest)
+{
+	size_t length = strcmp(path, "/") == 0 ? 0 : strlen(path), more = strlen(rest) + 1;
+
+	if (length + more > WEIR_PATH_MAX)
+		return false;
+	memcpy(path + length, rest, more);
+	return true;
+}
+
+/* $XDG_CONFIG_HOME, else $HOME/.config; relative values are ignored, as the XDG Base Directory Specification wants it. Who has no
+ * HOME (a unit, a cron job) has the one of the login. */
 static bool user_file(const struct weir_environment *e, char out[WEIR_PATH_MAX])
 {
 	if (weir_path_given(e->xdg_config_home) && e->xdg_config_home[0] == '/')
-		return weir_path_join(out, e->xdg_config_home, "/weir/weir.conf", "");
+		return weir_path_absolute(out, e->xdg_config_home) && append(out, BELOW);
 	if (weir_path_given(e->home) && e->home[0] == '/')
-		return weir_path_join(out, e->home, "/.config/weir/weir.conf", "");
-	return false;
+		return weir_path_absolute(out, e->home) && append(out, "/.config" BELOW);
+	return weir_home_of(e->uid, out) && append(out, "/.config" BELOW);
 }
 
 size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX])
@@ -25,4 +45,62 @@ size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN
 	count += weir_path_join(chain[count], WEIR_CONFDIR, "/conf.d", "") ? 1 : 0;
 	count += user_file(e, chain[count]) ? 1 : 0;
 	return count;
+}
+
+/* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
+static uint64_t with_bytes(uint64_t hash, const void *bytes, size_t length)
+{
+	const unsigned char *at = bytes;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ at[i]) * FNV_PRIME;
+	return hash;
+}
+
+uint64_t weir_hash_text(const char *text)
+{
+	return with_bytes(FNV_START, text, strlen(text));
+}
+
+/* Cuts the last component off; false when none is left. */
+static bool to_parent(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (!slash || slash == path)
+		return false;
+	*slash = '\0';
+	return true;
+}
+
+/* What the directory is that the configuration directory lies in, normally the home: where it is hidden (ProtectHome, a
+ * container, another disk), the same path leads to other files. Not the configuration directory itself, which may be made later.
+ */
+static uint64_t with_sight(uint64_t hash, char *file)
+{
+	uint64_t sight[2] = {0, 0};
+	struct stat st;
+
+	for (int i = 0; i < 3; i++) { /* weir.conf, weir, .config */
+		if (!to_parent(file))
+			return hash;
+	}
+	if (weir_stat(file, &st) == 0) {
+		sight[0] = st.st_dev;
+		sight[1] = st.st_ino;
+	}
+	return with_bytes(hash, sight, sizeof sight);
+}
+
+uint64_t weir_chain_hash(const struct weir_environment *e)
+{
+	char file[WEIR_PATH_MAX];
+	uint64_t hash;
+
+	if (weir_path_given(e->config))
+		return weir_path_absolute(file, e->config) ? weir_hash_text(file) : 0;
+	hash = with_bytes(FNV_START, WEIR_CONFDIR, sizeof WEIR_CONFDIR);
+	if (user_file(e, file))
+		hash = with_sight(with_bytes(hash, file, strlen(file) + 1), file);
+	return hash;
 }

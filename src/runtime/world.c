@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The world: where the runtime directory is and what the files in it are called. */
+/*
+ * The world: where the runtime directory is and what the files in it are called.
+ *
+ * The files of the chain that came first in a runtime directory have plain names, as most directories only ever see one; those of
+ * every other have its key behind them. Who was first is written down, once and for ever, in a symbolic link: making one is a
+ * single step that one process wins, and whoever comes to a world by its key comes to the same names again.
+ */
 #include "weir/kernel.h"
 #include "weir/runtime.h"
 
@@ -8,32 +14,73 @@
 
 #include "weir/log.h"
 
+#include "src/runtime/chain.h"
 #include "src/runtime/path.h"
 
-#define SUFFIX_MAX 20 /* ".0123456789abcdef" */
-
+#define CLAIM     "/chain"
+#define CLAIM_MAX 17 /* 0123456789abcdef */
 #define FNV_PRIME 0x100000001b3ULL
 
-/* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
-static unsigned long long fnv1a(const char *text)
-{
-	unsigned long long hash = 0xcbf29ce484222325ULL;
+/* A world is named by all that it must not share with another one. */
+struct parts {
+	uint64_t chain; /* of the configuration */
+	uint64_t clock; /* all times in the segment are of one clock */
+};
 
-	for (; *text != '\0'; text++)
-		hash = (hash ^ (unsigned char)*text) * FNV_PRIME;
-	return hash;
+static void hex(uint64_t number, char out[CLAIM_MAX])
+{
+	weir_format(out, CLAIM_MAX, "%016llx", (unsigned long long)number);
 }
 
-/* Another configuration is another world, and so is another clock, as all times in the segment are of one: its files carry the
- * hash of the configuration's path, and the clock's offset in it. */
-static const char *suffix_of(const struct weir_environment *e, struct weir_world *w, char suffix[SUFFIX_MAX])
+static bool put_names(struct weir_world *w)
 {
-	uint64_t clock = weir_clock_offset();
+	return weir_path_join(w->segment, w->dir, "/state.1", w->suffix) &&
+	       weir_path_join(w->socket, w->dir, "/weir.sock", w->suffix) &&
+	       weir_path_join(w->lock, w->dir, "/agent.lock", w->suffix) &&
+	       weir_path_join(w->pid, w->dir, "/agent.pid", w->suffix);
+}
+
+static void put_suffix(struct weir_world *w)
+{
+	w->suffix[0] = '.';
+	hex(w->key, w->suffix + 1);
+}
+
+/* Whether the names without a suffix are those of this world: reads $RUNTIME/chain, a symbolic link to nowhere that says whose
+ * they are. True also where there is none (yet). */
+static bool has_plain_names(const struct weir_world *w)
+{
+	char path[WEIR_PATH_MAX], claim[CLAIM_MAX + 1], own[CLAIM_MAX];
+	long n;
+
+	if (!weir_path_join(path, w->dir, CLAIM, ""))
+		return true;
+	n = weir_syscall(SYS_readlinkat, AT_FDCWD, path, claim, sizeof claim);
+	if (n < 0)
+		return errno != EINVAL;
+	hex(w->key, own);
+	return n == CLAIM_MAX - 1 && memcmp(claim, own, CLAIM_MAX - 1) == 0;
+}
+
+/* Takes the names without a suffix for this world, if nobody has. */
+static void claim_plain_names(const struct weir_world *w)
+{
+	char path[WEIR_PATH_MAX], own[CLAIM_MAX];
+
+	hex(w->key, own);
+	if (weir_path_join(path, w->dir, CLAIM, ""))
+		weir_syscall(SYS_symlinkat, own, AT_FDCWD, path);
+}
+
+/* The key, and whether it must show in the names whoever was first: a named configuration and another clock do. */
+static const char *key_of(const struct weir_environment *e, struct weir_world *w)
+{
+	struct parts p = {.chain = weir_chain_hash(e), .clock = weir_clock_offset()};
 
 	if (weir_path_given(e->config) && !weir_path_absolute(w->config, e->config))
 		return "WEIR_CONFIG: the path is too long, or the working directory is gone";
-	if (w->config[0] != '\0' || clock != 0)
-		weir_format(suffix, SUFFIX_MAX, ".%016llx", fnv1a(w->config) + clock * FNV_PRIME);
+	w->key = p.chain + p.clock * FNV_PRIME;
+	w->shares_names = w->config[0] == '\0' && p.clock == 0;
 	return NULL;
 }
 
@@ -80,18 +127,34 @@ static const char *directory_of(const struct weir_environment *e, char dir[WEIR_
 
 const char *weir_world_of(const struct weir_environment *e, struct weir_world *w)
 {
-	static const char *const too_long = "the runtime directory's path is too long";
-	char suffix[SUFFIX_MAX] = "";
+	int saved = errno;
 	const char *wrong;
 
 	memset(w, 0, sizeof *w);
-	wrong = suffix_of(e, w, suffix);
+	wrong = key_of(e, w);
 	if (!wrong)
 		wrong = directory_of(e, w->dir);
 	if (wrong)
 		return wrong;
-	if (!weir_path_join(w->segment, w->dir, "/state.1", suffix) || !weir_path_join(w->socket, w->dir, "/weir.sock", suffix) ||
-	    !weir_path_join(w->lock, w->dir, "/agent.lock", suffix) || !weir_path_join(w->pid, w->dir, "/agent.pid", suffix))
-		return too_long;
-	return NULL;
+	if (!w->shares_names || !has_plain_names(w))
+		put_suffix(w);
+	errno = saved;
+	return put_names(w) ? NULL : "the runtime directory's path is too long";
+}
+
+const char *weir_world_prepare(struct weir_world *w, uid_t uid, int *err)
+{
+	const char *wrong = weir_runtime_prepare(w->dir, uid, err);
+	int saved = errno;
+
+	if (wrong || !w->shares_names || w->suffix[0] != '\0')
+		return wrong;
+	claim_plain_names(w);
+	if (!has_plain_names(w)) {
+		put_suffix(w);
+		if (!put_names(w))
+			wrong = "is too long a path";
+	}
+	errno = saved;
+	return wrong;
 }

@@ -3,6 +3,7 @@
 #define HOST_COUNTS_H
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/harness/harness.h"
@@ -20,12 +21,14 @@ struct host_counts {
 
 static inline bool segment_of(const struct scene *scene, const char *config, struct weir_segment *s)
 {
-	struct weir_environment e = {.runtime_dir = scene->runtime, .config = config};
+	char *user = path_in(scene->dir, EMPTY_CONFIG_DIR);
+	struct weir_environment e = {.runtime_dir = scene->runtime, .config = config, .xdg_config_home = user};
 	struct weir_world w;
 	const char *why;
 	int err;
 
 	assert_null(weir_world_of(&e, &w));
+	free(user);
 	memset(s, 0, sizeof *s);
 	return weir_segment_open(s, w.segment, false, NULL, &why, &err) == WEIR_SEGMENT_OK;
 }

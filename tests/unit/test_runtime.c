@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,12 +39,12 @@ static int remove_directory(void **state)
 	return system(command);
 }
 
-/* directory + "/" + name, in one of a few static buffers. */
+/* directory + "/" + name, in one of 32 static buffers. */
 static const char *inside(const char *name)
 {
-	static char paths[4][256];
+	static char paths[32][256];
 	static unsigned next;
-	char *path = paths[next++ % 4];
+	char *path = paths[next++ % 32];
 
 	snprintf(path, sizeof paths[0], "%s/%s", directory, name);
 	return path;
@@ -370,7 +371,103 @@ static void the_chain_goes_from_the_machine_to_the_user(void **state)
 	assert_int_equal(weir_config_chain(&e, chain), 3);
 	assert_string_equal(chain[2], "/home/u/.config/weir/weir.conf");
 	e.home = "";
+	e.uid = NOBODYS_UID;
 	assert_int_equal(weir_config_chain(&e, chain), 2);
+}
+
+/* A unit or a cron job without HOME reads what the login reads. */
+static void without_a_home_the_one_of_the_login_counts(void **state)
+{
+	static char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX], without[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
+	struct passwd *user = getpwuid(geteuid());
+	struct weir_environment e = {.runtime_dir = directory, .uid = geteuid()};
+	char home[WEIR_PATH_MAX];
+	struct weir_world w[2];
+
+	(void)state;
+	assert_non_null(user);
+	assert_true(weir_home_of(geteuid(), home));
+	assert_string_equal(home, user->pw_dir);
+	assert_false(weir_home_of(NOBODYS_UID, home));
+	assert_string_equal(home, "");
+	assert_int_equal(weir_config_chain(&e, without), 3);
+	assert_null(weir_world_of(&e, &w[0]));
+	e.home = user->pw_dir;
+	assert_int_equal(weir_config_chain(&e, chain), 3);
+	assert_string_equal(chain[2], without[2]);
+	assert_null(weir_world_of(&e, &w[1]));
+	assert_true(w[0].key == w[1].key);
+}
+
+/* The first one has the plain names for good, and every other finds its own again. */
+static void each_chain_has_a_world_of_its_own(void **state)
+{
+	struct weir_environment a = {.runtime_dir = inside("run"), .home = inside("a"), .uid = geteuid()};
+	struct weir_environment b = {.runtime_dir = a.runtime_dir, .xdg_config_home = inside("b/config"), .uid = geteuid()};
+	struct weir_world first, other, again;
+	int err;
+
+	(void)state;
+	assert_null(weir_world_of(&a, &first));
+	assert_null(weir_world_of(&b, &other)); /* nobody has been here yet */
+	assert_string_equal(first.segment, inside("run/state.1"));
+	assert_string_equal(other.segment, inside("run/state.1"));
+	assert_null(weir_world_prepare(&first, geteuid(), &err));
+	assert_null(weir_world_prepare(&other, geteuid(), &err));
+	assert_string_equal(first.segment, inside("run/state.1"));
+	assert_string_not_equal(other.segment, first.segment);
+	assert_string_not_equal(other.lock, first.lock);
+	assert_string_not_equal(other.socket, first.socket);
+	assert_null(weir_world_of(&b, &again));
+	assert_string_equal(again.segment, other.segment);
+	assert_null(weir_world_of(&a, &again));
+	assert_string_equal(again.segment, first.segment);
+	/* However it is written, and with HOME instead of XDG_CONFIG_HOME. */
+	a = (struct weir_environment){.runtime_dir = a.runtime_dir, .xdg_config_home = inside("a//.config/"), .uid = geteuid()};
+	assert_null(weir_world_of(&a, &again));
+	assert_string_equal(again.segment, first.segment);
+	/* sudo -E and a named file */
+	a.config = inside("my.conf");
+	assert_null(weir_world_of(&a, &again));
+	assert_string_not_equal(again.segment, first.segment);
+	assert_string_not_equal(again.segment, other.segment);
+}
+
+/* ProtectHome, a container: the path is the same and what is there is not. */
+static void a_home_that_is_another_one_makes_another_world(void **state)
+{
+	struct weir_environment e = {.runtime_dir = inside("run"), .home = inside("home"), .uid = geteuid()};
+	struct weir_world seen, hidden, again;
+	int err;
+
+	(void)state;
+	assert_int_equal(mkdir(inside("home"), 0700), 0);
+	assert_null(weir_world_of(&e, &seen));
+	assert_null(weir_world_prepare(&seen, geteuid(), &err));
+	assert_int_equal(rename(inside("home"), inside("kept")), 0);
+	assert_int_equal(mkdir(inside("home"), 0), 0);
+	assert_null(weir_world_of(&e, &hidden));
+	assert_string_not_equal(hidden.segment, seen.segment);
+	assert_int_equal(rmdir(inside("home")), 0);
+	assert_int_equal(rename(inside("kept"), inside("home")), 0);
+	/* A first configuration moves nobody to another world. */
+	assert_int_equal(mkdir(inside("home/.config"), 0700), 0);
+	assert_null(weir_world_of(&e, &again));
+	assert_string_equal(again.segment, seen.segment);
+}
+
+static void a_claim_that_nobody_can_have_written_keeps_everybody_apart(void **state)
+{
+	struct weir_environment e = {.runtime_dir = inside("run"), .home = "/x", .uid = geteuid()};
+	struct weir_world w;
+	int err;
+
+	(void)state;
+	assert_int_equal(mkdir(inside("run"), 0700), 0);
+	assert_int_equal(symlink("0123456789abcdef0123456789abcdef", inside("run/chain")), 0);
+	assert_null(weir_world_of(&e, &w));
+	assert_null(weir_world_prepare(&w, geteuid(), &err));
+	assert_int_equal(strlen(w.segment), strlen(inside("run/state.1.0123456789abcdef")));
 }
 
 static void weir_config_replaces_the_chain(void **state)
@@ -457,6 +554,10 @@ int main(void)
 		IN_DIRECTORY(an_umask_that_shuts_the_owner_out_leaves_nothing_behind),
 		IN_DIRECTORY(racing_makers_all_get_the_directory),
 		cmocka_unit_test(the_chain_goes_from_the_machine_to_the_user),
+		IN_DIRECTORY(without_a_home_the_one_of_the_login_counts),
+		IN_DIRECTORY(each_chain_has_a_world_of_its_own),
+		IN_DIRECTORY(a_home_that_is_another_one_makes_another_world),
+		IN_DIRECTORY(a_claim_that_nobody_can_have_written_keeps_everybody_apart),
 		cmocka_unit_test(weir_config_replaces_the_chain),
 		IN_DIRECTORY(the_program_is_found_beside_the_object_and_then_further_off),
 		IN_DIRECTORY(a_program_that_cannot_be_run_is_passed_over),

@@ -87,7 +87,7 @@ static bool map(void)
 	int err = 0;
 
 	if (!why)
-		why = weir_runtime_prepare(world.dir, weir_geteuid(), &err);
+		why = weir_world_prepare(&world, weir_geteuid(), &err);
 	if (why) {
 		weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", world.dir, why, err);
 		return false;
