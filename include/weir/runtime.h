@@ -67,9 +67,15 @@ const char *weir_runtime_prepare(const char *dir, uid_t uid, int *err);
  * how many. */
 size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX]);
 
+/* Whether nobody but root and `uid` can have put there what is at this absolute path: NULL, or why not (static text). The file
+ * and every directory above it must belong to one of the two and be closed to others; a directory with the sticky bit will do
+ * further up. */
+const char *weir_path_trusted(const char *path, uid_t uid);
+
 /* Finds the `weir` program that belongs to the object file at `self` (the library or the CLI): beside it, ../bin, ../../bin, then
- * the configured bin directory. */
-bool weir_program_find(const char *self, char out[WEIR_PATH_MAX]);
+ * the configured bin directory. NULL, or why it is not to be used (static text): there is none, and *out is empty; or what is
+ * found may have been put there by others (weir_path_trusted). */
+const char *weir_program_find(const char *self, char out[WEIR_PATH_MAX]);
 
 /* Whether libweir.so is mapped in this process. False also when that cannot be told (no /proc, another user's process).
  * Async-signal-safe but for errno; blocks for reading /proc. */

@@ -66,7 +66,9 @@ static void check_library(void)
 {
 	char library[WEIR_PATH_MAX];
 	const char *why = weir_library_find(library);
-	if (why)
+	if (why && library[0])
+		bad("install weir where nobody else may write", "library", "%s: %s", library, why);
+	else if (why)
 		bad("install weir, or keep libweir.so beside weir", "library", "libweir.so is %s", why);
 	else if (strpbrk(library, ": "))
 		bad("install weir elsewhere", "library", "%s: LD_PRELOAD cannot express a colon or a space", library);

@@ -29,10 +29,11 @@ const char *weir_library_find(char out[WEIR_PATH_MAX])
 		self[n] = '\0';
 		const char *directory = dirname(self);
 		if (try_path(out, directory, "libweir.so") || try_path(out, directory, "../lib/weir/libweir.so"))
-			return NULL;
+			return weir_path_trusted(out, geteuid());
 	}
 	if (try_path(out, WEIR_LIBDIR, "libweir.so"))
-		return NULL;
+		return weir_path_trusted(out, geteuid());
+	out[0] = '\0';
 	return "not beside this program, not in ../lib/weir and not in " WEIR_LIBDIR;
 }
 

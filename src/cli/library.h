@@ -5,7 +5,8 @@
 
 #include "weir/runtime.h"
 
-/* Finds libweir.so: beside this program, in ../lib/weir, in the configured directory. Returns NULL or what is wrong. */
+/* Finds libweir.so: beside this program, in ../lib/weir, in the configured directory. Returns NULL or what is wrong:
+ * it is not there, and *out is empty, or others may have put there what is (weir_path_trusted). */
 const char *weir_library_find(char out[WEIR_PATH_MAX]);
 
 /* Prepends it to LD_PRELOAD of this process's environment, unless it is there already. Returns NULL or what is wrong. */

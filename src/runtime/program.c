@@ -16,7 +16,7 @@ static bool runnable(const char *path)
 	return weir_stat(path, &st) == 0 && S_ISREG(st.st_mode) && weir_may_execute(path);
 }
 
-bool weir_program_find(const char *self, char out[WEIR_PATH_MAX])
+const char *weir_program_find(const char *self, char out[WEIR_PATH_MAX])
 {
 	/* Seen from the object: a build directory, PREFIX/lib, PREFIX/lib/weir. */
 	static const char *const places[] = {"/weir", "/../bin/weir", "/../../bin/weir"};
@@ -30,11 +30,11 @@ bool weir_program_find(const char *self, char out[WEIR_PATH_MAX])
 			*slash = '\0';
 		for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
 			if (weir_path_join(out, directory, places[i], "") && runnable(out))
-				return true;
+				return weir_path_trusted(out, weir_geteuid());
 		}
 	}
 	if (weir_path_join(out, WEIR_BINDIR, "/weir", "") && runnable(out))
-		return true;
+		return weir_path_trusted(out, weir_geteuid());
 	out[0] = '\0';
-	return false;
+	return "there is none";
 }

@@ -347,6 +347,38 @@ static void hosts_that_are_not_meant_pass(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
+/* Whoever may write there decides what runs as us. */
+static void in_a_directory_that_others_may_write_to_no_agent_is_started(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *q = quotad_start(scene->dir, NULL);
+	char *weir = build_path("weir"), *library = build_path("libweir.so"), shell[4096], place[256];
+	struct command c = {.shell = shell, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
+	struct outcome o;
+
+	snprintf(place, sizeof place, "%s/open", scene->dir);
+	snprintf(shell, sizeof shell,
+		 "mkdir %s && cp %s %s %s && chmod 0777 %s && LD_PRELOAD=%s/libweir.so WEIR_LOG=warn curl -s %s", place, weir,
+		 library, place, place, place, quotad_url(q, "/n/1"));
+	o = command_run(&c);
+	assert_int_equal(o.exit_status, 0);
+	assert_contains(o.err, "the agent is not started: ");
+	assert_contains(o.err, "others may write");
+	assert_int_equal(quotad_count(q).requests, 1);
+	outcome_free(&o);
+	snprintf(shell, sizeof shell, "%s/weir run true", place);
+	o = command_run(&c);
+	assert_int_equal(o.exit_status, 125);
+	assert_contains(o.err, "others may write");
+	outcome_free(&o);
+	snprintf(shell, sizeof shell, "chmod 0755 %s && %s/weir run true", place, place);
+	o = command_run(&c);
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	free(weir);
+	free(library);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +399,7 @@ int main(void)
 		TEST(a_dry_run_delays_nothing_and_counts_what_it_would),
 		TEST(a_longer_wait_than_allowed_is_a_refusal),
 		TEST(hosts_that_are_not_meant_pass),
+		TEST(in_a_directory_that_others_may_write_to_no_agent_is_started),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -489,12 +489,12 @@ static void the_program_is_found_beside_the_object_and_then_further_off(void **s
 	assert_int_equal(mkdir(inside("lib"), 0700), 0);
 	assert_int_equal(mkdir(inside("lib/weir"), 0700), 0);
 	make_program(inside("bin/weir"), 0755);
-	assert_true(weir_program_find(inside("lib/weir/libweir.so"), found));
+	assert_null(weir_program_find(inside("lib/weir/libweir.so"), found));
 	assert_string_equal(found, inside("lib/weir/../../bin/weir"));
-	assert_true(weir_program_find(inside("lib/libweir.so"), found));
+	assert_null(weir_program_find(inside("lib/libweir.so"), found));
 	assert_string_equal(found, inside("lib/../bin/weir"));
 	make_program(inside("lib/weir/weir"), 0755);
-	assert_true(weir_program_find(inside("lib/weir/libweir.so"), found));
+	assert_null(weir_program_find(inside("lib/weir/libweir.so"), found));
 	assert_string_equal(found, inside("lib/weir/weir"));
 }
 
@@ -507,13 +507,13 @@ static void a_program_that_cannot_be_run_is_passed_over(void **state)
 	assert_int_equal(mkdir(inside("lib"), 0700), 0);
 	assert_int_equal(mkdir(inside("lib/weir"), 0700), 0); /* a directory named weir */
 	make_program(inside("bin/weir"), 0644);
-	if (weir_program_find(inside("lib/libweir.so"), found))
+	if (!weir_program_find(inside("lib/libweir.so"), found))
 		assert_string_equal(found, WEIR_BINDIR "/weir");
 	else
 		assert_string_equal(found, "");
-	if (weir_program_find("libweir.so", found)) /* not the working directory */
+	if (!weir_program_find("libweir.so", found)) /* not the working directory */
 		assert_string_equal(found, WEIR_BINDIR "/weir");
-	if (weir_program_find(NULL, found))
+	if (!weir_program_find(NULL, found))
 		assert_string_equal(found, WEIR_BINDIR "/weir");
 }
 
@@ -525,10 +525,42 @@ static void a_relative_object_gives_an_absolute_program(void **state)
 	(void)state;
 	make_program(inside("weir"), 0755);
 	assert_int_equal(chdir(directory), 0);
-	assert_true(weir_program_find("./libweir.so", found));
+	assert_null(weir_program_find("./libweir.so", found));
 	assert_int_equal(fchdir(here), 0);
 	close(here);
 	assert_string_equal(found, inside("weir"));
+}
+
+static void a_program_that_others_may_have_put_there_is_not_used(void **state)
+{
+	char found[WEIR_PATH_MAX];
+
+	(void)state;
+	assert_int_equal(mkdir(inside("lib"), 0700), 0);
+	make_program(inside("lib/weir"), 0755);
+	assert_null(weir_program_find(inside("lib/libweir.so"), found));
+	assert_int_equal(chmod(inside("lib"), 0777), 0);
+	assert_non_null(weir_program_find(inside("lib/libweir.so"), found));
+	assert_int_equal(chmod(inside("lib"), 01777), 0);
+	assert_non_null(weir_program_find(inside("lib/libweir.so"), found));
+	assert_int_equal(chmod(inside("lib"), 0755), 0);
+	assert_int_equal(chmod(inside("lib/weir"), 0757), 0);
+	assert_non_null(weir_program_find(inside("lib/libweir.so"), found));
+	assert_int_equal(chmod(inside("lib/weir"), 0755), 0);
+	assert_null(weir_program_find(inside("lib/libweir.so"), found));
+	assert_int_equal(chmod(directory, 0777), 0);
+	assert_non_null(weir_program_find(inside("lib/libweir.so"), found));
+	assert_int_equal(chmod(directory, 01777), 0);
+	assert_null(weir_program_find(inside("lib/libweir.so"), found));
+	assert_int_equal(chmod(directory, 0700), 0);
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chown(inside("lib/weir"), 12345, 12345), 0);
+	assert_non_null(weir_program_find(inside("lib/libweir.so"), found));
+	assert_null(weir_path_trusted(inside("lib/weir"), 12345));
+	assert_int_equal(chown(inside("lib/weir"), 0, 0), 0);
+	assert_int_equal(chown(inside("lib"), 12345, 12345), 0);
+	assert_non_null(weir_program_find(inside("lib/libweir.so"), found));
 }
 
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
@@ -562,6 +594,7 @@ int main(void)
 		IN_DIRECTORY(the_program_is_found_beside_the_object_and_then_further_off),
 		IN_DIRECTORY(a_program_that_cannot_be_run_is_passed_over),
 		IN_DIRECTORY(a_relative_object_gives_an_absolute_program),
+		IN_DIRECTORY(a_program_that_others_may_have_put_there_is_not_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

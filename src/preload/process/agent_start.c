@@ -39,10 +39,15 @@ static bool start_agent(void)
 	struct weir_object self;
 	char **environment;
 	size_t count;
+	const char *why = "this library's place is not known";
 	int err;
 
-	if (!weir_object_of(&here, &self) || !weir_program_find(((const struct link_map *)self.link_map)->l_name, program)) {
-		weir_log(WEIR_LOG_WARN, "the agent is not started: the weir program is not found");
+	program[0] = '\0';
+	if (weir_object_of(&here, &self))
+		why = weir_program_find(((const struct link_map *)self.link_map)->l_name, program);
+	if (why) {
+		weir_log(WEIR_LOG_WARN, "the agent is not started: the weir program: %s%s%s", program, program[0] ? ": " : "",
+			 why);
 		return false;
 	}
 	count = weir_environment_merge(environ, NULL, 0);
