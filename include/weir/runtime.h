@@ -63,6 +63,17 @@ bool weir_home_of(uid_t uid, char out[WEIR_PATH_MAX]);
  * Returns NULL or what is wrong; *err = errno or 0. */
 const char *weir_runtime_prepare(const char *dir, uid_t uid, int *err);
 
+/* A path as a socket's address, which is shorter than paths may be. */
+struct weir_socket_name {
+	char path[108];
+	int directory; /* descriptor that the path leads through, or -1 */
+};
+
+/* Makes it; to be ended when the address has been used. Opens the socket's directory where the path is longer than 107 bytes, and
+ * needs /proc then. False and errno when that does not help. */
+bool weir_socket_name(const char *path, struct weir_socket_name *out);
+void weir_socket_name_end(struct weir_socket_name *name);
+
 /* The files that make the configuration, in order of reading; later wins. Directories (conf.d) stand in it as themselves. Returns
  * how many. */
 size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX]);

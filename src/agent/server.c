@@ -167,17 +167,27 @@ static void log_line(void *cls, const char *format, va_list arguments)
 	weir_log(WEIR_LOG_DEBUG, "socket: %s", line);
 }
 
-/* A socket at `path`, 0600 from its first moment, or -1. */
-static int bind_socket(const char *path, const char **why)
+/* Binds and listens, 0600 from the first moment. Returns 0 or errno. */
+static int bind_to(int fd, const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct weir_socket_name name;
+	if (!weir_socket_name(path, &name))
+		return errno;
+	_Static_assert(sizeof name.path == sizeof address.sun_path, "one is made for the other");
+	memcpy(address.sun_path, name.path, sizeof address.sun_path);
+	mode_t mask = umask(0177);
+	int failed = bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, CONNECTIONS) != 0;
+	int err = failed ? errno : 0;
+	umask(mask);
+	weir_socket_name_end(&name);
+	return err;
+}
+
+/* A socket at `path`, or -1. */
+static int bind_socket(const char *path, const char **why)
+{
 	struct stat st;
-	if (strlen(path) >= sizeof address.sun_path) {
-		*why = "the path is too long for a socket (107 bytes)";
-		errno = 0;
-		return -1;
-	}
-	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (lstat(path, &st) == 0) {
 		if (!S_ISSOCK(st.st_mode)) {
 			*why = "something that is not a socket stands there";
@@ -191,11 +201,8 @@ static int bind_socket(const char *path, const char **why)
 		*why = "no socket";
 		return -1;
 	}
-	mode_t mask = umask(0177);
-	int failed = bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, CONNECTIONS) != 0;
-	int err = errno;
-	umask(mask);
-	if (failed) {
+	int err = bind_to(fd, path);
+	if (err) {
 		close(fd);
 		errno = err;
 		*why = "cannot listen";

@@ -54,10 +54,16 @@ static CURLcode attempt(const char *socket, const struct weir_question *q, struc
 {
 	char url[WEIR_API_URI_MAX + 16];
 	struct curl_slist *headers = NULL;
+	struct weir_socket_name name;
 	long status = 0;
+	/* The same as nobody listening: no directory, no /proc. */
+	if (!weir_socket_name(socket, &name))
+		return CURLE_COULDNT_CONNECT;
 	CURL *curl = curl_easy_init();
-	if (!curl)
+	if (!curl) {
+		weir_socket_name_end(&name);
 		return CURLE_OUT_OF_MEMORY;
+	}
 	snprintf(url, sizeof url, "http://weir%s", q->path);
 	if (q->accept) {
 		char accept[64];
@@ -67,7 +73,7 @@ static CURLcode attempt(const char *socket, const struct weir_question *q, struc
 	if (q->body)
 		headers = curl_slist_append(headers, "Content-Type: application/json");
 	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
+	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, name.path);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_MS);
@@ -84,6 +90,7 @@ static CURLcode attempt(const char *socket, const struct weir_question *q, struc
 	reply->status = (unsigned)status;
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
+	weir_socket_name_end(&name);
 	return code;
 }
 

@@ -63,12 +63,58 @@ static void without_home_the_world_is_the_one_of_the_login(void **state)
 	free(without);
 }
 
+/* A directory of exactly so many bytes below the scene's. */
+static char *make_deep_dir(const char *parent, size_t length)
+{
+	char name[256];
+	size_t have = strlen(parent);
+	if (length <= have + 1)
+		return make_dir(parent, "d");
+	memset(name, 'd', sizeof name);
+	name[length - have - 1] = '\0';
+	return make_dir(parent, name);
+}
+
+/* 107 bytes fit into a socket's address; a named configuration makes the name 17 bytes longer. */
+static void a_deep_runtime_directory_is_served_like_any_other(void **state)
+{
+	struct scene *scene = *state;
+	static const size_t lengths[] = {90, 97, 98, 99, 150, 220};
+	char *config = write_file(scene->dir, "c.conf", "");
+	for (size_t i = 0; i < 2 * sizeof lengths / sizeof *lengths; i++) {
+		char *deep = make_deep_dir(scene->dir, lengths[i / 2]), setting[512];
+		const char *env[] = {setting, SANITIZERS, NULL};
+		snprintf(setting, sizeof setting, "WEIR_RUNTIME_DIR=%s", deep);
+		struct command *c = LINE(scene, "stats", "--json");
+		c->env = env;
+		c->config = i % 2 ? config : NULL;
+		free(expect_line(c, 0, __LINE__));
+		c = LINE(scene, "status");
+		c->env = env;
+		c->config = i % 2 ? config : NULL;
+		char *out = expect_line(c, 3, __LINE__);
+		assert_contains(out, "agent: pid ");
+		assert_contains(out, deep);
+		free(out);
+		c = LINE(scene, "agent", "--stop");
+		c->env = env;
+		c->config = i % 2 ? config : NULL;
+		out = expect_line(c, 0, __LINE__);
+		assert_contains(out, "stopped the agent");
+		free(out);
+		assert_false(exists(deep, "weir.sock"));
+		free(deep);
+	}
+	free(config);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown_with_agents)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(rules_are_those_of_ones_own_chain),
+		TEST(a_deep_runtime_directory_is_served_like_any_other),
 		TEST(without_home_the_world_is_the_one_of_the_login),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
