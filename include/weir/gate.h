@@ -66,6 +66,9 @@ struct weir_request {
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */
 	bool paid;                      /* takes no units */
+	bool unpaced;                   /* takes none of the host's controlled bucket: see look.c */
+	bool promised;                  /* what is left of the quota has been counted down for it */
+	struct weir_asker asker;
 	struct weir_breaker_ticket ticket;
 	struct weir_scope scope[WEIR_SCOPES];
 };
@@ -80,6 +83,9 @@ struct weir_wish {
 	uint32_t thread;       /* tid that performs it, 0 = may be ended by any thread */
 	uint32_t lease_hint;   /* the thread's last lease number */
 	bool paid;             /* goes on a unit taken a moment ago, for another address of the same host */
+	/* Digests of what identifies the client to the server, and of the path's beginning (weir/http.h). Only salted ones are
+	 * kept. 0: not seen; a request without any credential has one of its own (WEIR_NOBODY). */
+	uint64_t credential, path;
 };
 
 enum weir_outcome { WEIR_SUCCEEDED, WEIR_THROTTLED, WEIR_FAILED, WEIR_IGNORED };
@@ -92,6 +98,7 @@ struct weir_result {
 	enum weir_cause hold_cause; /* with retry_after_ns */
 	struct weir_quota quota[WEIR_QUOTAS];
 	uint32_t quotas;
+	uint64_t resource;    /* with quotas: a digest of what they are for (struct weir_said), 0 = not known */
 	uint32_t connections; /* connections that it opened */
 	bool timed_out;       /* with WEIR_FAILED: a time-out */
 	bool refused_here;    /* with WEIR_FAILED: this very machine refused the connection (a loopback address) */

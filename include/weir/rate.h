@@ -79,6 +79,8 @@ struct weir_rate_answer {
 	uint64_t in_flight;             /* requests of this host in flight, this one included */
 	const struct weir_quota *quota; /* up to `quotas` windows that the answer described; NULL when none */
 	uint32_t quotas;
+	bool spare; /* what is left of them is enough for what is asked for: it need not be spread */
+	bool apart; /* what is spent of them stops those who share it, elsewhere, and nobody here */
 };
 
 /* What an update did, for the event ring and the log. */
@@ -86,6 +88,7 @@ struct weir_rate_change {
 	bool changed;
 	uint64_t from; /* nano/s, 0 = no limit */
 	uint64_t to;
+	uint64_t spare_until_ns; /* until then the pace is that of a quota of which something is left; 0: it is not */
 };
 
 /* Runs the controller: publishes its next state and sets the pace of `bucket` (rate within [min, max]). For the holder of the

@@ -26,6 +26,7 @@
 #include "weir/concurrency.h"
 #include "weir/histogram.h"
 #include "weir/hold.h"
+#include "weir/quota_share.h"
 #include "weir/rate.h"
 #include "weir/rule.h"
 #include "weir/window.h"
@@ -74,7 +75,8 @@ struct weir_segment_header {
 	_Atomic uint64_t audits_asked;      /* moves when an entry's audit_due does */
 	_Atomic uint64_t audits_done;       /* the value of audits_asked up to which all due audits were made */
 	_Atomic uint64_t waiters_reaped;    /* ms of the last time that a waiter looked for the dead:40 | its pid namespace:24 */
-	uint64_t pad1[4];
+	uint64_t salt[2];                   /* of the digests of weir_quota_share: random, and written once, by the maker */
+	uint64_t pad1[2];
 };
 _Static_assert(sizeof(struct weir_segment_header) == 256, "ABI");
 _Static_assert(offsetof(struct weir_segment_header, policy_generation) == 128, "ABI");
@@ -150,7 +152,8 @@ struct weir_entry {
 	struct weir_counters counters;
 	struct weir_histogram wait;    /* of delayed requests */
 	struct weir_histogram latency; /* of admitted requests, from admission to result */
-	uint64_t reserved[64];
+	struct weir_quota_share quota; /* 256 bytes: who shares what the server says is left */
+	uint64_t reserved[32];
 };
 _Static_assert(offsetof(struct weir_entry, set_rate) == 64, "ABI");
 _Static_assert(offsetof(struct weir_entry, bucket) == 128, "ABI");

@@ -41,6 +41,14 @@ static void claim_lease(const struct weir_gate *g, struct weir_request *r, const
 	r->owner_pid = g->owner.pid;
 }
 
+static struct weir_asker asker_of(const struct weir_segment *s, const struct weir_wish *wish)
+{
+	return (struct weir_asker){
+		.credential = weir_quota_share_digest(s->header->salt, wish->credential, QUOTA_CREDENTIAL),
+		.path = wish->path != 0 ? weir_quota_share_digest(s->header->salt, wish->path, QUOTA_PATH) : 0,
+	};
+}
+
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
 				  uint64_t now_ns, uint64_t *wake_ns)
 {
@@ -51,6 +59,8 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	r->lease = WEIR_NONE;
 	r->begun_ns = r->admitted_ns = now_ns;
 	r->paid = wish->paid;
+	if (g->segment != NULL && g->segment->base != NULL && wish->credential != 0)
+		r->asker = asker_of(g->segment, wish);
 	*wake_ns = now_ns;
 	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, now_ns, scope)) {
 		r->phase = WEIR_PHASE_EXEMPT;

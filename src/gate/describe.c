@@ -16,6 +16,8 @@ static const char *reason(const struct weir_request *r)
 		return "the circuit breaker was opened by the operator";
 	case WEIR_CAUSE_HOLD:
 		return "the server asked to wait";
+	case WEIR_CAUSE_QUOTA_HEADER:
+		return "the server's quota is used up";
 	case WEIR_CAUSE_RATE:
 		return "the rate limit allows no request in time";
 	case WEIR_CAUSE_CONCURRENCY:

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* What would happen now, without doing it: the same questions as look.c in the same order. */
-#include "scope.h"
+#include "look.h"
 
 #include <string.h>
 
-static void scope_forecast(const struct scope *s, uint64_t now_ns, struct weir_forecast *out)
+static void scope_forecast(const struct scope *s, unsigned which, uint64_t now_ns, struct weir_forecast *out)
 {
 	for (unsigned j = 0; j < WEIR_RATES; j++) {
 		uint64_t at = weir_bucket_preview_ns(&s->entry->bucket[j], now_ns);
 		uint64_t in_vain_ns = at > now_ns ? scope_frozen_in_vain_ns(s, j, now_ns) : 0;
 
 		at -= at != WEIR_NEVER && in_vain_ns < at ? in_vain_ns : 0;
+		/* What is left of a quota may be used: its pace refuses nobody (look.c). */
+		if (which == SCOPE_HOST && j == 0 && at > now_ns && at - now_ns > s->rule->wait_max_ns &&
+		    scope_paced_to_spare(s, now_ns))
+			continue;
 		if (at > now_ns && at > out->until_ns) {
 			out->verdict = WEIR_WAIT;
 			out->cause = WEIR_CAUSE_RATE;
@@ -63,7 +67,8 @@ static bool breaker_forecast(const struct scope *host, uint64_t now_ns, struct w
 void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct weir_forecast *out)
 {
 	uint32_t slot[WEIR_SCOPES];
-	uint64_t hold, wait_max = weir_rule_builtin.wait_max_ns;
+	static const struct weir_request anybody; /* who is asked for by nobody in particular shares with all */
+	uint64_t hold, spent, wait_max = weir_rule_builtin.wait_max_ns;
 	struct scope s;
 
 	memset(out, 0, sizeof *out);
@@ -81,14 +86,20 @@ void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64
 				return;
 			wait_max = s.rule->wait_max_ns;
 			hold = weir_hold_until_ns(&s.entry->hold, s.rule->hold_max_ns, now_ns);
-			scope_forecast(&s, now_ns, out);
+			spent = request_spent_until(&anybody, &s, now_ns);
+			scope_forecast(&s, i, now_ns, out);
 			if (hold > now_ns) {
 				out->verdict = WEIR_WAIT;
 				out->cause = WEIR_CAUSE_HOLD;
 				out->until_ns = hold > out->until_ns ? hold : out->until_ns;
 			}
+			if (spent > now_ns && spent > hold) {
+				out->verdict = WEIR_WAIT;
+				out->cause = WEIR_CAUSE_QUOTA_HEADER;
+				out->until_ns = spent > out->until_ns ? spent : out->until_ns;
+			}
 		} else {
-			scope_forecast(&s, now_ns, out);
+			scope_forecast(&s, i, now_ns, out);
 		}
 		permit_forecast(&s, i, now_ns, out);
 	}

@@ -9,6 +9,9 @@
 #include "release.h"
 #include "units.h"
 
+/* So long a request waits for the answers of those that what is left of the quota is promised to. */
+#define PROMISED_NS UINT64_C(5000000000)
+
 /* Those who wait look for the dead this often, all together. */
 #define REAP_EVERY_MS UINT64_C(200)
 #define SKEW_MS       UINT64_C(1000)
@@ -101,6 +104,42 @@ static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_
 	return WEIR_WAIT;
 }
 
+uint64_t request_spent_until(const struct weir_request *r, const struct scope *host, uint64_t now_ns)
+{
+	uint64_t until = weir_quota_share_spent_until(&host->entry->quota, r->asker, now_ns);
+	uint64_t bound = host->rule->hold_max_ns < UINT64_MAX - now_ns ? now_ns + host->rule->hold_max_ns : UINT64_MAX;
+
+	return until < bound ? until : bound;
+}
+
+/* When all units could go. Where what keeps the request beyond its time is the pace of a quota of which something is left, it
+ * goes without a unit of that bucket: what is left may be used, and a pace is no reason to refuse. */
+static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			    uint64_t now_ns)
+{
+	const struct scope *host = &scope[SCOPE_HOST];
+	uint64_t ready = request_units_ready(g, r, scope, now_ns);
+
+	if (ready > now_ns && !g->dry_run && scopes_thaw(g, scope, now_ns))
+		ready = request_units_ready(g, r, scope, now_ns);
+	if (ready <= now_ns || ready <= r->latest_ns || r->unpaced || !scope_paced_to_spare(host, now_ns))
+		return ready;
+	r->unpaced = true;
+	return request_units_ready(g, r, scope, now_ns);
+}
+
+/* What is left of the quota may all be promised to requests in flight. Their answers tell; if they do not come the request asks.
+ */
+static bool take_of_quota(const struct scope *host, struct weir_request *r, uint64_t now_ns)
+{
+	if (r->promised || r->asker.credential == 0)
+		return true;
+	r->promised = weir_quota_share_take(&host->entry->quota, r->asker, weir_concurrency_count(&host->entry->concurrency) <= 1,
+					    now_ns) ||
+		      now_ns - r->begun_ns > PROMISED_NS;
+	return r->promised;
+}
+
 /* Takes a permit in every scope, or none. Without a lease nobody could give them back after a death, so such a request takes
  * none. */
 static bool take_permits(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES], bool unlimited,
@@ -162,11 +201,13 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 				   uint64_t now_ns)
 {
 	const struct scope *host = &scope[SCOPE_HOST];
-	uint64_t until = 0, at = request_units_ready(g, r, scope, now_ns),
-		 hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
+	uint64_t until = 0, at = units_ready(g, r, scope, now_ns),
+		 hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns),
+		 spent = request_spent_until(r, host, now_ns);
 	bool ramp = false;
 
 	at = hold > at ? hold : at;
+	at = spent > at ? spent : at;
 	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
 		r->would_refuse = true;
 		r->ticket.generation = UINT32_MAX; /* of no generation: its result says nothing to the breaker */
@@ -188,7 +229,8 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 			       uint64_t now_ns, uint64_t *wake_ns)
 {
 	const struct scope *host = &scope[SCOPE_HOST];
-	uint64_t ready, hold, until = 0;
+	uint64_t ready, hold, spent, until = 0;
+	enum weir_cause cause = WEIR_CAUSE_HOLD;
 	bool ramp = false;
 
 	r->wait_slot = host->slot;
@@ -198,21 +240,30 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 		return refuse_open(g, r, host, until, now_ns);
 	/* A hold that is longer than the request will wait must not cost it a unit. */
 	hold = weir_hold_settle_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
+	spent = request_spent_until(r, host, now_ns);
+	if (spent > hold && spent > now_ns) {
+		hold = spent;
+		cause = WEIR_CAUSE_QUOTA_HEADER;
+	}
 	if (hold > now_ns && hold > r->latest_ns) {
 		scope_apply(g, host, now_ns);
-		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold, now_ns, wake_ns);
+		return wait_until(g, r, host, cause, hold, now_ns, wake_ns);
 	}
-	ready = request_units_ready(g, r, scope, now_ns);
-	if (ready > now_ns && scopes_thaw(g, scope, now_ns))
-		ready = request_units_ready(g, r, scope, now_ns);
+	ready = units_ready(g, r, scope, now_ns);
 	if (hold > now_ns)
-		return wait_until(g, r, host, WEIR_CAUSE_HOLD, hold > ready ? hold : ready, now_ns, wake_ns);
+		return wait_until(g, r, host, cause, hold > ready ? hold : ready, now_ns, wake_ns);
 	if (ready <= now_ns && r->delayed)
 		ready = request_renew_stale_units(g, r, scope, now_ns);
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
 	if (!take_permits(g, r, scope, false, now_ns, &ramp))
 		return wait_for_permit(g, r, host, ramp, now_ns, wake_ns);
+	if (!take_of_quota(host, r, now_ns)) {
+		if (r->lease != WEIR_NONE)
+			weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
+		request_give_permits(g, r);
+		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
+	}
 	/* The ticket last: a probe is promised to nobody who then has to wait. */
 	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
 		if (r->lease != WEIR_NONE)

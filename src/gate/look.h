@@ -5,6 +5,9 @@
 
 #include "scope.h"
 
+/* Until when the quota is spent that this request would use: <= now_ns when it is not, or nobody knows. */
+uint64_t request_spent_until(const struct weir_request *r, const struct scope *host, uint64_t now_ns);
+
 /* How long a wait for a permit lasts before the request looks again by itself: a release wakes it, unless its owner died. */
 #define PERMIT_POLL_NS UINT64_C(20000000)
 

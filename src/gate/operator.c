@@ -72,6 +72,7 @@ bool weir_gate_reset(const struct weir_segment *seg, const char *host_port, uint
 	atomic_store_explicit(&s.entry->set_concurrency, 0, memory_order_relaxed);
 	atomic_store_explicit(&s.entry->set_until_ns, 0, memory_order_relaxed);
 	weir_hold_clear(&s.entry->hold);
+	weir_quota_share_clear(&s.entry->quota);
 	weir_window_clear(&s.entry->window);
 	weir_breaker_force(&s.entry->breaker, WEIR_BREAKER_CLOSED, now_ns);
 	token = take_lock(s.entry, now_ns);

@@ -86,11 +86,19 @@ bool scopes_thaw(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES
 	return any;
 }
 
+bool scope_paced_to_spare(const struct scope *s, uint64_t now_ns)
+{
+	uint64_t until = atomic_load_explicit(&s->entry->quota.spare_ns, memory_order_relaxed);
+
+	return until > now_ns && until - now_ns <= WEIR_SHARE_WINDOW_MAX_NS;
+}
+
 void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_ns)
 {
 	struct weir_entry *e = s->entry;
 	uint64_t want = wanted(s, now_ns), token;
 	struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK};
+	struct weir_rate_change change;
 	struct weir_rate_params own;
 
 	if (atomic_load_explicit(&e->applied, memory_order_relaxed) == want)
@@ -98,7 +106,8 @@ void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_
 	token = weir_trylock_take(&e->update_lock, now_ns);
 	if (token == 0)
 		return; /* whoever has it, or the next request, applies it */
-	(void)weir_rate_update(&e->rate, &e->bucket[0], scope_rate_params(s, now_ns, &own), &tick, now_ns);
+	change = weir_rate_update(&e->rate, &e->bucket[0], scope_rate_params(s, now_ns, &own), &tick, now_ns);
+	atomic_store_explicit(&e->quota.spare_ns, change.spare_until_ns, memory_order_relaxed);
 	for (unsigned i = 1; i < WEIR_RATES; i++) {
 		const struct weir_fixed_rate *f = &s->rule->fixed[i - 1];
 

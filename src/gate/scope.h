@@ -9,6 +9,9 @@ enum { SCOPE_HOST = 0, SCOPE_RUN = 1, SCOPE_TOTAL = 2 };
 
 #define TOTAL_KEY "_total"
 
+/* What a salted digest is of. */
+enum { QUOTA_CREDENTIAL = 1, QUOTA_PATH = 2, QUOTA_RESOURCE = 3 };
+
 /* An entry with the rule that holds for it now. Pointers go into the segment: for use within one call. */
 struct scope {
 	uint32_t slot; /* WEIR_NONE: this scope does not apply, and the rest is not set */
@@ -44,6 +47,9 @@ void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_
 
 /* Freezes the controlled bucket until the hold ends, for the holder of the update lock. */
 void scope_freeze(const struct scope *s, uint64_t now_ns);
+
+/* Whether the controlled bucket's pace is that of a quota of which something is left, so that it is no reason to refuse. */
+bool scope_paced_to_spare(const struct scope *s, uint64_t now_ns);
 
 /* How long bucket number `which` of the entry stands still beyond what any hold, quota or pause can have asked for: damage. 0 =
  * it does not. */

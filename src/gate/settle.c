@@ -72,6 +72,56 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 	weir_entry_wake(g->segment, host->slot);
 }
 
+/* The window of the answer that binds: the last reset of those with nothing left, else the one that can be used least. `ns` is
+ * until its end. NULL: none that says enough. */
+static const struct weir_quota *binding_quota(const struct weir_result *result, uint64_t *ns)
+{
+	const struct weir_quota *found = NULL;
+
+	for (uint32_t i = 0; i < result->quotas && i < WEIR_QUOTAS; i++) {
+		const struct weir_quota *q = &result->quota[i];
+		uint64_t end = q->has_reset ? q->resets_in_ns : q->remaining > 0 ? q->window_ns : 0;
+
+		if (!q->has_remaining || (end == 0 && q->remaining > 0))
+			continue;
+		if (found == NULL || q->remaining < found->remaining || (q->remaining == 0 && end > *ns)) {
+			found = q;
+			*ns = end;
+		}
+	}
+	return found;
+}
+
+/* Takes in what the answer says of the quota of those who share it. True when it is spent and they are stopped until it is not,
+ * so that nobody else need be. */
+static bool settle_quota(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
+			 const struct weir_result *result, uint64_t now_ns)
+{
+	uint64_t ns = 0, was;
+	const struct weir_quota *q = binding_quota(result, &ns);
+	struct weir_share_told told = {.alone = weir_concurrency_count(&host->entry->concurrency) <= 1};
+	bool spent = q != NULL && q->remaining == 0;
+
+	if (q == NULL || r->asker.credential == 0 || result->resource == 0)
+		return false;
+	/* As with a hold: what the server asks for goes before what it says of the window, and neither beyond hold.max. */
+	if (spent && result->retry_after_ns != 0 && result->hold_cause == WEIR_CAUSE_RETRY_AFTER)
+		ns = result->retry_after_ns;
+	if (spent && ns > host->rule->hold_max_ns)
+		ns = host->rule->hold_max_ns;
+	if (ns == 0)
+		return false;
+	told.resource = weir_quota_share_digest(g->segment->header->salt, result->resource, QUOTA_RESOURCE);
+	told.limit = q->limit;
+	told.left = q->remaining;
+	told.until_ns = ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX;
+	was = weir_quota_share_spent_until(&host->entry->quota, r->asker, now_ns);
+	weir_quota_share_tell(&host->entry->quota, r->asker, &told, now_ns);
+	if (spent && was <= now_ns)
+		scope_event(g, host, WEIR_EVENT_HOLD_SET, WEIR_CAUSE_QUOTA_HEADER, 0, 0, told.until_ns, now_ns);
+	return spent;
+}
+
 /* Returns when the hold that this result set ends; 0 when it set none. */
 static uint64_t settle_hold(const struct weir_gate *g, const struct scope *host, const struct weir_result *result,
 			    uint64_t now_ns)
@@ -110,6 +160,7 @@ static void update_rate(const struct weir_gate *g, const struct scope *host, con
 		return;
 	}
 	change = weir_rate_update(&e->rate, &e->bucket[0], params, answer, now_ns);
+	atomic_store_explicit(&e->quota.spare_ns, change.spare_until_ns, memory_order_relaxed);
 	scope_freeze(host, now_ns);
 	weir_trylock_release(&e->update_lock, token);
 	if (!change.changed)
@@ -123,9 +174,25 @@ static void update_rate(const struct weir_gate *g, const struct scope *host, con
 	weir_entry_wake(g->segment, host->slot);
 }
 
+/* Whether what is left of the quota is enough for what is asked for. Where several quotas are in use one pace fits none of them.
+ */
+static bool is_spare(const struct scope *host, const struct weir_result *result, uint64_t now_ns)
+{
+	struct weir_entry *e = host->entry;
+	uint64_t ns = 0;
+	const struct weir_quota *q = binding_quota(result, &ns);
+
+	if (q == NULL || q->remaining == 0 || ns == 0)
+		return false;
+	return weir_quota_share_count(&e->quota, now_ns) > 1 ||
+	       !weir_quota_share_outrun(&e->quota, q->remaining, ns, q->window_ns,
+					atomic_load_explicit(&e->rate.accepted, memory_order_relaxed),
+					atomic_load_explicit(&e->waiting, memory_order_relaxed), now_ns);
+}
+
 static void settle_rate(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
 			const struct weir_rate_params *params, const struct weir_result *result, bool due, uint64_t hold_until_ns,
-			uint64_t now_ns)
+			bool apart, uint64_t now_ns)
 {
 	struct weir_rate_answer answer = {
 		.signal = signal_of(result->outcome),
@@ -136,6 +203,8 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 		.in_flight = weir_concurrency_count(&host->entry->concurrency),
 		.quota = result->quotas != 0 ? result->quota : NULL,
 		.quotas = result->quotas < WEIR_QUOTAS ? result->quotas : WEIR_QUOTAS,
+		.spare = result->quotas != 0 && is_spare(host, result, now_ns),
+		.apart = apart,
 	};
 
 	if (due || answer.quotas != 0 || hold_until_ns != 0)
@@ -173,8 +242,8 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	struct scope host;
 	struct weir_rate_params own;
 	const struct weir_rate_params *rate;
-	uint64_t latency, hold;
-	bool due = false;
+	uint64_t latency, hold = 0;
+	bool due = false, apart;
 
 	if (r->phase != WEIR_PHASE_ADMITTED) {
 		r->phase = WEIR_PHASE_OVER;
@@ -197,9 +266,11 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 		weir_histogram_add(&host.entry->latency, latency);
 	}
 	settle_breaker(g, r, &host, result, latency, now_ns);
-	hold = settle_hold(g, &host, result, now_ns);
+	apart = settle_quota(g, r, &host, result, now_ns);
+	if (!apart)
+		hold = settle_hold(g, &host, result, now_ns);
 	if (result->outcome != WEIR_IGNORED) {
-		settle_rate(g, r, &host, rate, result, due, hold, now_ns);
+		settle_rate(g, r, &host, rate, result, due, hold, apart, now_ns);
 		settle_concurrency(g, &host, result, latency, now_ns);
 	}
 	request_give_permits(g, r);

@@ -28,7 +28,7 @@ static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r
 		if (scope[i].slot == WEIR_NONE)
 			continue;
 		scope_apply(g, &scope[i], now_ns);
-		for (unsigned j = 0; j < WEIR_RATES; j++)
+		for (unsigned j = i == SCOPE_HOST && r->unpaced ? 1 : 0; j < WEIR_RATES; j++)
 			/* The rule is at hand; the buckets are cache lines of their own. */
 			if (j == 0 ? !weir_bucket_unused(scope[i].entry->bucket) : scope[i].rule->fixed[j - 1].rate != 0)
 				out[n++] = (struct passed){&scope[i].entry->bucket[j], &r->scope[i].unit[j],

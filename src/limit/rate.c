@@ -161,6 +161,7 @@ struct weir_rate_change weir_rate_update(struct weir_rate *r, struct weir_bucket
 		load(r, &p, &step);
 		run(&step);
 		store(r, bucket, &step);
+		change.spare_until_ns = step.spare_until_ns;
 	}
 	change.to = weir_bucket_pace(bucket).rate;
 	change.changed = change.from != change.to;

@@ -459,8 +459,10 @@ void rate_adaptive(struct rate_step *step)
 	apart = asks_apart_ns(step);
 	if (apart != 0)
 		step->pace = rate_clamp(rate_of(1, apart), step->p);
-	if (s->told != 0 && (step->pace == 0 || s->told < step->pace))
+	if (s->told != 0 && (step->pace == 0 || s->told < step->pace)) {
 		step->pace = rate_clamp(s->told, step->p);
+		step->spare_until_ns = (s->told_end_ns & TOLD_SPENT) != 0 ? 0 : s->told_end_ns;
+	}
 	s->looked_ns = step->now_ns;
 	step->due_ns = s->phase == RATE_FREE ? 0 : step->now_ns + IDLE_NS;
 	step->due_accepted = s->phase == RATE_FREE ? 0 : s->run_ns != 0 ? step->accepted + 1 : s->goal_accepted;

@@ -25,6 +25,8 @@
 #define FORGET_NS  (UINT64_C(8) * 86400 * RATE_SECOND)
 #define IDLE_TRUST UINT64_C(64)
 
+#define TOLD_SPENT UINT64_C(1) /* in told_end_ns */
+
 /* Reads the quotas of the answer at hand. */
 void rate_told(struct rate_step *step);
 

@@ -2,7 +2,8 @@
 /*
  * What the host says itself: RateLimit, X-RateLimit-* and their kin. The pace is what remains over the time that is left, in the
  * tightest of the windows described, so that a budget is spread over its window before it is exhausted, and what other clients
- * take of it is seen with the next answer. It stands beside the learned pace; the lower of the two holds.
+ * take of it is seen with the next answer. It stands beside the learned pace; the lower of the two holds. A window in which more
+ * is left than is asked for (the caller knows) is not spread: what is left may be used.
  */
 #include "rate_adaptive.h"
 
@@ -52,11 +53,18 @@ bool rate_quota_paces(const struct weir_quota *q)
 	       (q->limit != 0 && q->window_ns != 0 && q->window_ns <= WINDOW_MAX_NS);
 }
 
+/* Whether this window asks for no pace: there is enough left, or those whom it stops are stopped elsewhere. */
+static bool is_left_alone(const struct weir_rate_answer *a, const struct weir_quota *q, bool spent)
+{
+	return spent ? a->apart : a->spare && q->has_remaining && q->remaining > 0;
+}
+
 void rate_told(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
 	uint32_t n = step->answer->quotas < WEIR_QUOTAS ? step->answer->quotas : WEIR_QUOTAS;
 	uint64_t told = 0, told_end = 0, until = 0;
+	bool unpaced = false;
 
 	for (uint32_t i = 0; step->answer->quota != NULL && i < n; i++) {
 		uint64_t end, pace;
@@ -65,14 +73,18 @@ void rate_told(struct rate_step *step)
 		pace = pace_of(step, &step->answer->quota[i], &end, &spent);
 		if (pace == 0)
 			continue;
+		if (is_left_alone(step->answer, &step->answer->quota[i], spent)) {
+			unpaced = true;
+			continue;
+		}
 		if (spent && end > until)
 			until = end;
 		if (told == 0 || pace < told) {
 			told = pace;
-			told_end = end;
+			told_end = spent ? end | TOLD_SPENT : end & ~TOLD_SPENT;
 		}
 	}
-	if (told == 0)
+	if (told == 0 && !unpaced)
 		return;
 	s->told = told;
 	s->told_end_ns = told_end;

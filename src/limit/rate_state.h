@@ -72,7 +72,7 @@ struct rate_state {
 	uint64_t flight; /* requests in flight when the host last refused: the blur of a count of accepts */
 	/* adaptive: what the host says of itself */
 	uint64_t told;        /* nano/s, 0 = nothing */
-	uint64_t told_end_ns; /* when the window that this is about ends */
+	uint64_t told_end_ns; /* when the window that this is about ends; bit 0 (TOLD_SPENT): nothing is left in it */
 	uint64_t held_ns;     /* the boundary that the last Retry-After named */
 	uint64_t idle;        /* adaptive: the pace was not in use throughout since the last refusal */
 	uint64_t looked_ns;   /* adaptive: the last update */
@@ -91,6 +91,7 @@ struct rate_step {
 	uint64_t freeze_until_ns;             /* out: nothing goes before this, 0 = no such wish */
 	uint64_t due_ns;                      /* out: the next update, 0 = none by time */
 	uint64_t due_accepted;                /* out: the next update by accepts, 0 = none */
+	uint64_t spare_until_ns;              /* out: until then the pace is that of a quota of which something is left */
 };
 
 /* a * b / c, saturating; c = 0 reads as 1. */

@@ -212,6 +212,8 @@ static bool remembers(const struct weir_entry *e, uint64_t idle_ns, uint64_t now
 		return true;
 	if (hold > now_ns && hold - now_ns <= FUTURE_MAX_NS)
 		return true;
+	if (weir_quota_share_spent_until(&e->quota, (struct weir_asker){0, 0}, now_ns) > now_ns)
+		return true;
 	if (breaker == WEIR_BREAKER_FORCED_OPEN || (breaker != WEIR_BREAKER_CLOSED && age < BREAKER_MEMORY_NS))
 		return true;
 	/* What stands in the override of a run's entry is the run's own limit, written anew by each of its requests. */

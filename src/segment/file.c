@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -327,6 +328,8 @@ static enum weir_segment_result make(struct weir_segment *s, const char *path, c
 	weir_syscall(SYS_clock_gettime, CLOCK_REALTIME, &wall);
 	weir_segment_format(s, memory, bytes, g, boot_id(boot) ? boot : NULL,
 			    (uint64_t)wall.tv_sec * UINT64_C(1000000000) + (uint64_t)wall.tv_nsec);
+	/* Without it the digests are as good, but alike in all worlds. */
+	(void)weir_syscall(SYS_getrandom, s->header->salt, sizeof s->header->salt, GRND_NONBLOCK);
 	error = finish(&u, path);
 	discard(&u);
 	if (error == 0)

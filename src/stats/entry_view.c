@@ -184,6 +184,11 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 		out->hold_ns = hold - now_ns;
 		out->hold_cause = cause < WEIR_CAUSE_COUNT ? (enum weir_cause)cause : WEIR_CAUSE_NONE;
 	}
+	uint64_t spent = weir_quota_share_spent_until(&e->quota, (struct weir_asker){0, 0}, now_ns);
+	if (spent > now_ns && spent - now_ns > out->hold_ns) {
+		out->hold_ns = spent - now_ns < rule.hold_max_ns ? spent - now_ns : rule.hold_max_ns;
+		out->hold_cause = WEIR_CAUSE_QUOTA_HEADER;
+	}
 	view_breaker(e, &rule, trace, now_ns, out);
 	out->health = health_of(out, trace, now_ns);
 	view_durations(&e->wait, &out->wait);

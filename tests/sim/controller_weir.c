@@ -75,7 +75,7 @@ static enum sim_verdict verdict(struct weir_client *w, unsigned worker, enum wei
 		return SIM_GO;
 	if (v == WEIR_WAIT) {
 		/* The gate looks every second in case a wake-up is missed; here none is. */
-		if (r->cause == WEIR_CAUSE_RATE || r->cause == WEIR_CAUSE_HOLD)
+		if (r->cause == WEIR_CAUSE_RATE || r->cause == WEIR_CAUSE_HOLD || r->cause == WEIR_CAUSE_QUOTA_HEADER)
 			*wake_ns = r->until_ns;
 		if (r->cause == WEIR_CAUSE_CONCURRENCY)
 			*wake_ns = now_ns + 1000000000;
@@ -88,7 +88,7 @@ static enum sim_verdict verdict(struct weir_client *w, unsigned worker, enum wei
 static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64_t *wake_ns)
 {
 	struct weir_client *w = self;
-	struct weir_wish wish = {.host_port = HOST, .lease_hint = worker, .lease_ns = DAY};
+	struct weir_wish wish = {.host_port = HOST, .lease_hint = worker, .lease_ns = DAY, .credential = 1, .path = 1};
 	double timeout_s = w->setting->scenario->timeout_s > 0 ? w->setting->scenario->timeout_s : SIM_TIMEOUT_S;
 	enum weir_verdict v;
 
@@ -118,6 +118,7 @@ static void headers(struct weir_client *w, const struct sim_result *r, uint64_t 
 	sim_dialect_word(w->setting->scenario->dialect, &r->answer.facts, WALL + r->answer.leaves_ns, &text);
 	headers_read(&text.h, WALL + now_ns, &said);
 	out->quotas = said.quotas;
+	out->resource = said.resource;
 	memcpy(out->quota, said.quota, sizeof(out->quota));
 	if (r->answer.status == SIM_TOO_MANY)
 		out->retry_after_ns = weir_said_hold(&said, &out->hold_cause);
