@@ -37,6 +37,10 @@ void weir_histogram_copy(const struct weir_histogram *h, struct weir_histogram_c
 /* The duration (ns) below which a share of q/1000 of the counts lies: the middle of the step. 0 when empty. */
 uint64_t weir_histogram_quantile_ns(const struct weir_histogram_copy *h, uint32_t permille);
 
+/* Much the same without a copy, for where 3.5 KB are too much: the longest duration (ns) that at least (1000 - permille)/1000 of
+ * the counts reach. 0 when empty. */
+uint64_t weir_histogram_bound_ns(const struct weir_histogram *h, uint32_t permille);
+
 /* How many counted durations are <= ns, to the step (for Prometheus buckets). */
 uint64_t weir_histogram_at_most(const struct weir_histogram_copy *h, uint64_t ns);
 

@@ -184,11 +184,12 @@ struct weir_lease {
 	_Atomic uint64_t start;              /* start time of the owner, clock ticks since boot; 0 = unknown */
 	_Atomic uint64_t deadline_ns;        /* a lease past it is reaped, whoever owns it; 0 = none */
 	_Atomic uint32_t thread;             /* tid whose death frees it, 0 = any thread may end it */
-	_Atomic uint32_t pid_namespace;      /* inode of the owner's pid namespace; where it differs only the deadline counts */
+	_Atomic uint32_t pid_namespace;      /* inode of the owner's pid namespace; where it differs, see reaper.c */
 	_Atomic uint32_t entry[WEIR_SCOPES]; /* WEIR_NONE = scope not in use */
 	_Atomic uint32_t breaker_generation; /* the breaker ticket, so that a reaper can forgo it */
 	_Atomic uint32_t breaker_probe;
-	uint32_t pad;
+	_Atomic uint32_t
+		admitted_s; /* second of CLOCK_MONOTONIC, modulo 2^32, in which the request began, or later was admitted */
 	_Atomic uint64_t begun_ns;
 };
 _Static_assert(sizeof(struct weir_lease) == 64, "one cache line");

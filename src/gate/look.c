@@ -182,6 +182,8 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 			atomic_store_explicit(&l->breaker_generation, r->ticket.generation, memory_order_relaxed);
 			atomic_store_explicit(&l->breaker_probe, r->ticket.probe, memory_order_relaxed);
 		}
+		if (r->delayed)
+			atomic_store_explicit(&l->admitted_s, (uint32_t)(now_ns / UINT64_C(1000000000)), memory_order_relaxed);
 		weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT, r->held);
 	}
 	atomic_fetch_add_explicit(&c->admitted, 1, memory_order_relaxed);

@@ -256,6 +256,9 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	if (r->lease != WEIR_NONE &&
 	    !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, r->held)) {
 		r->lease = WEIR_NONE;
+		/* What the server asked for holds all the same. */
+		if (settle_hold(g, &host, result, now_ns) != 0)
+			atomic_store_explicit(&host.entry->applied, 0, memory_order_relaxed);
 		return;
 	}
 	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;

@@ -88,6 +88,21 @@ uint64_t weir_histogram_quantile_ns(const struct weir_histogram_copy *h, uint32_
 	return middle_ns(last);
 }
 
+uint64_t weir_histogram_bound_ns(const struct weir_histogram *h, uint32_t permille)
+{
+	uint64_t total = 0, above = 0;
+	size_t step = WEIR_HISTOGRAM_STEPS;
+
+	for (size_t i = 0; i < WEIR_HISTOGRAM_STEPS; i++)
+		total += atomic_load_explicit(&h->step[i], memory_order_relaxed);
+	while (total != 0 && step > 0) {
+		above += atomic_load_explicit(&h->step[--step], memory_order_relaxed);
+		if (above * 1000 > total * (1000 - (permille > 1000 ? 1000 : permille)))
+			return middle_ns(step);
+	}
+	return 0;
+}
+
 uint64_t weir_histogram_at_most(const struct weir_histogram_copy *h, uint64_t ns)
 {
 	size_t end = step_of(ns);

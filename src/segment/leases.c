@@ -99,6 +99,7 @@ static bool claim(const struct weir_segment *s, uint32_t number, const struct we
 		atomic_store_explicit(&l->entry[k], entry[k], memory_order_release);
 	atomic_store_explicit(&l->breaker_generation, 0, memory_order_release);
 	atomic_store_explicit(&l->breaker_probe, 0, memory_order_release);
+	atomic_store_explicit(&l->admitted_s, (uint32_t)(now_ns / UINT64_C(1000000000)), memory_order_release);
 	atomic_store_explicit(&l->begun_ns, now_ns, memory_order_release);
 	return hand_on(l, claimed, lease_word(o->pid, *tag, 0, WEIR_LEASE_WAITING));
 }

@@ -138,6 +138,32 @@ static void lies_about_users_processes_and_files_lead_to_no_other_world(void **s
 	free(config);
 }
 
+/* Two paths in LD_PRELOAD, as after an upgrade with another prefix. */
+static void of_two_copies_of_the_library_one_counts(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *q = quotad_start(scene->dir, NULL);
+	char *library = build_path("libweir.so"), shell[4096], key[64];
+	struct command c = {.shell = shell, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
+	struct host_counts counts;
+	struct outcome o;
+
+	skip_when_instrumented();
+	snprintf(shell, sizeof shell,
+		 "cp %s %s/another.so && export LD_PRELOAD=%s/another.so:%s && curl -s -o /dev/null %s && "
+		 "bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d'",
+		 library, scene->dir, scene->dir, library, quotad_url(q, "/n/[1-3]"), q->http_port);
+	c.shell = NULL;
+	c.argv = (const char *const[]){"bash", "-c", shell, NULL};
+	o = command_run(&c);
+	assert_int_equal(o.exit_status, 0);
+	assert_int_equal(quotad_count(q).requests, 3);
+	outcome_free(&o);
+	counts = counts_of(scene, host_port_of(key, "127.0.0.1", q->http_port));
+	assert_int_equal(counts.admitted, 4);
+	free(library);
+}
+
 /* The two have one runtime directory and no common clock. */
 static void a_time_namespace_is_a_world_of_its_own(void **state)
 {
@@ -178,6 +204,7 @@ int main(void)
 						scene_teardown_with_agents),
 		cmocka_unit_test_setup_teardown(under_faketime_the_limits_are_those_of_the_real_day, scene_setup,
 						scene_teardown_with_agents),
+		cmocka_unit_test_setup_teardown(of_two_copies_of_the_library_one_counts, scene_setup, scene_teardown_with_agents),
 		cmocka_unit_test_setup_teardown(a_time_namespace_is_a_world_of_its_own, scene_setup, scene_teardown_with_agents),
 		cmocka_unit_test_setup_teardown(lies_about_users_processes_and_files_lead_to_no_other_world, scene_setup,
 						scene_teardown_with_agents),

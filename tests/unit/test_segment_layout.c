@@ -109,7 +109,7 @@ static struct field {
 	FIELD(weir_lease, entry),
 	FIELD(weir_lease, breaker_generation),
 	FIELD(weir_lease, breaker_probe),
-	FIELD(weir_lease, pad),
+	FIELD(weir_lease, admitted_s),
 	FIELD(weir_lease, begun_ns),
 	FIELD(weir_event, sequence),
 	FIELD(weir_event, at_ns),

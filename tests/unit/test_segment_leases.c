@@ -375,7 +375,46 @@ static void past_its_deadline_a_lease_is_reaped_and_its_owner_gives_nothing_back
 	assert_int_equal(count(host), 1);
 }
 
-static void in_another_pid_namespace_only_the_deadline_counts(void **state)
+/* Nobody can ask after them; but requests to this host do not take that long. */
+static void a_holder_that_nobody_can_ask_after_is_believed_for_as_long_as_requests_take(void **state)
+{
+	struct weir_owner foreign = {.pid = 99999999, .pid_namespace = self.pid_namespace + 1, .start = 1},
+			  unknown = {.pid = 99999999};
+	uint32_t tag;
+
+	(void)state;
+	request(&foreign, 0, now + 3600 * SECOND, WEIR_LEASE_IN_FLIGHT, &tag);
+	request(&unknown, 0, now + 3600 * SECOND, WEIR_LEASE_IN_FLIGHT, &tag);
+	assert_int_equal(weir_lease_reap(&segment, &self, false, now + 20 * SECOND), 0);
+	assert_int_equal(weir_lease_reap(&segment, &self, false, now + 32 * SECOND), 2);
+	assert_int_equal(count(host), 0);
+}
+
+static void where_requests_take_long_it_is_believed_for_longer(void **state)
+{
+	struct weir_owner foreign = {.pid = 99999999, .pid_namespace = self.pid_namespace + 1, .start = 1};
+	uint32_t tag;
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		weir_histogram_add(&segment.entry[host].latency, i < 100 ? SECOND : 60 * SECOND);
+	request(&foreign, 0, now + 3600 * SECOND, WEIR_LEASE_IN_FLIGHT, &tag);
+	assert_int_equal(weir_lease_reap(&segment, &self, true, now + 200 * SECOND), 0);
+	assert_int_equal(weir_lease_reap(&segment, &self, true, now + 300 * SECOND), 1);
+}
+
+static void one_that_waits_in_another_namespace_holds_nothing_and_is_left_alone(void **state)
+{
+	struct weir_owner foreign = {.pid = 99999999, .pid_namespace = self.pid_namespace + 1, .start = 1};
+	uint32_t tag;
+
+	(void)state;
+	request(&foreign, 0, now + 3600 * SECOND, WEIR_LEASE_WAITING, &tag);
+	assert_int_equal(weir_lease_reap(&segment, &self, true, now + 300 * SECOND), 0);
+	assert_int_equal(weir_lease_reap(&segment, &self, true, now + 3601 * SECOND), 1);
+}
+
+static void in_another_pid_namespace_the_deadline_counts(void **state)
 {
 	struct weir_owner foreign = {.pid = 99999999, .pid_namespace = self.pid_namespace + 1, .start = 1},
 			  unknown = {.pid = 99999999};
@@ -693,7 +732,10 @@ int main(int argc, char **argv)
 		with_segment(a_process_that_got_a_dead_ones_number_is_found_out_by_the_thorough),
 		with_segment(a_thread_that_ended_gives_its_permits_back),
 		with_segment(past_its_deadline_a_lease_is_reaped_and_its_owner_gives_nothing_back_twice),
-		with_segment(in_another_pid_namespace_only_the_deadline_counts),
+		with_segment(a_holder_that_nobody_can_ask_after_is_believed_for_as_long_as_requests_take),
+		with_segment(where_requests_take_long_it_is_believed_for_longer),
+		with_segment(one_that_waits_in_another_namespace_holds_nothing_and_is_left_alone),
+		with_segment(in_another_pid_namespace_the_deadline_counts),
 		with_segment(a_former_image_of_the_process_is_cleaned_up_after),
 		with_segment(what_was_in_flight_at_an_exec_is_given_back_by_the_new_image),
 		with_segment(a_killed_probe_frees_the_half_open_state),

@@ -229,7 +229,7 @@ extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
 static bool read_switches(void)
 {
-	bool disabled = is_on(WEIR_DISABLE) || !gnu_get_libc_version;
+	bool disabled = is_on(WEIR_DISABLE) || !gnu_get_libc_version || weir_behind_another();
 	const char *log = value_of(WEIR_LOG);
 
 	/* A wrong WEIR_LOG has nowhere to be told but where it failed to point. */

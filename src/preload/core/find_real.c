@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <stdatomic.h>
+#include <string.h>
 
 /* musl has none: without the attribute a program that uses it would not even start. */
 extern __typeof__(dladdr1) dladdr1 __attribute__((weak));
@@ -56,6 +57,38 @@ static const void *ourselves(void)
 	return weir_object_of(&here, &object) ? object.link_map : NULL;
 }
 
+/* The dynamic linker may or may not have made addresses of the offsets in there. */
+static const char *name_of(const struct link_map *map)
+{
+	const ElfW(Dyn) *d = map->l_ld;
+	uintptr_t names = 0, name = 0;
+
+	for (; d && d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_STRTAB)
+			names = d->d_un.d_ptr < map->l_addr ? d->d_un.d_ptr + map->l_addr : d->d_un.d_ptr;
+		else if (d->d_tag == DT_SONAME)
+			name = d->d_un.d_val;
+	}
+	return names != 0 && name != 0 ? (const char *)(names + name) : "";
+}
+
+static bool is_weir(const struct link_map *map)
+{
+	return strcmp(name_of(map), "libweir.so") == 0;
+}
+
+bool weir_behind_another(void)
+{
+	const struct link_map *map = ourselves();
+
+	while (map && map->l_prev) {
+		map = map->l_prev;
+		if (is_weir(map))
+			return true;
+	}
+	return false;
+}
+
 /* NULL for a function of ours. */
 static void *foreign(void *function)
 {
@@ -86,7 +119,8 @@ void *weir_find_real(const char *name, const void *caller)
 	struct weir_object object;
 	void *function = NULL;
 
-	if (weir_object_of(caller, &object) && object.link_map != ourselves())
+	/* Another copy of the library in front of us is no place to look: it would find itself. */
+	if (weir_object_of(caller, &object) && object.link_map != ourselves() && !is_weir(object.link_map))
 		function = in_object(object.link_map, name);
 	return function ? function : foreign(dlsym(RTLD_NEXT, name));
 }

@@ -27,6 +27,9 @@ bool weir_object_of(const void *address, struct weir_object *out);
 /* Whether `address` still lies in that very object. */
 bool weir_object_is(const struct weir_object *object, const void *address);
 
+/* Whether another copy of the library (two paths in LD_PRELOAD) comes first: what passes us has been counted by that one. */
+bool weir_behind_another(void);
+
 /* The function `name` as the code at `caller` would get it without weir: looked up in the caller's object and what it needs, or
  * behind us when the caller is the program itself or finds nothing. Never a hook of ours. NULL when there is none. Takes
  * microseconds and the dynamic linker's lock: callers cache. */
