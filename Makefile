@@ -41,7 +41,7 @@ $(BUILD)/libweir.so $(BUILD)/bench/bench_decision: private LTO_LINK = $(CFLAGS) 
 
 # Only what these name knows the version and where weir is installed: `make install PREFIX=/usr` compiles nothing else again.
 PLACES = -DWEIR_VERSION='"$(VERSION)"' -DWEIR_BINDIR='"$(bindir)"' -DWEIR_LIBDIR='"$(libdir)"' -DWEIR_CONFDIR='"$(confdir)"'
-KNOW_PLACES = $(addprefix $(BUILD)/obj/,src/runtime/chain.o src/runtime/program.o src/stats/prometheus.o src/agent/api_read.o \
+KNOW_PLACES = $(addprefix $(BUILD)/obj/,src/runtime/chain.o src/runtime/program.o src/runtime/version.o src/stats/prometheus.o src/agent/api_read.o \
 	src/cli/library.o src/cli/version.o tests/unit/test_runtime.o tests/integration/test_cli.o tests/integration/test_run.o)
 $(KNOW_PLACES): private PLACES_COMPILE = $(PLACES)
 

@@ -83,6 +83,14 @@ size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN
  * further up. */
 const char *weir_path_trusted(const char *path, uid_t uid);
 
+/* The version of the object that calls, "1.2.3". */
+const char *weir_version(void);
+
+/* A version as a number for the segment: major:16, minor:16, patch:16, and 16 bits of the whole text's hash, so that versions
+ * which count as equally new can be told apart. Never 0. */
+uint64_t weir_version_number(const char *version);
+bool weir_version_newer(uint64_t a, uint64_t b);
+
 /* Finds the `weir` program that belongs to the object file at `self` (the library or the CLI): beside it, ../bin, ../../bin, then
  * the configured bin directory. NULL, or why it is not to be used (static text): there is none, and *out is empty; or what is
  * found may have been put there by others (weir_path_trusted). */

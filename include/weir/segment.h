@@ -76,7 +76,8 @@ struct weir_segment_header {
 	_Atomic uint64_t audits_done;       /* the value of audits_asked up to which all due audits were made */
 	_Atomic uint64_t waiters_reaped;    /* ms of the last time that a waiter looked for the dead:40 | its pid namespace:24 */
 	uint64_t salt[2];                   /* of the digests of weir_quota_share: random, and written once, by the maker */
-	uint64_t pad1[2];
+	_Atomic uint64_t agent_version; /* weir_version_number of the agent; 0 with an agent: from before there was this word */
+	uint64_t pad1[1];
 };
 _Static_assert(sizeof(struct weir_segment_header) == 256, "ABI");
 _Static_assert(offsetof(struct weir_segment_header, policy_generation) == 128, "ABI");

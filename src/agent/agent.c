@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "src/agent/compiler.h"
+#include "src/agent/handover.h"
 #include "src/agent/instance.h"
 #include "src/agent/requests.h"
 #include "src/agent/server.h"
@@ -40,6 +41,8 @@ struct agent {
 	struct weir_requests requests;
 	struct weir_upkeep upkeep;
 	struct weir_server server;
+	struct weir_own_file own_file;
+	bool replaced; /* another build stands where this one stood: it is to go on */
 	int signals;
 	uint64_t idle_exit_ns;
 	uint64_t compile_at_ns; /* when to look at the files, 0 = no reason to */
@@ -79,7 +82,7 @@ static int take_place(struct agent *a)
 	if (why)
 		return complain(a->world.dir, why, err);
 	uint32_t other = 0;
-	why = weir_instance_take(&a->instance, &a->world, &other, &err);
+	why = weir_handover_take(&a->instance, &a->world, &other, &err);
 	if (why && other) {
 		fprintf(stderr, "weir: agent: already running as pid %u\n", other);
 		return 1;
@@ -130,6 +133,7 @@ static int start(struct agent *a, const struct weir_agent_options *o)
 	/* The policy first: processes wait for it, and for nothing else of what follows. */
 	publish(a, now_ns);
 	atomic_store(&a->segment.header->agent_seen_ns, now_ns);
+	atomic_store(&a->segment.header->agent_version, weir_version_number(weir_version()));
 	atomic_store(&a->segment.header->agent_pid, (uint64_t)getpid());
 	weir_event_write(&a->segment, WEIR_EVENT_AGENT_STARTED, WEIR_CAUSE_NONE, NULL, 0, (uint64_t)getpid(), 0, now_ns);
 
@@ -227,6 +231,11 @@ static void serve(struct agent *a)
 		a->upkeep_at_ns = now_ns + WEIR_UPKEEP_NS;
 		if (!weir_upkeep_turn(&a->upkeep, now_ns))
 			return;
+		a->replaced = weir_own_file_replaced(&a->own_file);
+		if (a->replaced) {
+			weir_log(WEIR_LOG_INFO, "agent: %s was replaced", a->own_file.path);
+			return;
+		}
 		if (idle(a, now_ns)) {
 			weir_log(WEIR_LOG_INFO, "agent: idle");
 			return;
@@ -282,12 +291,15 @@ int weir_agent_run(const struct weir_environment *e, const struct weir_agent_opt
 	a->signals = a->requests.fd = a->instance.lock = -1;
 	weir_watch_init(&a->watch);
 	weir_server_init(&a->server);
+	weir_own_file_remember(&a->own_file);
 	int status = take_place(a);
 	if (status == 0) {
 		status = start(a, o);
 		if (status == 0)
 			serve(a);
 		leave(a);
+		if (a->replaced)
+			weir_own_file_become(&a->own_file, o);
 	}
 	free(a);
 	return status;

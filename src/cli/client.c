@@ -172,6 +172,8 @@ bool weir_client_ask(const struct weir_question *q, struct weir_reply *reply)
 	/* This program may itself run under weir, in a shell that does; its own questions are no requests of anybody's. */
 	setenv("WEIR_DISABLE", "1", 1);
 	curl_global_init(CURL_GLOBAL_NOTHING);
+	if (!weir_environment_agent_off())
+		weir_launch_newer(&w);
 	CURLcode code = attempt(w.socket, q, reply);
 	bool usable = code != CURLE_COULDNT_CONNECT || directory_usable(&e, &w);
 	if (code == CURLE_COULDNT_CONNECT && usable)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "src/agent/instance.h"
+#include "src/agent/handover.h"
 #include "src/cli/environment.h"
 #include "src/cli/library.h"
 #include "src/cli/sight.h"
@@ -62,6 +62,20 @@ static void bad(const char *way_out, const char *what, const char *format, ...)
 
 /* ---- weir itself */
 
+/* Which belongs to this program: half of an upgrade works, but nobody has tried it. */
+static void check_version(const char *library)
+{
+	char version[32];
+	if (!weir_library_version(library, version))
+		bad("install both from one version", "library", "%s: its version is not known, this program is %s", library,
+		    weir_version());
+	else if (strcmp(version, weir_version()) != 0)
+		bad("install both from one version", "library", "%s: it is %s, this program %s", library, version,
+		    weir_version());
+	else
+		good("library", "%s: %s", library, version);
+}
+
 static void check_library(void)
 {
 	char library[WEIR_PATH_MAX];
@@ -73,7 +87,7 @@ static void check_library(void)
 	else if (strpbrk(library, ": "))
 		bad("install weir elsewhere", "library", "%s: LD_PRELOAD cannot express a colon or a space", library);
 	else
-		good("library", "%s", library);
+		check_version(library);
 	const char *off = getenv("WEIR_DISABLE");
 	if (off && off[0] && strcmp(off, "0") != 0)
 		bad("unset WEIR_DISABLE", "switched off", "WEIR_DISABLE=%s: nothing is limited", off);
@@ -119,8 +133,12 @@ static void check_place(struct weir_environment *e)
 		bad("make room, or remove the file: the next request makes a new one", "state", "%s: %s%s%s", w.segment, why,
 		    err ? ": " : "", err ? strerror(err) : "");
 	}
-	uint32_t pid = weir_instance_pid(&w);
-	if (pid)
+	uint64_t version;
+	uint32_t pid = weir_handover_agent(&w, &version);
+	if (pid && version != UINT64_MAX && version != weir_version_number(weir_version()))
+		note("agent", "running, pid %u, of %s version: a newer program takes an older agent's place when it asks it", pid,
+		     weir_version_newer(weir_version_number(weir_version()), version) ? "an older" : "another");
+	else if (pid)
 		good("agent", "running, pid %u", pid);
 	else if (weir_environment_agent_off())
 		note("agent", "switched off by WEIR_AGENT=off: limits hold, changes of the configuration and exports do not");

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "src/agent/agent.h"
+#include "src/agent/handover.h"
 #include "src/agent/instance.h"
 #include "src/cli/environment.h"
 #include "weir/gate.h"
@@ -18,7 +19,8 @@
 
 const char *weir_launch_agent(const struct weir_world *w)
 {
-	if (weir_instance_pid(w) != 0)
+	uint64_t version;
+	if (weir_handover_agent(w, &version) != 0 && !weir_version_newer(weir_version_number(weir_version()), version))
 		return NULL;
 	char self[WEIR_PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -27,6 +29,22 @@ const char *weir_launch_agent(const struct weir_world *w)
 	self[n] = '\0';
 	int err = weir_agent_spawn(self, environ);
 	return err ? strerror(err) : NULL;
+}
+
+void weir_launch_newer(const struct weir_world *w)
+{
+	const struct timespec moment = {0, 10000000};
+	uint64_t version;
+	uint32_t old = weir_handover_agent(w, &version);
+	if (old == 0 || !weir_version_newer(weir_version_number(weir_version()), version) || weir_launch_agent(w))
+		return;
+	for (uint64_t until_ns = weir_now_ns() + PATIENCE_NS; weir_now_ns() < until_ns;) {
+		uint32_t now = weir_handover_agent(w, &version);
+		/* UINT64_MAX: it has the lock, and nothing more yet. */
+		if (now != 0 && now != old && version != UINT64_MAX)
+			return;
+		nanosleep(&moment, NULL);
+	}
 }
 
 static void ask(const struct weir_segment *s)

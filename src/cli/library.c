@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/cli/library.h"
 
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "weir/log.h"
@@ -93,4 +96,31 @@ void weir_library_withdraw(const char *library)
 	else
 		unsetenv("LD_PRELOAD");
 	free(list);
+}
+
+bool weir_library_version(const char *library, char out[32])
+{
+	static const char mark[] = "weir-version=";
+	struct stat st;
+	int fd = open(library, O_RDONLY | O_CLOEXEC);
+	size_t length = 0;
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+		size_t bytes = (size_t)st.st_size;
+		char *file = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+		const char *at = file == MAP_FAILED ? NULL : memmem(file, bytes, mark, sizeof mark - 1);
+		if (at) {
+			at += sizeof mark - 1;
+			length = strnlen(at, bytes - (size_t)(at - file));
+			if (length < 32)
+				memcpy(out, at, length);
+		}
+		if (file != MAP_FAILED)
+			munmap(file, bytes);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (length >= 32)
+		length = 0;
+	out[length] = '\0';
+	return length > 0;
 }

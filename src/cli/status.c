@@ -4,10 +4,31 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/agent/handover.h"
 #include "src/cli/client.h"
 #include "src/cli/environment.h"
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
+
+/* What there is to say of the installation, below what the agent says of the hosts. Others may run another version: it is this
+ * one's to tell, as an older one knows nothing of newer ones. */
+static void print_notes(void)
+{
+	struct weir_environment e;
+	struct weir_world w;
+	uint64_t version, own = weir_version_number(weir_version());
+	if (!weir_environment_world(&e, &w))
+		return;
+	uint32_t pid = weir_handover_agent(&w, &version);
+	if (pid == 0 || version == UINT64_MAX || version == own)
+		return;
+	printf("version: this program is %s, the agent ", weir_version());
+	if (version)
+		printf("%u.%u.%u\n", (unsigned)(version >> 48), (unsigned)(version >> 32 & 0xffff),
+		       (unsigned)(version >> 16 & 0xffff));
+	else
+		puts("is of an older version");
+}
 
 static int run(int argc, char **argv)
 {
@@ -28,6 +49,7 @@ static int run(int argc, char **argv)
 	status = weir_reply_failed("status", &reply);
 	if (status == 0) {
 		fwrite(reply.body, 1, reply.length, stdout);
+		print_notes();
 		status = strcmp(reply.health, "ok") == 0        ? WEIR_EXIT_OK
 			 : strcmp(reply.health, "unknown") == 0 ? WEIR_EXIT_NOTHING_KNOWN
 								: WEIR_EXIT_FAILED;

@@ -166,7 +166,7 @@ static void plain(FILE *out, const char *name, const char *type, const char *hel
 static void write_own(FILE *out, const struct weir_snapshot *s, size_t left_out)
 {
 	family(out, "weir_build_info", "gauge", "1; the version is in the label.");
-	fprintf(out, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
+	fprintf(out, "weir_build_info{version=\"%s\"} 1\n", weir_version());
 	plain(out, "weir_policy_generation", "gauge", "Generation of the policy in force; 0 when nothing is compiled.",
 	      s->generation);
 	plain(out, "weir_policy_rejected", "gauge", "1 when the configuration as it is now was refused.", s->rejected);

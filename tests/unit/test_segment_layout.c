@@ -44,6 +44,7 @@ static struct field {
 	FIELD(weir_segment_header, audits_done),
 	FIELD(weir_segment_header, waiters_reaped),
 	FIELD(weir_segment_header, salt),
+	FIELD(weir_segment_header, agent_version),
 	FIELD(weir_segment_header, pad1),
 	FIELD(weir_source, path),
 	FIELD(weir_source, size_bytes),

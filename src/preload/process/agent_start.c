@@ -32,6 +32,14 @@ static bool agent_lives(const struct weir_segment_header *h, uint64_t now_ns)
 	return weir_kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
 
+/* One of an older version gives its place to the one that this library starts. */
+static bool agent_is_older(const struct weir_segment_header *h)
+{
+	uint64_t version = atomic_load_explicit(&h->agent_version, memory_order_relaxed);
+
+	return weir_version_newer(weir_version_number(weir_version()), version);
+}
+
 static bool start_agent(void)
 {
 	static const char here;
@@ -114,6 +122,8 @@ static void await_policy(const struct weir_segment *s)
 
 		/* An agent that somebody started a while ago and that is not there by now will not come. */
 		until = started == 0 ? now : started + PATIENCE_NS;
+	} else if (agent_is_older(h) && !weir_agent_off()) {
+		start_agent_in_turn(h, now);
 	}
 	/* A policy that came after the question and is not fresh either is as fresh as it gets: this process sees other files
 	 * than the agent does (a chroot, a mount namespace), or they change all the time. */
