@@ -141,6 +141,20 @@ static void a_program_that_overwrites_the_variable_still_has_its_children_limite
 	}
 }
 
+/* The new environment lies on the stack, which has an end. */
+static void an_environment_beyond_all_measure_is_handed_on_as_it_is(void **state)
+{
+	struct outcome o;
+
+	if (cannot())
+		skip();
+	o = run_part(*state, COMMAND_UNDER_WEIR, "overwrites", "0", "6000");
+	assert_string_equal(o.out, "[" OTHER "]\n");
+	assert_string_equal(o.err, "");
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+}
+
 static void what_takes_the_variable_away_is_left_alone(void **state)
 {
 	struct scene *scene = *state;
@@ -259,6 +273,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_program_that_overwrites_the_variable_still_has_its_children_limited),
+		TEST(an_environment_beyond_all_measure_is_handed_on_as_it_is),
 		TEST(what_takes_the_variable_away_is_left_alone),
 		TEST(a_runs_rate_holds_behind_a_launcher_with_a_library_of_its_own),
 		TEST(a_child_that_the_library_would_break_is_started_without),

@@ -6,6 +6,7 @@
 #include <link.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,9 +60,14 @@ static bool start_agent(void)
 		return false;
 	}
 	count = weir_environment_merge(environ, NULL, 0);
-	environment = __builtin_alloca(count * sizeof *environment);
+	environment = mmap(NULL, count * sizeof *environment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (environment == MAP_FAILED) {
+		weir_log(WEIR_LOG_WARN, "the agent is not started: no memory");
+		return false;
+	}
 	weir_environment_merge(environ, environment, count);
 	err = weir_agent_spawn(program, environment);
+	munmap(environment, count * sizeof *environment);
 	if (err != 0)
 		weir_log(WEIR_LOG_WARN, "the agent is not started: %s: errno %d", program, err);
 	return err == 0;

@@ -11,7 +11,9 @@
 #include "weir/log.h"
 
 #define ENVIRONMENT_MAX 65536
-#define PRELOAD         "LD_PRELOAD="
+/* Of the caller's stack: some four thousand variables. A longer environment is handed on as it is. */
+#define STACK_MAX 32768
+#define PRELOAD   "LD_PRELOAD="
 
 /* The value of the last entry of that name, as the dynamic linker takes it, or NULL. `name` ends in '='. */
 static const char *value_in(char *const env[], const char *name, size_t *at)
@@ -95,6 +97,10 @@ void weir_child_look(struct weir_child *c, const struct weir_target *target, cha
 	for (c->count = 0; env[c->count] && c->count < ENVIRONMENT_MAX;)
 		c->count++;
 	c->bytes = (c->count + 1) * sizeof(char *) + sizeof PRELOAD + strlen(list) + 1 + (there ? 0 : strlen(own) + 1);
+	if (c->bytes > STACK_MAX) {
+		c->bytes = 0;
+		weir_log(WEIR_LOG_WARN, "exec: LD_PRELOAD stays as the program has set it: the environment is too long");
+	}
 }
 
 static char *append(char *to, const char *text, size_t length)
