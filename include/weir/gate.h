@@ -169,6 +169,10 @@ bool weir_gate_reset(const struct weir_segment *s, const char *host_port, uint64
 bool weir_gate_breaker(const struct weir_segment *s, const char *host_port, enum weir_breaker_state state, bool make,
 		       uint64_t now_ns);
 
+/* Brings the paces of all entries in line with the policy in force and with overrides that have ended, as the next request of
+ * each would: after a publication, and before anything is shown. Does not block; a pass over the entries in use. */
+void weir_gate_refresh(const struct weir_segment *s, uint64_t now_ns);
+
 /* Whether what stands in the entry's set_rate, set_burst and set_concurrency, where it is not 0, is in force. */
 bool weir_gate_overridden(const struct weir_entry *e, uint64_t now_ns);
 

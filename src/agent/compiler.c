@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "weir/gate.h"
 #include "weir/log.h"
 
 void weir_compiler_init(struct weir_compiler *c, const struct weir_environment *e)
@@ -92,6 +93,7 @@ void weir_compiler_publish(struct weir_compiler *c, const struct weir_segment *s
 		weir_policy_publish(s, c->policy.rules, c->policy.rule_count, c->policy.total_in_use ? &c->policy.total : NULL,
 				    c->sources, c->source_count, false, wall_ns());
 	c->published_ns = now_ns;
+	weir_gate_refresh(s, now_ns);
 
 	uint64_t generation = weir_policy_in_force(s).generation;
 	weir_event_write(s, rejected ? WEIR_EVENT_POLICY_REJECTED : WEIR_EVENT_POLICY_PUBLISHED, WEIR_CAUSE_POLICY, NULL, 0,

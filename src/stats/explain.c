@@ -34,8 +34,10 @@ static void say(struct weir_explanation *e, const char *format, ...)
 	char *text = NULL;
 	va_list arguments;
 	va_start(arguments, format);
-	if (e->sentences < WEIR_SENTENCES && vasprintf(&text, format, arguments) >= 0)
+	if (e->sentences < WEIR_SENTENCES && vasprintf(&text, format, arguments) >= 0) {
+		weir_make_printable(text, strlen(text));
 		e->sentence[e->sentences++] = text;
+	}
 	va_end(arguments);
 }
 
@@ -231,6 +233,7 @@ bool weir_explain(const struct weir_segment *s, const struct weir_policy *policy
 	gate.segment = s;
 	e->now_ns = now_ns;
 	weir_format(e->host, sizeof e->host, "%s", host_port);
+	weir_gate_refresh(s, now_ns);
 	weir_gate_forecast(&gate, host_port, now_ns, &e->forecast);
 	struct weir_policy_view view = weir_policy_in_force(s);
 	copy_rule(&view, e, &rule);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/stats/entry_view.h"
+#include "weir/gate.h"
 #include "weir/log.h"
 
 #define AGENT_SILENT_NS UINT64_C(3000000000) /* it is to be heard of every second */
@@ -175,6 +176,8 @@ bool weir_snapshot_take(const struct weir_segment *s, const char *only, uint64_t
 	memset(out, 0, sizeof *out);
 	out->now_ns = now_ns;
 	out->wall_ns = wall_ns;
+	/* The paces are what a request left; a policy or an override may have changed since. */
+	weir_gate_refresh(s, now_ns);
 	struct weir_policy_view policy = weir_policy_in_force(s);
 	struct weir_occupancy *occupancy = calloc((size_t)s->entries + 1, sizeof *occupancy);
 	struct weir_trace *trace = calloc((size_t)s->entries + 1, sizeof *trace);

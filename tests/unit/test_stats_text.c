@@ -137,6 +137,66 @@ static void an_override_is_explained(void **state)
 	free(text);
 }
 
+static double limit_shown(struct stats_bench *b)
+{
+	struct weir_snapshot s;
+	assert_true(weir_snapshot_take(&b->segment, NULL, b->now, WALL_NS, &s));
+	assert_int_equal(s.host_count, 1);
+	double limit = (double)s.host[0].limit / 1e9;
+	weir_snapshot_free(&s);
+	return limit;
+}
+
+static void a_changed_rule_is_shown_before_the_next_request(void **state)
+{
+	struct stats_bench *b = *state;
+	struct weir_rule rule;
+	weir_rule_defaults(&rule);
+	rule.rate.strategy = WEIR_FIXED;
+	rule.rate.max = 10 * WEIR_RATE_ONE;
+	bench_publish(b, &rule, 1);
+	bench_request(b, "api.example.org:443", WEIR_SUCCEEDED, 1, 0);
+	assert_true(limit_shown(b) == 10);
+	rule.rate.max = 2 * WEIR_RATE_ONE;
+	bench_publish(b, &rule, 1);
+	assert_true(limit_shown(b) == 2);
+	char *text = explanation_of(b, "api.example.org:443");
+	assert_contains(text, "fixed at 2/s");
+	free(text);
+}
+
+static void a_rule_without_a_rate_leaves_none_to_show(void **state)
+{
+	struct stats_bench *b = *state;
+	struct weir_rule rule;
+	weir_rule_defaults(&rule);
+	rule.rate.strategy = WEIR_FIXED;
+	rule.rate.max = 10 * WEIR_RATE_ONE;
+	rule.fixed[0].rate = WEIR_RATE_ONE;
+	bench_publish(b, &rule, 1);
+	bench_request(b, "api.example.org:443", WEIR_SUCCEEDED, 1, 0);
+	assert_true(limit_shown(b) == 1);
+	rule.fixed[0].rate = 0;
+	rule.flags = 0;
+	bench_publish(b, &rule, 1);
+	assert_true(limit_shown(b) == 0);
+}
+
+static void an_override_that_has_ended_is_not_shown(void **state)
+{
+	struct stats_bench *b = *state;
+	struct weir_rule rule;
+	weir_rule_defaults(&rule);
+	rule.rate.strategy = WEIR_FIXED;
+	rule.rate.max = 10 * WEIR_RATE_ONE;
+	bench_publish(b, &rule, 1);
+	bench_request(b, "api.example.org:443", WEIR_SUCCEEDED, 1, 0);
+	assert_true(weir_gate_set(&b->segment, "api.example.org:443", WEIR_RATE_ONE, 1, 0, 5 * SECOND, false, b->now));
+	assert_true(limit_shown(b) == 1);
+	b->now += 6 * SECOND;
+	assert_true(limit_shown(b) == 10);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
 int main(void)
@@ -150,6 +210,9 @@ int main(void)
 		TEST(a_fixed_rate_is_explained_with_the_wait),
 		TEST(an_exempt_host_is_explained_as_such),
 		TEST(an_override_is_explained),
+		TEST(a_changed_rule_is_shown_before_the_next_request),
+		TEST(a_rule_without_a_rate_leaves_none_to_show),
+		TEST(an_override_that_has_ended_is_not_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
