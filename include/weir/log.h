@@ -16,6 +16,10 @@ const char *weir_log_setup(const char *spec);
 
 bool weir_log_on(enum weir_log_level level);
 
+/* Replaces in place, by '?' for each byte, what is no text in UTF-8 or acts on a terminal or log instead of being shown: control
+ * characters (C0, C1), separators of lines, changes of the direction of writing. */
+void weir_make_printable(char *text, size_t length);
+
 /* Writes "weir[PID]: level: text\n", cut at 600 bytes, control characters replaced. printf formats %s %d %i %u %x %c %% with l,
  * ll and z, width, '-' and '0', and a precision for %s, no others (a formatter of our own: no locale, no allocation). */
 void weir_log(enum weir_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

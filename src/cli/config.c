@@ -60,7 +60,8 @@ static int check(const char *file)
 	for (uint32_t i = 0; i < policy.source_count; i++) {
 		if (policy.sources[i].inode == 0)
 			continue;
-		printf("%s\n", policy.sources[i].path);
+		weir_put_printable(policy.sources[i].path, stdout);
+		putchar('\n');
 		files++;
 	}
 	if (files == 0)
@@ -77,8 +78,13 @@ static int show(void)
 		return WEIR_EXIT_FAILED;
 	for (size_t i = 0; i < policy.origin_count; i++) {
 		const struct weir_origin *o = &policy.origins[i];
-		int n = printf("%s = %s;", o->key, o->value);
-		printf("%*s # %s\n", n < 55 ? 55 - n : 0, "", o->source);
+		weir_put_printable(o->key, stdout);
+		fputs(" = ", stdout);
+		weir_put_printable(o->value, stdout);
+		size_t n = strlen(o->key) + strlen(o->value) + sizeof " = ;" - 1;
+		printf(";%*s # ", n < 55 ? (int)(55 - n) : 0, "");
+		weir_put_printable(o->source, stdout);
+		putchar('\n');
 	}
 	weir_policy_free(&policy);
 	return WEIR_EXIT_OK;

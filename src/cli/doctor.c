@@ -26,7 +26,11 @@ static void answer(const char *mark, const char *what, const char *format, va_li
 static void answer(const char *mark, const char *what, const char *format, va_list arguments)
 {
 	printf("%-4s %-13s ", mark, what);
-	vprintf(format, arguments);
+	char *text = NULL;
+	if (vasprintf(&text, format, arguments) >= 0) {
+		weir_put_printable(text, stdout);
+		free(text);
+	}
 	putchar('\n');
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "src/cli/client.h"
+#include "src/cli/usage.h"
 
 int weir_operate(const struct weir_subcommand *c, const char *host, const char *verb, json_t *body, bool may_create,
 		 const char *done)
@@ -21,8 +22,12 @@ int weir_operate(const struct weir_subcommand *c, const char *host, const char *
 			weir_reply_failed_hint(c->name, &reply, hint ? " (use --create to set it before the first request)" : "");
 		json_t *answer = status == 0 ? json_loadb(reply.body, reply.length, 0, NULL) : NULL;
 		const char *name = json_string_value(json_object_get(answer, "host"));
-		if (status == 0)
-			printf("%s: %s\n", name ? name : host, done);
+		if (status == 0) {
+			weir_put_printable(name ? name : host, stdout);
+			fputs(": ", stdout);
+			weir_put_printable(done, stdout);
+			putchar('\n');
+		}
 		json_decref(answer);
 		weir_reply_free(&reply);
 	}

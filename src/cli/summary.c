@@ -56,7 +56,9 @@ static bool print_host(const struct weir_host_view *before, const struct weir_ho
 	char text[32];
 	if (admitted + refused == 0)
 		return false;
-	fprintf(stderr, "weir: %s: %" PRIu64 " request%s", h->key, admitted + refused, admitted + refused == 1 ? "" : "s");
+	fputs("weir: ", stderr);
+	weir_put_printable(h->key, stderr);
+	fprintf(stderr, ": %" PRIu64 " request%s", admitted + refused, admitted + refused == 1 ? "" : "s");
 	fprintf(stderr, ": %" PRIu64 " succeeded, %" PRIu64 " throttled, %" PRIu64 " failed, %" PRIu64 " refused by weir",
 		grown(a->succeeded, b->succeeded), grown(a->throttled, b->throttled), grown(a->failed, b->failed), refused);
 	if (grown(a->delayed, b->delayed) > 0)

@@ -2,13 +2,33 @@
 #include "src/cli/usage.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "weir/log.h"
+
+void weir_put_printable(const char *text, FILE *out)
+{
+	char *copy = strdup(text);
+	if (copy)
+		weir_make_printable(copy, strlen(copy));
+	fputs(copy ? copy : "?", out);
+	free(copy);
+}
 
 static void say(const char *what, const char *why, va_list arguments) __attribute__((format(printf, 2, 0)));
 static void say(const char *what, const char *why, va_list arguments)
 {
-	fprintf(stderr, "weir: %s: ", what);
-	vfprintf(stderr, why, arguments);
-	fputc('\n', stderr);
+	char *line = NULL;
+	int length = vasprintf(&line, why, arguments);
+	fputs("weir: ", stderr);
+	weir_put_printable(what, stderr);
+	fputs(": ", stderr);
+	if (length >= 0)
+		weir_make_printable(line, (size_t)length);
+	fprintf(stderr, "%s\n", length >= 0 ? line : why);
+	if (length >= 0)
+		free(line);
 }
 
 void weir_complain(const char *what, const char *why, ...)

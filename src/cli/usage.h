@@ -6,10 +6,14 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "src/cli/subcommand.h"
 
-/* "weir: WHAT: why" on stderr. */
+/* Writes text that came from elsewhere (a command line, a file) without what acts on a terminal. */
+void weir_put_printable(const char *text, FILE *out);
+
+/* "weir: WHAT: why" on stderr, printable. */
 void weir_complain(const char *what, const char *why, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same, with the way to the help below it; returns WEIR_EXIT_USAGE. */

@@ -74,15 +74,6 @@ bool weir_log_on(enum weir_log_level level)
 	return level != WEIR_LOG_OFF && (int)level <= atomic_load_explicit(&threshold, memory_order_acquire);
 }
 
-/* One call, one line, whatever bytes a host name brought along. */
-static void replace_controls(char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			text[i] = '?';
-	}
-}
-
 void weir_log(enum weir_log_level level, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
@@ -96,7 +87,8 @@ void weir_log(enum weir_log_level level, const char *format, ...)
 	va_start(arguments, format);
 	length += weir_vformat(line + length, sizeof line - 1 - length, format, arguments);
 	va_end(arguments);
-	replace_controls(line, length);
+	/* One call, one line, whatever bytes a host name brought along. */
+	weir_make_printable(line, length);
 	line[length++] = '\n';
 	if (destination[0] == '\0')
 		log_write_stderr(line, length);

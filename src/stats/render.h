@@ -11,7 +11,7 @@
 #include "weir/runtime.h"
 
 /* The digits that a time or rate is worth in JSON: microseconds of a day. */
-#define WEIR_JSON_FLAGS (JSON_REAL_PRECISION(9) | JSON_COMPACT)
+#define WEIR_JSON_FLAGS (JSON_REAL_PRECISION(9) | JSON_COMPACT | JSON_ENSURE_ASCII)
 
 /* The document of `weir stats --json`, schema 1. A new reference; NULL when memory is short. */
 json_t *weir_render_json(const struct weir_snapshot *snapshot);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "weir/log.h"
 #include "weir/units.h"
 
 #define HOST_COLUMNS 30
@@ -170,6 +171,14 @@ static void put_status_line(const struct weir_host_view *h, bool color, FILE *ou
 	}
 }
 
+static void put_source(const char *before, const char *path, FILE *out)
+{
+	char text[WEIR_SOURCE_PATH_MAX];
+	weir_format(text, sizeof text, "%s", path);
+	weir_make_printable(text, strlen(text));
+	fprintf(out, "%s%s", before, text);
+}
+
 static void put_world(const struct weir_snapshot *s, const struct weir_world *w, FILE *out)
 {
 	if (s->agent_pid)
@@ -184,7 +193,7 @@ static void put_world(const struct weir_snapshot *s, const struct weir_world *w,
 	if (s->source_count == 0)
 		fputs(", no configuration file", out);
 	for (uint32_t i = 0; i < s->source_count; i++)
-		fprintf(out, "%s%s", i ? ", " : ", from ", s->source[i]);
+		put_source(i ? ", " : ", from ", s->source[i], out);
 	fputc('\n', out);
 	if (s->rejected)
 		fputs("policy: the configuration as it is now was refused, what was in force before stays; see 'weir config "

@@ -134,8 +134,8 @@ void weir_text_three_digits(struct weir_text *t, uint64_t value, uint64_t unit)
 	uint64_t places = 1; /* 10^decimals */
 	unsigned decimals = 0;
 
-	/* One decimal below 99.95, which would round up to 100, and two below 9.995. */
-	while (decimals < 2 && (unsigned __int128)value * places * 20 < (unsigned __int128)unit * 1999) {
+	/* One decimal below 99.95, which would round up to 100, two below 9.995, and so on: a small value must not become 0. */
+	while (decimals < 9 && (unsigned __int128)value * places * 20 < (unsigned __int128)unit * 1999) {
 		places *= 10;
 		decimals++;
 	}

@@ -58,6 +58,17 @@ static const struct {
 } per[] = {{1, "/s"}, {60, "/m"}, {3600, "/h"}, {86400, "/d"}};
 #define PER (sizeof per / sizeof *per)
 
+/* Slower than one a day: one in so many days. Parsing rounds down, so where several numbers of days have the same rate the
+ * longest is the nearest to it. 0 = none. */
+static uint64_t days_per_one(uint64_t nano_per_s)
+{
+	uint64_t days = WEIR_RATE_ONE / 86400 / nano_per_s;
+
+	if (days > WINDOW_MAX_NS / WEIR_DAY_NS)
+		days = WINDOW_MAX_NS / WEIR_DAY_NS;
+	return days >= 2 && WEIR_RATE_ONE / (days * 86400) == nano_per_s ? days : 0;
+}
+
 /* A rate that somebody wrote down is a whole number per something, or has up to three decimals per second: find it again. */
 static const char *exactly(uint64_t nano_per_s, uint64_t *thousandths)
 {
@@ -98,6 +109,14 @@ char *weir_print_rate(uint64_t nano_per_s, char *out, size_t size)
 			weir_text_add(&t, decimals);
 		}
 		weir_text_add(&t, name);
+		return out;
+	}
+	uint64_t days = days_per_one(nano_per_s);
+
+	if (days > 0) {
+		weir_text_add(&t, "1/");
+		weir_text_number(&t, days);
+		weir_text_add(&t, per[PER - 1].name + 1);
 		return out;
 	}
 	/* Learned: three digits, per the first unit in which it is at least one. */

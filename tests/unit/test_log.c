@@ -58,6 +58,42 @@ static size_t read_file(char *out, size_t size)
 	return (size_t)n;
 }
 
+static void what_acts_on_a_terminal_becomes_question_marks(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+	} row[] = {
+		{"plain", "plain"},
+		{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
+		{"a\033[2Jb\n\x7f", "a?[2Jb??"},
+		{"\xc2\x9b"
+		 "31m",
+		 "??31m"}, /* CSI of C1 in UTF-8 */
+		{"\x9b"
+		 "31m",
+		 "?31m"},                                 /* and as a byte */
+		{"\xc2\xa0", "\xc2\xa0"},                 /* the first after C1 */
+		{"\xe2\x80\xa8x\xe2\x80\xae", "???x???"}, /* line separator, right-to-left override */
+		{"\xc0\x9b\xe0\x82\x9b", "?????"},        /* overlong */
+		{"\xed\xa0\x80", "???"},                  /* surrogate */
+		{"x\xe2\x82", "x??"},                     /* cut off */
+		{"\xf4\x90\x80\x80\xff", "?????"},
+	};
+	char line[128], text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		snprintf(text, sizeof text, "%s", row[i].text);
+		weir_make_printable(text, strlen(text));
+		assert_string_equal(text, row[i].shown);
+	}
+	log_to_file("info");
+	weir_log(WEIR_LOG_INFO, "%s", "h\xc2\x85ost");
+	snprintf(line, sizeof line, "weir[%d]: info: h??ost\n", (int)getpid());
+	read_file(text, sizeof text);
+	assert_string_equal(text, line);
+}
+
 static int descriptors(void)
 {
 	int count = 0;
@@ -384,6 +420,7 @@ static void lines_of_several_threads_do_not_mix(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		IN_DIRECTORY(what_acts_on_a_terminal_becomes_question_marks),
 		cmocka_unit_test(it_is_off_until_asked_for),
 		cmocka_unit_test(it_formats_numbers_as_printf_does),
 		cmocka_unit_test(it_pads_as_printf_does),

@@ -256,7 +256,11 @@ static void rates_print_as_people_write_them(void **state)
 		{123456789, "7.41/m"},
 		{1234567, "4.44/h"},
 		{12345, "1.07/d"},
-		{1, "0/d"},
+		{5787, "1/2d"},
+		{385, "1/30d"},
+		{31, "1/366d"},
+		{9000, "0.778/d"},
+		{1, "0.0000864/d"},
 		{UINT64_MAX, "18446744074/s"},
 	};
 
@@ -323,6 +327,29 @@ static void rates_written_as_whole_numbers_read_back_exactly(void **state)
 	}
 }
 
+static void a_rate_of_less_than_one_a_day_never_reads_as_none(void **state)
+{
+	(void)state;
+	for (unsigned days = 1; days <= 366; days++) {
+		char text[48], printed[32];
+		uint64_t rate = 0, back = 0;
+
+		snprintf(text, sizeof text, "1/%ud", days);
+		assert_null(weir_parse_rate(text, &rate, NULL));
+		assert_null(weir_parse_rate(weir_print_rate(rate, printed, sizeof printed), &back, NULL));
+		if (back != rate)
+			fail_msg("%s printed as %s", text, printed);
+	}
+	for (uint64_t rate = 1; rate < 20000; rate++) {
+		char printed[32];
+		uint64_t back = 0;
+
+		assert_null(weir_parse_rate(weir_print_rate(rate, printed, sizeof printed), &back, NULL));
+		if (back > rate + rate / 199 + 1 || back + rate / 199 + 1 < rate)
+			fail_msg("%llu nano/s printed as %s", (unsigned long long)rate, printed);
+	}
+}
+
 static void text_that_does_not_fit_is_cut(void **state)
 {
 	char out[5] = "xxxx";
@@ -372,6 +399,7 @@ int main(void)
 		cmocka_unit_test(rates_print_as_people_write_them),
 		cmocka_unit_test(what_is_printed_reads_back_as_nearly_the_same),
 		cmocka_unit_test(rates_written_as_whole_numbers_read_back_exactly),
+		cmocka_unit_test(a_rate_of_less_than_one_a_day_never_reads_as_none),
 		cmocka_unit_test(text_that_does_not_fit_is_cut),
 		cmocka_unit_test(no_text_makes_the_parsers_misbehave),
 	};
