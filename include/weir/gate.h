@@ -75,6 +75,8 @@ struct weir_request {
 
 enum weir_verdict { WEIR_GO, WEIR_WAIT, WEIR_REFUSE };
 
+#define WEIR_NOBODY UINT64_C(1) /* the digest of no credential */
+
 /* What a caller wants of one request. */
 struct weir_wish {
 	const char *host_port; /* lower case "host:port" */

@@ -35,6 +35,15 @@ bool weir_host_port(const char *host, uint16_t port, char out[WEIR_HOST_PORT_MAX
  * names may lead here as well; only their address tells. */
 bool weir_host_is_loopback(const char *host_port);
 
+/* Digests of what identifies a client to a server: of a secret, of a header line ("Name: value"), of a URL (user and password, or
+ * a query's api_key and its like). 0: there is none. Of schemes that sign each request, what stays from one to the next. */
+uint64_t weir_secret_digest(const char *text);
+uint64_t weir_header_credential(const char *line);
+uint64_t weir_url_credential(const char *url);
+
+/* A digest of the beginning of a URL's path: its first part that is no version and not "api" or "rest". Never 0. */
+uint64_t weir_url_path(const char *url);
+
 /* A Retry-After: seconds (integer or decimal), a length of time ("3s", "6m0s", "3 seconds"), seconds or milliseconds since 1970,
  * or a date in HTTP's or ISO 8601's form; quoted or not, and of several in one line the longest. A moment is compared with `date`
  * (the Date header of the same answer; NULL: with wall_ns), so that the server's clock skew cancels. True and *ns (0 when in the

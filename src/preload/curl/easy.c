@@ -132,6 +132,8 @@ __attribute__((noinline)) static CURLcode exchange(const struct weir_gate *g, ui
 		.lease_ns = h && h->timeout_ms > 0 ? ((uint64_t)h->timeout_ms + LEASE_MARGIN_MS) * MS_NS : 0,
 		.thread = weir_thread_id(),
 		.lease_hint = weir_flight_lease_hint(),
+		.credential = weir_handle_credential(h),
+		.path = h && !h->url ? h->path : 0,
 	};
 	struct weir_request request;
 	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM, &request);

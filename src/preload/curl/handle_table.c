@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "weir/gate.h"
+
 #define PLACES 512 /* a power of two */
 #define PROBES 16  /* places that one handle may have: two cache lines of keys */
 
@@ -64,6 +66,18 @@ void weir_handle_clear(struct weir_handle *h)
 	h->host_port[0] = '\0';
 	memset((char *)h + offsetof(struct weir_handle, http), 0, sizeof *h - offsetof(struct weir_handle, http));
 	h->curl = curl;
+}
+
+uint64_t weir_handle_credential(const struct weir_handle *h)
+{
+	uint64_t part[5], sum = 0;
+
+	if (!h)
+		return 0;
+	memcpy(part, &h->credential, sizeof part);
+	for (size_t i = 0; i < sizeof part / sizeof part[0]; i++)
+		sum = (sum ^ part[i]) * UINT64_C(0x9e3779b97f4a7c15) + (part[i] != 0 ? i + 1 : 0);
+	return sum != 0 ? sum : WEIR_NOBODY;
 }
 
 const struct weir_curl *weir_handle_library(const struct weir_handle *h, const void *caller)

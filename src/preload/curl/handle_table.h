@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is remembered of libcurl's easy handles: where the next transfer goes, how long the program lets it take, and where it
- * wants to read of errors. Host and port of a URL only, never its path, query or credentials.
+ * wants to read of errors. Host and port of a URL only; of its path and of credentials digests that tell whether two requests
+ * share a quota.
  *
  * A fixed table in .bss, keyed by the handle's address, lock-free. libcurl allows one thread at a time to use a handle, so an
  * entry needs no protection of its own. A handle that finds no place is simply not known: its host is then asked of libcurl, and
@@ -25,7 +26,13 @@ struct weir_handle {
 	const CURLU *url;                    /* CURLOPT_CURLU, which comes before CURLOPT_URL; NULL = not set */
 	char *error_buffer;                  /* CURL_ERROR_SIZE bytes of the program's, or NULL */
 	long timeout_ms, connect_timeout_ms; /* 0 = not set */
-	uint32_t plain;                      /* good answers in a row that said nothing of a quota */
+	/* Digests (weir/http.h) of what the program has set, 0 = nothing: header lines, user, password, token, the URL's own, and
+	 * the beginning of its path. */
+	struct {
+		uint64_t header, user, password, bearer, url;
+	} credential;
+	uint64_t path;
+	uint32_t plain; /* good answers in a row that said nothing of a quota */
 };
 
 /* NULL when it is not known. */
@@ -36,6 +43,9 @@ struct weir_handle *weir_handle_make(const CURL *handle, const struct weir_curl 
 
 /* Forgets what the program has set, but not whose handle it is. */
 void weir_handle_clear(struct weir_handle *h);
+
+/* What identifies the client to the server, as struct weir_wish wants it; 0 when the handle is not known (h NULL). */
+uint64_t weir_handle_credential(const struct weir_handle *h);
 
 /* The libcurl to use for a handle: the one that made it, when that is known (h not NULL), else the caller's. */
 const struct weir_curl *weir_handle_library(const struct weir_handle *h, const void *caller);

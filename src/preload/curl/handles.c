@@ -32,11 +32,24 @@ static void remember_url(struct weir_handle *h, const char *url)
 	h->host_port[0] = '\0';
 	h->http = false;
 	h->plain = 0;
+	h->credential.url = h->path = 0;
 	if (!url)
 		return;
+	h->credential.url = weir_url_credential(url);
+	h->path = weir_url_path(url);
 	h->http = weir_url_is_http(url);
 	if (!weir_url_host_port(url, h->host_port))
 		h->host_port[0] = '\0';
+}
+
+static void remember_headers(struct weir_handle *h, const struct curl_slist *line)
+{
+	h->credential.header = 0;
+	/* As long as nobody's list is, so that a damaged one ends. */
+	for (int i = 0; line && i < 256; i++, line = line->next) {
+		if (line->data)
+			h->credential.header ^= weir_header_credential(line->data);
+	}
 }
 
 static long seconds_as_ms(const void *word)
@@ -66,6 +79,11 @@ static bool is_remembered(CURLoption option)
 	case CURLOPT_CONNECTTIMEOUT_MS:
 	case CURLOPT_UNIX_SOCKET_PATH:
 	case CURLOPT_ABSTRACT_UNIX_SOCKET:
+	case CURLOPT_HTTPHEADER:
+	case CURLOPT_USERPWD:
+	case CURLOPT_USERNAME:
+	case CURLOPT_PASSWORD:
+	case CURLOPT_XOAUTH2_BEARER:
 		return true;
 	default:
 		return false;
@@ -98,6 +116,22 @@ static void remember(struct weir_handle *h, CURLoption option, void *word)
 		break;
 	case CURLOPT_CONNECTTIMEOUT_MS:
 		h->connect_timeout_ms = positive(word);
+		break;
+	case CURLOPT_HTTPHEADER:
+		remember_headers(h, word);
+		break;
+	case CURLOPT_USERPWD:
+		h->credential.user = weir_secret_digest(word);
+		h->credential.password = 0;
+		break;
+	case CURLOPT_USERNAME:
+		h->credential.user = weir_secret_digest(word);
+		break;
+	case CURLOPT_PASSWORD:
+		h->credential.password = weir_secret_digest(word);
+		break;
+	case CURLOPT_XOAUTH2_BEARER:
+		h->credential.bearer = weir_secret_digest(word);
 		break;
 	default: /* CURLOPT_UNIX_SOCKET_PATH, CURLOPT_ABSTRACT_UNIX_SOCKET */
 		h->local = word != NULL;
