@@ -56,6 +56,10 @@ const char *weir_world_of(const struct weir_environment *e, struct weir_world *w
  * configuration chain has been faster, given up. */
 const char *weir_world_prepare(struct weir_world *w, uid_t uid, int *err);
 
+/* The names of a world in `dir` by its suffix, ".HASH" or empty, which is not checked; all else in *w is zero. False: too long.
+ */
+bool weir_world_named(const char *dir, const char *suffix, struct weir_world *w);
+
 /* The home directory of the user in /etc/passwd. False, and out empty, when there is none. */
 bool weir_home_of(uid_t uid, char out[WEIR_PATH_MAX]);
 

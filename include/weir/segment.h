@@ -305,6 +305,9 @@ bool weir_entry_key(const struct weir_segment *s, uint32_t slot, char key[WEIR_K
  * run is over go first. Returns how many. For the agent. */
 uint32_t weir_entry_sweep(const struct weir_segment *s, uint64_t idle_ns, uint64_t now_ns);
 
+/* Whether any entry was used within idle_ns, is in use, or remembers something that must outlive its users. */
+bool weir_entry_any_remembers(const struct weir_segment *s, uint64_t idle_ns, uint64_t now_ns);
+
 /* Tells those who wait at this entry to look again (futex wake, only when somebody may be waiting). */
 void weir_entry_wake(const struct weir_segment *s, uint32_t slot);
 

@@ -19,6 +19,7 @@
 #include "src/agent/server.h"
 #include "src/agent/upkeep.h"
 #include "src/agent/watch.h"
+#include "src/agent/worlds.h"
 #include "weir/gate.h"
 #include "weir/log.h"
 
@@ -30,6 +31,10 @@
 #define PUBLISH_EVERY_NS (200 * MS)
 /* How often the files are compared by stat, for changes that inotify does not tell. */
 #define STAT_EVERY_NS (1000 * MS)
+
+/* How often worlds that nobody uses are looked for: first when there is nothing more urgent. */
+#define TIDY_FIRST_NS (2000 * MS)
+#define TIDY_EVERY_NS (600000 * MS)
 
 struct agent {
 	const struct weir_environment *environment;
@@ -48,6 +53,7 @@ struct agent {
 	uint64_t compile_at_ns; /* when to look at the files, 0 = no reason to */
 	uint64_t upkeep_at_ns;
 	uint64_t stat_at_ns;
+	uint64_t tidy_at_ns;
 };
 
 static int complain(const char *what, const char *why, int err)
@@ -141,6 +147,7 @@ static int start(struct agent *a, const struct weir_agent_options *o)
 	why = weir_server_start(&a->server, &a->world, &a->segment, &a->compiler, &err);
 	if (why) /* limits hold without the exports */
 		weir_log(WEIR_LOG_ERROR, "agent: %s: %s%s%s", a->world.socket, why, err ? ": " : "", err ? strerror(err) : "");
+	a->tidy_at_ns = now_ns + TIDY_FIRST_NS;
 	a->idle_exit_ns = o->idle_exit_given     ? o->idle_exit_ns
 			  : a->compiler.compiled ? a->compiler.policy.idle_exit_ns
 						 : WEIR_IDLE_EXIT_DEFAULT_NS;
@@ -235,6 +242,10 @@ static void serve(struct agent *a)
 		if (a->replaced) {
 			weir_log(WEIR_LOG_INFO, "agent: %s was replaced", a->own_file.path);
 			return;
+		}
+		if (now_ns >= a->tidy_at_ns) {
+			a->tidy_at_ns = now_ns + TIDY_EVERY_NS;
+			weir_worlds_tidy(&a->world, WEIR_WORLD_IDLE_NS);
 		}
 		if (idle(a, now_ns)) {
 			weir_log(WEIR_LOG_INFO, "agent: idle");

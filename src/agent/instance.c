@@ -42,9 +42,16 @@ const char *weir_instance_take(struct weir_instance *i, const struct weir_world 
 		return "the lock file is not a regular file of this user";
 	}
 	struct flock l = whole_file();
+	struct stat named;
 	if (fcntl(fd, F_SETLK, &l) == 0) {
-		i->lock = fd;
-		return NULL;
+		/* The world may have been removed in between, and the lock is that of a file without a name. */
+		if (lstat(w->lock, &named) == 0 && named.st_ino == st.st_ino && named.st_dev == st.st_dev) {
+			i->lock = fd;
+			return NULL;
+		}
+		close(fd);
+		*err = EAGAIN;
+		return "the lock file was removed";
 	}
 	*err = errno;
 	if (*err == EAGAIN || *err == EACCES) {

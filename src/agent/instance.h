@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One agent per world: a record lock on the lock file, held while the agent lives. The kernel drops it with the process, so
- * nothing is ever stale, and F_GETLK tells the holder's pid without taking anything. The file itself stays: removing it would let
- * two agents lock two files of the same name.
+ * nothing is ever stale, and F_GETLK tells the holder's pid without taking anything. The file is removed with its world alone
+ * (worlds.h), by who holds the lock; whoever gets it then finds that its file has no name any more, and has nothing.
  */
 #ifndef WEIR_AGENT_INSTANCE_H
 #define WEIR_AGENT_INSTANCE_H

@@ -158,3 +158,12 @@ const char *weir_world_prepare(struct weir_world *w, uid_t uid, int *err)
 	errno = saved;
 	return wrong;
 }
+
+bool weir_world_named(const char *dir, const char *suffix, struct weir_world *w)
+{
+	memset(w, 0, sizeof *w);
+	if (strlen(suffix) >= sizeof w->suffix || !weir_path_join(w->dir, dir, "", ""))
+		return false;
+	memcpy(w->suffix, suffix, strlen(suffix) + 1);
+	return put_names(w);
+}

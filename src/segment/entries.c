@@ -397,3 +397,14 @@ void weir_entry_wake(const struct weir_segment *s, uint32_t slot)
 	atomic_fetch_add_explicit(&e->changes, 1, memory_order_seq_cst);
 	futex_wake_all(&e->changes);
 }
+
+bool weir_entry_any_remembers(const struct weir_segment *s, uint64_t idle_ns, uint64_t now_ns)
+{
+	for (uint32_t slot = 0; slot <= s->entries; slot++) {
+		if (slot < s->entries && slot_word_state(index_word(s, slot)) == WEIR_SLOT_FREE)
+			continue;
+		if (remembers(&s->entry[slot], idle_ns, now_ns) || lease_scan_any(s, slot))
+			return true;
+	}
+	return false;
+}

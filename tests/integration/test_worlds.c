@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Worlds: who shares rules and state with whom, and what becomes of worlds that nobody uses. */
+#include "src/agent/worlds.h"
 #include "tests/integration/every_agent.h"
 #include "tests/integration/weir_program.h"
 #include "weir/runtime.h"
@@ -108,6 +109,108 @@ static void a_deep_runtime_directory_is_served_like_any_other(void **state)
 	free(config);
 }
 
+/* A world made by `weir run -f`, and nobody in it any more. Returns the name of its state. */
+static char *leave_a_world(struct scene *scene, const char *config)
+{
+	free(WEIR_EXPECT(scene, 0, "run", "-f", config, "true"));
+	struct command *c = LINE(scene, "status");
+	c->config = config;
+	char *out = expect_line(c, 3, __LINE__), *name = strstr(out, "state.1.");
+	assert_non_null(name);
+	name = strndup(name, strlen("state.1.0123456789abcdef"));
+	free(out);
+	end_every_agent(scene);
+	return name;
+}
+
+static void a_world_that_nobody_uses_is_listed_and_removed(void **state)
+{
+	struct scene *scene = *state;
+	char *config = write_file(scene->dir, "job.conf", ""), *name = leave_a_world(scene, config), lock[64];
+	snprintf(lock, sizeof lock, "agent.lock%s", name + strlen("state.1"));
+	char *out = WEIR_EXPECT(scene, 0, "worlds");
+	assert_contains(out, name);
+	assert_contains(out, "no agent, 0 processes");
+	assert_contains(out, config);
+	free(out);
+	assert_true(exists(scene->runtime, lock));
+	out = WEIR_EXPECT(scene, 0, "worlds", "--remove");
+	assert_contains(out, "removed ");
+	assert_contains(out, name);
+	free(out);
+	assert_false(exists(scene->runtime, name));
+	assert_false(exists(scene->runtime, lock));
+	out = WEIR_EXPECT(scene, 0, "worlds", "--remove");
+	assert_contains(out, "nothing to remove");
+	free(out);
+	free(name);
+	free(config);
+}
+
+static bool lists_a_process(void *data)
+{
+	char *out = WEIR_EXPECT(data, 0, "worlds");
+	bool there = strstr(out, "no agent, 1 process") != NULL;
+	free(out);
+	return there;
+}
+
+/* Mapped, or with something to remember: it stays. */
+static void a_world_in_use_is_not_removed(void **state)
+{
+	struct scene *scene = *state;
+	static const char *const off[] = {"WEIR_AGENT=off", SANITIZERS, NULL};
+	/* It maps the segment with its first connect, and then waits for its input. */
+	const char *const argv[] = {"bash", "-c", "{ exec 3<>/dev/tcp/127.0.0.1/9; } 2>/dev/null; exec 3<>fifo; read -u 3 x",
+				    NULL};
+	char *fifo = path_in(scene->dir, "fifo");
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	struct command user = {.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .env = off, .cwd = scene->dir};
+	struct running *r = command_start(&user);
+	assert_soon(lists_a_process, scene, 20, "the process is listed");
+	free(WEIR_EXPECT(scene, 0, "worlds", "--remove"));
+	assert_true(exists(scene->runtime, "state.1"));
+	command_signal(r, SIGKILL);
+	struct outcome o = command_wait(r);
+	outcome_free(&o);
+	struct weir_segment s = scene_segment(scene);
+	uint32_t slot = weir_entry_acquire(&s, "api.example.org:443", weir_now_ns());
+	atomic_store(&s.entry[slot].set_rate, UINT64_C(2000000000));
+	weir_segment_close(&s);
+	free(WEIR_EXPECT(scene, 0, "worlds", "--remove"));
+	assert_true(exists(scene->runtime, "state.1"));
+	free(fifo);
+}
+
+/* An agent's own world, and another one's, stay; those of configurations that are gone do not last. */
+static void an_agent_tidies_up(void **state)
+{
+	struct scene *scene = *state;
+	char *config = write_file(scene->dir, "job.conf", ""), *name = leave_a_world(scene, config);
+	struct weir_world_found *found;
+	struct weir_world own;
+	free(WEIR_EXPECT(scene, 3, "status"));
+	assert_true(weir_world_named(scene->runtime, "", &own));
+	assert_int_equal(weir_worlds_find(scene->runtime, NULL, &found), 2);
+	assert_true(found[0].agent > 0 && found[0].processes >= 1 && !found[0].stray);
+	assert_false(weir_world_remove(&found[0], 0));
+	assert_true(found[1].agent == 0 && found[1].processes == 0 && !found[1].stray && found[1].usable);
+	assert_string_equal(found[1].source[0], config);
+	assert_false(weir_world_remove(&found[1], UINT64_C(3600000000000)));
+	free(found);
+	assert_int_equal(unlink(config), 0);
+	assert_int_equal(weir_worlds_find(scene->runtime, &own, &found), 1);
+	assert_true(found[0].stray);
+	free(found);
+	assert_int_equal(weir_worlds_tidy(&own, UINT64_C(3600000000000)), 0);
+	assert_int_equal(weir_worlds_tidy(&own, 0), 1);
+	assert_false(exists(scene->runtime, name));
+	assert_true(exists(scene->runtime, "state.1"));
+	assert_true(agent_pid(scene->runtime) > 0);
+	free(name);
+	free(config);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -115,6 +218,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(rules_are_those_of_ones_own_chain),
 		TEST(a_deep_runtime_directory_is_served_like_any_other),
+		TEST(a_world_that_nobody_uses_is_listed_and_removed),
+		TEST(a_world_in_use_is_not_removed),
+		TEST(an_agent_tidies_up),
 		TEST(without_home_the_world_is_the_one_of_the_login),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
