@@ -37,6 +37,7 @@
 #include <unistd.h>
 
 #include "src/runtime/path.h"
+#include "weir/kernel.h"
 
 #define KERNEL_SIGSET_SIZE 8       /* what the rt_sig* calls take on every Linux but MIPS; sigset_t is longer */
 #define SIGNALS            64      /* the kernel's _NSIG */
@@ -91,7 +92,8 @@ static void find_relatives(struct absolutes *a, char *const envp[])
 IN_CHILD static _Noreturn void leave(int status)
 {
 	for (;;)
-		syscall(SYS_exit_group, status);
+		if (weir_syscall(SYS_exit_group, status) != 0)
+			__builtin_trap(); /* forbidden */
 }
 
 /* Whether the entry sets one of the variables that the agent must not have: it would be preloaded itself, or belong to a run. */
@@ -129,8 +131,8 @@ IN_CHILD static char **environment(char *const envp[], struct absolutes *a)
 
 	while (count < ENVIRONMENT_MAX && envp[count])
 		count++;
-	memory = syscall(SYS_mmap, NULL, (count + 1) * sizeof clean[0], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			 0L);
+	memory = weir_syscall(SYS_mmap, NULL, (count + 1) * sizeof clean[0], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0L);
 	if (memory == -1)
 		leave(127);
 	clean = (char **)memory;
@@ -146,12 +148,12 @@ IN_CHILD static void close_everything(void)
 {
 	struct rlimit limit = {DESCRIPTORS_MAX, DESCRIPTORS_MAX};
 
-	if (syscall(SYS_close_range, 0U, ~0U, 0U) == 0)
+	if (weir_syscall(SYS_close_range, 0U, ~0U, 0U) == 0)
 		return;
 	/* Before Linux 5.9, or forbidden by a filter. */
-	syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	weir_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
 	for (rlim_t fd = 0; fd < limit.rlim_cur && fd < DESCRIPTORS_MAX; fd++)
-		syscall(SYS_close, fd);
+		weir_syscall(SYS_close, fd);
 }
 
 /* Signals to their defaults first (an ignored one would stay ignored across exec), then unblocked. */
@@ -161,8 +163,8 @@ IN_CHILD static void reset_signals(void)
 	const uint64_t none = 0;
 
 	for (int number = 1; number <= SIGNALS; number++)
-		syscall(SYS_rt_sigaction, number, defaults, NULL, KERNEL_SIGSET_SIZE);
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, KERNEL_SIGSET_SIZE);
+		weir_syscall(SYS_rt_sigaction, number, defaults, NULL, KERNEL_SIGSET_SIZE);
+	weir_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, KERNEL_SIGSET_SIZE);
 }
 
 /* The agent looks at who its parent is: that must not be the go-between any more. */
@@ -170,8 +172,8 @@ IN_CHILD static void await_adoption(long go_between)
 {
 	const struct timespec rest = {0, 1000000};
 
-	for (int i = 0; i < ADOPTION_LOOKS && syscall(SYS_getppid) == go_between; i++)
-		syscall(SYS_nanosleep, &rest, NULL);
+	for (int i = 0; i < ADOPTION_LOOKS && weir_syscall(SYS_getppid) == go_between; i++)
+		weir_syscall(SYS_nanosleep, &rest, NULL);
 }
 
 IN_CHILD static _Noreturn void become_agent(const char *program, char *const envp[], struct absolutes *a)
@@ -181,29 +183,29 @@ IN_CHILD static _Noreturn void become_agent(const char *program, char *const env
 	char **clean = environment(envp, a);
 
 	close_everything();
-	if (syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR) != 0)
+	if (weir_syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR) != 0)
 		leave(127); /* its first file would take the number of standard error */
-	syscall(SYS_dup, 0);
-	syscall(SYS_dup, 0);
-	syscall(SYS_chdir, "/");
-	syscall(SYS_umask, 077);
+	weir_syscall(SYS_dup, 0);
+	weir_syscall(SYS_dup, 0);
+	weir_syscall(SYS_chdir, "/");
+	weir_syscall(SYS_umask, 077);
 	reset_signals();
-	syscall(SYS_execve, program, argv, clean);
+	weir_syscall(SYS_execve, program, argv, clean);
 	leave(127);
 }
 
 /* A fork that neither signals its parent when it ends nor is followed by a debugger. */
 IN_CHILD static long quiet_fork(void)
 {
-	return syscall(SYS_clone, (unsigned long)CLONE_UNTRACED, 0UL, 0UL, 0UL, 0UL);
+	return weir_syscall(SYS_clone, (unsigned long)CLONE_UNTRACED, 0UL, 0UL, 0UL, 0UL);
 }
 
 /* Leaves with the errno of the second clone, so that the caller hears of it. */
 IN_CHILD static _Noreturn void go_between(const char *program, char *const envp[], struct absolutes *a)
 {
-	long pid, self = syscall(SYS_getpid);
+	long pid, self = weir_syscall(SYS_getpid);
 
-	syscall(SYS_setsid);
+	weir_syscall(SYS_setsid);
 	pid = quiet_fork();
 	if (pid == 0) {
 		await_adoption(self);
@@ -223,7 +225,7 @@ static int reap(long pid)
 
 	/* Signals are blocked, so EINTR comes from stops and debuggers only. */
 	do {
-		got = syscall(SYS_wait4, pid, &status, __WCLONE, NULL);
+		got = weir_syscall(SYS_wait4, pid, &status, __WCLONE, NULL);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return 0;
@@ -235,8 +237,8 @@ static bool adopts_orphans(void)
 {
 	int adopts = 0;
 
-	return syscall(SYS_getpid) == 1 ||
-	       (syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &adopts, 0UL, 0UL, 0UL) == 0 && adopts != 0);
+	return weir_syscall(SYS_getpid) == 1 ||
+	       (weir_syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &adopts, 0UL, 0UL, 0UL) == 0 && adopts != 0);
 }
 
 int weir_agent_spawn(const char *program, char *const envp[])
@@ -253,25 +255,26 @@ int weir_agent_spawn(const char *program, char *const envp[])
 		errno = saved;
 		return EBUSY;
 	}
-	if (syscall(SYS_faccessat, AT_FDCWD, program, X_OK) != 0) {
+	if (weir_syscall(SYS_faccessat, AT_FDCWD, program, X_OK) != 0) {
 		result = errno;
 		errno = saved;
 		return result;
 	}
 	/* Not on the host's stack, which may be a small one. */
-	page = syscall(SYS_mmap, NULL, sizeof(struct absolutes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+	page = weir_syscall(SYS_mmap, NULL, sizeof(struct absolutes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0L);
 	if (page == -1) {
 		errno = saved;
 		return ENOMEM;
 	}
 	find_relatives((struct absolutes *)page, envp);
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
+	weir_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
 	pid = quiet_fork();
 	if (pid == 0)
 		go_between(program, envp, (struct absolutes *)page);
 	result = pid < 0 ? errno : reap(pid);
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
-	syscall(SYS_munmap, page, sizeof(struct absolutes));
+	weir_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+	weir_syscall(SYS_munmap, page, sizeof(struct absolutes));
 	errno = saved;
 	return result;
 }

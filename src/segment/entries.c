@@ -21,6 +21,7 @@
 #include "lease_scan.h"
 #include "process.h"
 #include "slot_word.h"
+#include "weir/kernel.h"
 #include "weir/segment.h"
 #include "words.h"
 
@@ -293,7 +294,7 @@ static void pause_briefly(void)
 {
 	const struct timespec t = {0, PAUSE_NS};
 
-	syscall(SYS_nanosleep, &t, NULL); /* unlike nanosleep() no cancellation point of the program */
+	weir_syscall(SYS_nanosleep, &t, NULL); /* unlike nanosleep() no cancellation point of the program */
 }
 
 uint32_t weir_entry_acquire(const struct weir_segment *s, const char *key, uint64_t now_ns)

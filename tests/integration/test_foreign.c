@@ -2,14 +2,26 @@
 /* Another preloaded library that lies to the program: what weir shares with other processes stays true. */
 #include "tests/harness/harness.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/harness/environment.h"
+#include "tests/integration/closed_port.h"
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
+#include "tests/integration/host_program.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
 
 static char preload[2048];
 
@@ -195,7 +207,64 @@ static void a_time_namespace_is_a_world_of_its_own(void **state)
 	free(config);
 }
 
-int main(void)
+static int try_to_connect(const char *port)
+{
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int refused = connect(fd, (struct sockaddr *)&a, sizeof a) != 0 && errno == ECONNREFUSED;
+
+	close(fd);
+	return refused;
+}
+
+/* Exit status 77: it cannot be done here. */
+static int a_child_with_another_clock(int argc, char **argv)
+{
+	int status = -1, fd;
+	pid_t child;
+
+	(void)argc;
+	PART_CHECK(try_to_connect(argv[0]));
+	if (unshare(CLONE_NEWTIME) != 0)
+		return 77;
+	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	PART_CHECK(fd >= 0 && write(fd, "monotonic 1000000 0", 19) == 19);
+	close(fd);
+	child = fork();
+	if (child == 0)
+		_exit(try_to_connect(argv[0]) ? 0 : 1);
+	PART_CHECK(waitpid(child, &status, 0) == child && status == 0);
+	PART_CHECK(try_to_connect(argv[0]));
+	return 0;
+}
+
+static const struct host_part parts[] = {
+	{"another_clock", a_child_with_another_clock},
+};
+
+static void a_child_in_a_new_time_namespace_leaves_its_parents_world(void **state)
+{
+	struct scene *scene = *state;
+	int fd, port = closed_port(&fd);
+	char text[16], key[64];
+	struct outcome o;
+
+	snprintf(text, sizeof text, "%d", port);
+	o = run_part(scene, COMMAND_UNDER_WEIR, "another_clock", text, NULL);
+	close(fd);
+	if (o.exit_status == 77) {
+		outcome_free(&o);
+		print_message("skipped: no time namespaces here\n");
+		skip();
+	}
+	if (o.exit_status != 0)
+		fail_msg("exit %d: %s", o.exit_status, o.err);
+	outcome_free(&o);
+	assert_int_equal(counts_of(scene, host_port_of(key, "127.0.0.1", port)).admitted, 2);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_clock_of_another_day_waits_for_its_unit_and_no_longer, scene_setup,
@@ -206,9 +275,13 @@ int main(void)
 						scene_teardown_with_agents),
 		cmocka_unit_test_setup_teardown(of_two_copies_of_the_library_one_counts, scene_setup, scene_teardown_with_agents),
 		cmocka_unit_test_setup_teardown(a_time_namespace_is_a_world_of_its_own, scene_setup, scene_teardown_with_agents),
+		cmocka_unit_test_setup_teardown(a_child_in_a_new_time_namespace_leaves_its_parents_world, scene_setup,
+						scene_teardown_with_agents),
 		cmocka_unit_test_setup_teardown(lies_about_users_processes_and_files_lead_to_no_other_world, scene_setup,
 						scene_teardown_with_agents),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int status = host_part_run(argc, argv, parts, sizeof parts / sizeof parts[0]);
+
+	return status >= 0 ? status : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,6 +130,7 @@ static const char *const imports[] = {
 	"strnlen",
 	"strrchr",
 	"strspn",
+	"strstr",
 	"syscall",
 	"unlink",
 };

@@ -42,6 +42,7 @@ static bool prepared; /* the environment has been read and the page is wiped in 
 static bool wiping;   /* it is: else weir_getpid() tells */
 static pid_t pid_of_gate;
 static bool only_counts;
+static uint64_t clock_of_segment; /* weir_clock_offset() when it was mapped */
 static struct weir_world world;
 static _Atomic uint32_t last_serial;
 
@@ -94,6 +95,7 @@ static bool map(void)
 	}
 	result = weir_segment_open(&segment, world.segment, true, NULL, &why, &err);
 	if (result == WEIR_SEGMENT_OK) {
+		clock_of_segment = weir_clock_offset();
 		atomic_store_explicit(&mapped, true, memory_order_release);
 		return true;
 	}
@@ -108,6 +110,13 @@ static bool make_gate(void)
 {
 	bool first = !atomic_load_explicit(&mapped, memory_order_acquire);
 
+	/* A child for which its parent has made a time namespace: another clock is another world. What is mapped stays, unused.
+	 */
+	if (!first && weir_clock_offset() != clock_of_segment) {
+		atomic_store_explicit(&mapped, false, memory_order_relaxed);
+		prepared = false;
+		first = true;
+	}
 	if (first && !map())
 		return false;
 	gate.segment = &segment;
