@@ -27,13 +27,18 @@ struct weir_run {
 };
 
 /* A process's gate. Everything is the caller's; the gate keeps pointers only. */
+struct weir_request;
 struct weir_gate {
 	const struct weir_segment *segment;
 	struct weir_owner owner;
 	struct weir_run run;
 	bool dry_run;         /* decide and count, never delay or refuse */
 	uint64_t wait_max_ns; /* bound on every wait beside the rule's, 0 = the rule's alone */
+	/* Told once of a request that weir_gate_admit is about to let wait for more than WEIR_LONG_WAIT_NS, or, where the end is
+	 * not known, has let wait so long. NULL = nobody is. */
+	void (*long_wait)(const struct weir_request *r, const char *host_port, uint64_t now_ns);
 };
+#define WEIR_LONG_WAIT_NS UINT64_C(2000000000)
 
 enum weir_phase {
 	WEIR_PHASE_IDLE = 0,

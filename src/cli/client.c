@@ -16,6 +16,7 @@
 #include "weir/gate.h"
 
 #define ANSWER_MS     10000L
+#define SILENCE_S     1L                   /* an agent that says nothing for so long is stopped, or out of places */
 #define START_NS      UINT64_C(2000000000) /* an agent that has to be started is there by then, or will not be */
 #define LOOK_EVERY_NS 10000000L
 #define REPLY_MAX     ((size_t)256 << 20) /* 65,536 hosts make some 60 MB */
@@ -77,6 +78,8 @@ static CURLcode attempt(const char *socket, const struct weir_question *q, struc
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_MS);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, reply);
@@ -94,6 +97,19 @@ static CURLcode attempt(const char *socket, const struct weir_question *q, struc
 	return code;
 }
 
+/* What changes something is not sent to an agent that does not answer: it would do it whenever it goes on. */
+static CURLcode attempt_if_awake(const char *socket, const struct weir_question *q, struct weir_reply *reply)
+{
+	if (strcmp(q->method, "POST") == 0) {
+		struct weir_question health = {.method = "GET", .path = "/healthz"};
+		CURLcode code = attempt(socket, &health, reply);
+		weir_reply_free(reply);
+		if (code != CURLE_OK)
+			return code;
+	}
+	return attempt(socket, q, reply);
+}
+
 /* Answers from the segment, without an agent. */
 static bool answer_here(const struct weir_environment *e, const struct weir_world *w, const struct weir_question *q,
 			struct weir_reply *reply)
@@ -101,7 +117,9 @@ static bool answer_here(const struct weir_environment *e, const struct weir_worl
 	struct weir_segment s;
 	const char *why = NULL;
 	int err = 0;
-	if (weir_segment_open(&s, w->segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK) {
+	/* What an operator sets is set before the first request as well, which would make the segment. */
+	bool make = strcmp(q->method, "POST") == 0;
+	if (weir_segment_open(&s, w->segment, make, NULL, &why, &err) != WEIR_SEGMENT_OK) {
 		weir_complain(w->segment, "%s%s%s", why ? why : "cannot be mapped", err ? ": " : "", err ? strerror(err) : "");
 		return false;
 	}
@@ -141,7 +159,7 @@ static CURLcode ask_new_agent(const struct weir_world *w, const struct weir_ques
 		return code;
 	for (uint64_t until_ns = weir_now_ns() + START_NS; weir_now_ns() < until_ns;) {
 		nanosleep(&rest, NULL);
-		code = attempt(w->socket, q, reply);
+		code = attempt_if_awake(w->socket, q, reply);
 		if (code != CURLE_COULDNT_CONNECT)
 			break;
 	}
@@ -174,7 +192,7 @@ bool weir_client_ask(const struct weir_question *q, struct weir_reply *reply)
 	curl_global_init(CURL_GLOBAL_NOTHING);
 	if (!weir_environment_agent_off())
 		weir_launch_newer(&w);
-	CURLcode code = attempt(w.socket, q, reply);
+	CURLcode code = attempt_if_awake(w.socket, q, reply);
 	bool usable = code != CURLE_COULDNT_CONNECT || directory_usable(&e, &w);
 	if (code == CURLE_COULDNT_CONNECT && usable)
 		code = ask_new_agent(&w, q, reply);
@@ -184,7 +202,9 @@ bool weir_client_ask(const struct weir_question *q, struct weir_reply *reply)
 	weir_reply_free(reply);
 	if (!usable)
 		return false;
-	if (code == CURLE_COULDNT_CONNECT)
+	/* No agent, or one that is stopped, ended meanwhile, or has no place left: it is in nobody's way. */
+	if (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT || code == CURLE_GOT_NOTHING ||
+	    code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE)
 		return answer_here(&e, &w, q, reply);
 	weir_complain(w.socket, "%s", curl_easy_strerror(code));
 	return false;

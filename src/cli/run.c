@@ -262,7 +262,7 @@ const struct weir_subcommand weir_subcommand_run = {
 		   "      --max-wait TIME     refuse a request that would have to wait longer, such as 30s\n"
 		   "  -n, --dry-run           decide and count, delay and refuse nothing\n"
 		   "  -s, --summary           afterwards, say on stderr what happened\n"
-		   "  -v, --verbose           log on stderr (WEIR_LOG=info)\n"
+		   "  -v, --verbose           log on stderr (WEIR_LOG=info); a wait of over 2 s when it begins\n"
 		   "\n"
 		   "The exit status is the command's own; 126: not executable, 127: not found, 125: weir's own failure.\n"
 		   "A command that cannot be seen (static, Go, musl, set-user-ID) runs all the same, with a line on stderr:\n"

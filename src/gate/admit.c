@@ -17,9 +17,18 @@ static void sleep_until(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns
 	weir_syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
+/* Whether what it waits for is known to be far, or has turned out to be. */
+static bool lasts(const struct weir_request *r, uint64_t now_ns)
+{
+	if (r->until_ns > now_ns)
+		return r->until_ns - now_ns > WEIR_LONG_WAIT_NS;
+	return now_ns > r->begun_ns && now_ns - r->begun_ns > WEIR_LONG_WAIT_NS;
+}
+
 enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish)
 {
 	uint64_t wake = 0;
+	bool told = g->long_wait == NULL;
 	enum weir_verdict verdict = weir_gate_begin(g, r, wish, weir_now_ns(), &wake);
 
 	while (verdict == WEIR_WAIT) {
@@ -29,7 +38,13 @@ enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request
 
 		/* Announced before the look, so that whoever changes something after it wakes us. */
 		atomic_fetch_add_explicit(&e->waiting, 1, memory_order_seq_cst);
-		verdict = weir_gate_look(g, r, weir_now_ns(), &wake);
+		uint64_t now_ns = weir_now_ns();
+
+		verdict = weir_gate_look(g, r, now_ns, &wake);
+		if (verdict == WEIR_WAIT && !told && lasts(r, now_ns)) {
+			g->long_wait(r, wish->host_port, now_ns);
+			told = true;
+		}
 		if (verdict == WEIR_WAIT && r->wait_slot == slot)
 			sleep_until(&e->changes, seen, wake);
 		atomic_fetch_sub_explicit(&e->waiting, 1, memory_order_relaxed);

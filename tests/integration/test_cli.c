@@ -379,6 +379,40 @@ static void output_that_cannot_be_written_is_a_failure(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
+static void a_host_is_set_before_there_is_an_agent_or_a_segment(void **state)
+{
+	struct scene *scene = *state;
+	static const char *const env[] = {SANITIZERS, "WEIR_AGENT=off", NULL};
+	struct command *c = LINE(scene, "set", "new.example.org:443", "rate=2/s", "--create");
+	c->env = env;
+	struct outcome o = command_run(c);
+	assert_int_equal(o.exit_status, 0);
+	assert_string_equal(o.err, "");
+	outcome_free(&o);
+	c = LINE(scene, "status");
+	c->env = env;
+	o = command_run(c);
+	assert_int_equal(o.exit_status, 0);
+	assert_contains(o.out, "rate 2/s");
+	outcome_free(&o);
+}
+
+static void what_acts_on_a_terminal_is_not_repeated(void **state)
+{
+	struct scene *scene = *state;
+	struct outcome o = WEIR(scene, "explain",
+				"https://a\xc2\x9b"
+				"31mb\033]0;x\007/");
+	assert_lacks(o.err, "\xc2\x9b");
+	assert_lacks(o.out, "\xc2\x9b");
+	assert_lacks(o.err, "\033");
+	outcome_free(&o);
+	o = WEIR(scene, "config", "check", "/no/\033[2J\xc2\x85.conf");
+	assert_int_equal(o.exit_status, 1);
+	assert_contains(o.err, "/no/?[2J??.conf");
+	outcome_free(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +428,8 @@ int main(void)
 		TEST(explain_says_what_would_happen),
 		TEST(explain_names_the_file_and_the_line),
 		TEST(a_host_is_set_and_reset),
+		TEST(a_host_is_set_before_there_is_an_agent_or_a_segment),
+		TEST(what_acts_on_a_terminal_is_not_repeated),
 		TEST(an_unknown_host_is_set_with_create_as_the_error_says),
 		TEST(config_check_tells_good_from_bad),
 		TEST(another_config_is_another_world),

@@ -379,10 +379,28 @@ static void in_a_directory_that_others_may_write_to_no_agent_is_started(void **s
 	free(library);
 }
 
+static void a_long_wait_is_told_when_it_begins(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	const char *url = quotad_url(server, "/");
+	struct outcome o = WEIR(scene, "run", "-v", "-r", "1/3s", "curl", "-s", "-o", "/dev/null", "-o", "/dev/null", url, url);
+	assert_int_equal(o.exit_status, 0);
+	const char *begins = strstr(o.err, ": waits "), *ends = strstr(o.err, ": waited ");
+	if (!begins || !ends || begins > ends)
+		fail_msg("%s", o.err);
+	assert_null(strstr(begins + 1, ": waits ")); /* once */
+	outcome_free(&o);
+	o = WEIR(scene, "run", "-v", "-r", "2/s", "curl", "-s", "-o", "/dev/null", "-o", "/dev/null", url, url);
+	assert_lacks(o.err, ": waits ");
+	outcome_free(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_exit_status_is_the_commands_own),
+		TEST(a_long_wait_is_told_when_it_begins),
 		TEST(wrong_flags_are_told),
 		TEST(the_command_takes_weirs_place),
 		TEST(the_environment_says_what_the_flags_said),

@@ -484,10 +484,56 @@ static void a_client_that_stalls_blocks_nobody_and_is_let_go(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, scene_teardown)
 
+/* As many as there are places, and more: none of them ever says a word. */
+static void silent_clients_keep_nobody_out(void **state)
+{
+	struct scene *scene = *state;
+	int silent[80];
+	for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
+		silent[i] = dial(scene);
+	double from = monotonic_s();
+	expect(get(scene, "/healthz"), 200);
+	assert_true(monotonic_s() - from < 8); /* the silent are let go after ten seconds in any case */
+	free(WEIR_EXPECT(scene, 0, "status"));
+	for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
+		close(silent[i]);
+	expect(get(scene, "/healthz"), 200);
+}
+
+static void a_stopped_agent_is_done_without(void **state)
+{
+	struct scene *scene = *state;
+	pid_t agent = agent_pid(scene->runtime);
+	assert_true(agent > 0);
+	kill(agent, SIGSTOP);
+	double from = monotonic_s();
+	char *status = WEIR_EXPECT(scene, 0, "status");
+	double took = monotonic_s() - from;
+	char *explained = WEIR_EXPECT(scene, 0, "explain", "https://api.example.org/");
+	free(WEIR_EXPECT(scene, 0, "set", "api.example.org", "rate=3/s"));
+	char *json = WEIR_EXPECT(scene, 0, "stats", "--json");
+	kill(agent, SIGCONT);
+	assert_contains(status, "api.example.org:443");
+	assert_contains(explained, "A request now would go at once.");
+	json_t *o = json_loads(json, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(o, "hosts")), 1);
+	json_decref(o);
+	free(status);
+	free(explained);
+	free(json);
+	assert_true(took < 8); /* one second on an idle machine */
+	/* What was set while it was stopped holds, and nothing that it was asked comes after. */
+	status = WEIR_EXPECT(scene, 0, "status", "api.example.org");
+	assert_contains(status, "rate 3/s");
+	free(status);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_document_is_what_it_says),
+		TEST(silent_clients_keep_nobody_out),
+		TEST(a_stopped_agent_is_done_without),
 		TEST(a_host_is_found_by_name_in_any_spelling),
 		TEST(what_is_wrong_is_told),
 		TEST(a_wrong_post_changes_nothing),

@@ -13,6 +13,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/core/room.h"
+#include "src/preload/core/tell.h"
 #include "weir/kernel.h"
 #include "weir/log.h"
 
@@ -120,6 +121,7 @@ static bool make_gate(void)
 	if (first && !map())
 		return false;
 	gate.segment = &segment;
+	gate.long_wait = weir_tell_long_wait;
 	weir_owner_self(&gate.owner);
 	pid_of_gate = weir_getpid();
 	weir_rooms_forget();

@@ -5,6 +5,9 @@
 
 #include "weir/gate.h"
 
+/* "host: waits 12.3s: ...", when a long wait begins: struct weir_gate. */
+void weir_tell_long_wait(const struct weir_request *r, const char *host_port, uint64_t now_ns);
+
 /* "host: waited 1.2s: ...", when it did. */
 void weir_tell_admitted(const struct weir_request *r, const char *host_port);
 
