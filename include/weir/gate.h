@@ -106,6 +106,7 @@ struct weir_result {
 	struct weir_quota quota[WEIR_QUOTAS];
 	uint32_t quotas;
 	uint64_t resource;    /* with quotas: a digest of what they are for (struct weir_said), 0 = not known */
+	bool named;           /* the server said that name, and it is not made of its limits */
 	uint32_t connections; /* connections that it opened */
 	bool timed_out;       /* with WEIR_FAILED: a time-out */
 	bool refused_here;    /* with WEIR_FAILED: this very machine refused the connection (a loopback address) */

@@ -67,6 +67,7 @@ struct weir_said {
 	bool has_wait;     /* Retry-After or one of its kin was there */
 	uint64_t wait_ns;  /* what it asks for, from now; 0: nothing, or not understood */
 	uint64_t age_ns;   /* how old the answer is (Age); 0: it comes from the server itself */
+	bool named;        /* the server names what its quota is for */
 	uint64_t resource; /* a digest of what the quota is for: as the server names it, else of its limits; 0 without quotas */
 };
 

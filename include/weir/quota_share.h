@@ -57,6 +57,7 @@ struct weir_share_told {
 	uint32_t resource;
 	uint64_t limit, left;
 	uint64_t until_ns; /* when its window ends */
+	bool named;        /* the server named the resource; else unlike paths may turn out to use quotas that look alike */
 	bool alone;        /* no other request to this host is in flight */
 };
 

@@ -112,6 +112,7 @@ static bool settle_quota(const struct weir_gate *g, const struct weir_request *r
 	if (ns == 0)
 		return false;
 	told.resource = weir_quota_share_digest(g->segment->header->salt, result->resource, QUOTA_RESOURCE);
+	told.named = result->named;
 	told.limit = q->limit;
 	told.left = q->remaining;
 	told.until_ns = ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX;

@@ -46,12 +46,13 @@ static void read_wait(const struct weir_header_lines *h, const struct moment *no
 }
 
 /* What the quotas are for: the first name, else the numbers that tell one from another. */
-static uint64_t resource_of(const struct weir_said *said)
+static uint64_t resource_of(struct weir_said *said)
 {
 	uint64_t digest = 0;
 
 	for (uint32_t i = 0; i < said->quotas; i++) {
-		if (said->quota[i].resource != 0)
+		said->named = said->quota[i].resource != 0;
+		if (said->named)
 			return said->quota[i].resource;
 	}
 	for (uint32_t i = 0; i < said->quotas; i++)

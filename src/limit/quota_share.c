@@ -179,16 +179,39 @@ static uint64_t apart(uint64_t a, uint64_t b)
 	return a > b ? a - b : b - a;
 }
 
+/* The resource that this answer is about. Where the server names none, two quotas may look alike: more is left by one path's
+ * answer than there can be by another's, in the same window. That path then has a quota of its own. */
+static uint32_t resource_told(const struct weir_quota_share *q, struct weir_asker who, const struct weir_share_told *told,
+			      uint64_t now_ns)
+{
+	uint32_t own = who_of(who.path, told->resource);
+	unsigned place;
+	uint64_t until;
+
+	if (told->named || who.path == 0)
+		return told->resource;
+	if (resource_of(q, who.path) == own)
+		return own;
+	place = find(q, who_of(who.credential, told->resource));
+	if (place == WEIR_SHARES || !told->alone)
+		return told->resource;
+	until = load(&q->quota[place].until_ns);
+	return lasts(until, now_ns) && apart(until, told->until_ns) <= SAME_END_NS &&
+			       told->left > left_of(load(&q->quota[place].word))
+		       ? own
+		       : told->resource;
+}
+
 void weir_quota_share_tell(struct weir_quota_share *q, struct weir_asker who, const struct weir_share_told *told, uint64_t now_ns)
 {
-	uint32_t id = who_of(who.credential, told->resource);
+	uint32_t resource = resource_told(q, who, told, now_ns), id = who_of(who.credential, resource);
 	uint64_t until, word, left = told->left;
 	unsigned place;
 
 	if (who.credential == 0 || told->resource == 0 || !lasts(told->until_ns, now_ns))
 		return;
 	if (who.path != 0)
-		learn_path(q, who.path, told->resource);
+		learn_path(q, who.path, resource);
 	place = find(q, id);
 	if (place == WEIR_SHARES) {
 		place = make_room(q, now_ns);

@@ -25,6 +25,12 @@ bool dialect_parse(const char *text, unsigned *spoken)
 		{"docker", DIALECT_DOCKER},
 		{"malformed", DIALECT_MALFORMED},
 		{"absurd", DIALECT_ABSURD},
+		{"reddit", DIALECT_REDDIT},
+		{"openai", DIALECT_OPENAI},
+		{"anthropic", DIALECT_ANTHROPIC},
+		{"azure", DIALECT_AZURE},
+		{"retry-after-iso", DIALECT_RETRY_AFTER_ISO},
+		{"two-lines", DIALECT_TWO_LINES},
 	};
 	char copy[256];
 	char *rest = NULL;
@@ -74,6 +80,24 @@ static void add_date(struct announcement *a, const char *name, int64_t unix_s)
 	add(a, name, "%s", text);
 }
 
+static void add_iso(struct announcement *a, const char *name, int64_t unix_s)
+{
+	time_t when = (time_t)unix_s;
+	struct tm tm;
+	char text[64];
+
+	gmtime_r(&when, &tm);
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	add(a, name, "%s", text);
+}
+
+void dialect_name(struct announcement *a, const char *path)
+{
+	size_t length = path[0] == '/' ? strcspn(path + 1, "/?") : 0;
+
+	add(a, "X-RateLimit-Resource", "%.*s", (int)length, path + 1);
+}
+
 static void lengthen_hold(struct announcement *a, int64_t hold_ns)
 {
 	if (hold_ns > a->hold_ns)
@@ -94,12 +118,61 @@ static void add_retry_after(struct announcement *a, unsigned spoken, int64_t ret
 		add(a, "Retry-After", "%" PRId64 ".%03" PRId64, ms / 1000, ms % 1000);
 		lengthen_hold(a, ms * NS_PER_MS);
 	}
+	if (spoken & DIALECT_AZURE) {
+		int64_t ms = ns_to_units_up(retry_ns, NS_PER_MS);
+
+		add(a, "Retry-After-Ms", "%" PRId64, ms);
+		lengthen_hold(a, ms * NS_PER_MS);
+	}
+	if (spoken & DIALECT_RETRY_AFTER_ISO) {
+		int64_t shown_s = ns_to_units_up(wall_now_ns + skew_ns + retry_ns, NS_PER_S);
+
+		add_iso(a, "Retry-After", shown_s);
+		lengthen_hold(a, shown_s * NS_PER_S - skew_ns - wall_now_ns);
+	}
 	if (spoken & DIALECT_RETRY_AFTER_DATE) {
 		int64_t shown_s = ns_to_units_up(wall_now_ns + skew_ns + retry_ns, NS_PER_S);
 
 		add_date(a, "Retry-After", shown_s);
 		lengthen_hold(a, shown_s * NS_PER_S - skew_ns - wall_now_ns);
 	}
+}
+
+/* Those of single services. Returns the hold. */
+static int64_t add_service(struct announcement *a, unsigned spoken, struct quota_view view, int64_t shown_now_ns)
+{
+	int64_t reset_s = ns_to_units_up(view.reset_ns, NS_PER_S), hold_ns = 0;
+
+	if (spoken & DIALECT_REDDIT) {
+		add(a, "x-ratelimit-remaining", "%" PRId64 ".0", view.remaining);
+		add(a, "x-ratelimit-used", "%" PRId64, view.limit - view.remaining);
+		add(a, "x-ratelimit-reset", "%" PRId64, reset_s);
+		hold_ns = reset_s * NS_PER_S;
+	}
+	if (spoken & DIALECT_OPENAI) {
+		add(a, "x-ratelimit-limit-requests", "%" PRId64, view.limit);
+		add(a, "x-ratelimit-remaining-requests", "%" PRId64, view.remaining);
+		add(a, "x-ratelimit-reset-requests", "%" PRId64 "m%" PRId64 "s", reset_s / 60, reset_s % 60);
+		hold_ns = reset_s * NS_PER_S;
+	}
+	if (spoken & DIALECT_ANTHROPIC) {
+		int64_t end_s = ns_to_units_up(shown_now_ns + view.reset_ns, NS_PER_S);
+
+		add(a, "anthropic-ratelimit-requests-limit", "%" PRId64, view.limit);
+		add(a, "anthropic-ratelimit-requests-remaining", "%" PRId64, view.remaining);
+		add_iso(a, "anthropic-ratelimit-requests-reset", end_s);
+		hold_ns = end_s * NS_PER_S - shown_now_ns;
+	}
+	if (spoken & DIALECT_TWO_LINES) {
+		add(a, "X-RateLimit-Limit", "100000");
+		add(a, "X-RateLimit-Remaining", "99999");
+		add(a, "X-RateLimit-Reset", "3600");
+		add(a, "X-RateLimit-Limit", "%" PRId64, view.limit);
+		add(a, "X-RateLimit-Remaining", "%" PRId64, view.remaining);
+		add(a, "X-RateLimit-Reset", "%" PRId64, reset_s);
+		hold_ns = reset_s * NS_PER_S;
+	}
+	return hold_ns;
 }
 
 /* The reset in every dialect that has one. Returns the hold it stands for. */
@@ -138,6 +211,11 @@ static int64_t add_quota(struct announcement *a, unsigned spoken, struct quota_v
 	if (spoken & DIALECT_DOCKER) {
 		add(a, "ratelimit-limit", "%" PRId64 ";w=%" PRId64, view.limit, window_s);
 		add(a, "ratelimit-remaining", "%" PRId64 ";w=%" PRId64, view.remaining, window_s);
+	}
+	if (spoken & (DIALECT_REDDIT | DIALECT_OPENAI | DIALECT_ANTHROPIC | DIALECT_TWO_LINES)) {
+		int64_t service_ns = add_service(a, spoken, view, shown_now_ns);
+
+		hold_ns = service_ns > hold_ns ? service_ns : hold_ns;
 	}
 	return hold_ns;
 }
@@ -191,7 +269,9 @@ void dialect_announce(const struct dialect_settings *s, struct quota_view view, 
 			view.window_ns = retry_ns;
 		}
 	}
-	add_date(out, "Date", (wall_now_ns + skew_ns) / NS_PER_S);
+	add_date(out, "Date", (wall_now_ns + skew_ns) / NS_PER_S - s->age_s);
+	if (s->age_s > 0)
+		add(out, "Age", "%" PRId64, s->age_s);
 	if (throttled)
 		add_retry_after(out, s->spoken, retry_ns, wall_now_ns, skew_ns);
 	if (view.known)

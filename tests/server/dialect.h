@@ -20,6 +20,12 @@ enum dialect {
 	DIALECT_DOCKER = 1 << 7,     /* ratelimit-limit: 100;w=21600 */
 	DIALECT_MALFORMED = 1 << 8,  /* what cannot be read: a client should behave as if it were absent */
 	DIALECT_ABSURD = 1 << 9,     /* what can be read and must not be obeyed as it is */
+	DIALECT_REDDIT = 1 << 10,    /* X-RateLimit-Remaining: 9.0, -Used, -Reset: 17, no limit */
+	DIALECT_OPENAI = 1 << 11,    /* X-RateLimit-Remaining-Requests, -Reset-Requests: 6m0s */
+	DIALECT_ANTHROPIC = 1 << 12, /* Anthropic-RateLimit-Requests-*, RFC 3339 */
+	DIALECT_AZURE = 1 << 13,     /* Retry-After-Ms: 2417 */
+	DIALECT_RETRY_AFTER_ISO = 1 << 14,
+	DIALECT_TWO_LINES = 1 << 15, /* a gateway's generous X-RateLimit-* before the server's own */
 };
 
 struct dialect_settings {
@@ -27,13 +33,14 @@ struct dialect_settings {
 	double date_skew_s; /* the server's wall clock is this much fast: dates, epochs and the Date header */
 	bool retry_fixed;   /* announce `retry_after_s` whatever the limits say */
 	double retry_after_s;
+	int64_t age_s; /* tell that a cache has kept the answer for so long; 0 = it has not */
 };
 
-#define ANNOUNCEMENT_HEADERS 16
+#define ANNOUNCEMENT_HEADERS 24
 
 struct announcement {
 	struct {
-		char name[32];
+		char name[40];
 		char value[96];
 	} header[ANNOUNCEMENT_HEADERS];
 	size_t headers;
@@ -42,6 +49,9 @@ struct announcement {
 
 /* "none", or names joined by commas. False leaves `spoken` as it was. */
 bool dialect_parse(const char *text, unsigned *spoken);
+
+/* Adds what the quota of this path is for: X-RateLimit-Resource, the first part of the path. */
+void dialect_name(struct announcement *a, const char *path);
 
 /* Writes the headers of one answer, Date included. `retry_ns` is the time until a throttled request
  * would be accepted (0 and unused when it was not throttled). Where several times are announced, the

@@ -154,6 +154,18 @@ static bool set_window(struct quota_settings *q, const char *value)
 	return true;
 }
 
+static bool set_apart(struct quota_settings *q, const char *value)
+{
+	q->named = strcmp(value, "named") == 0;
+	q->apart = q->named || strcmp(value, "unnamed") == 0;
+	return q->apart || *value == '\0';
+}
+
+static bool set_age(struct quota_settings *q, const char *value)
+{
+	return number_parse_whole(*value == '\0' ? "0" : value, 0, 1000000000, &q->dialect.age_s);
+}
+
 static bool set_window_phase(struct quota_settings *q, const char *value)
 {
 	double s = 0;
@@ -270,6 +282,8 @@ static const struct option table[] = {
 	{"help", NULL, start_help, NULL, "this text"},
 	{"bucket", "RATE[:BURST]", NULL, set_bucket, "token bucket: 10/s:10, 60/h, 100/6h:100 (burst >= 1, default 1)"},
 	{"window", "N/PERIOD", NULL, set_window, "fixed window: 60/60s, 5000/h (N whole, >= 1)"},
+	{"apart", "named|unnamed", NULL, set_apart,
+	 "a window for each Authorization and first part of a path; named: X-RateLimit-Resource tells the latter"},
 	{"window-phase", "SECONDS", NULL, set_window_phase,
 	 "align windows to the wall clock, shifted by so much (default: to the start)"},
 	{"slots", "N", NULL, set_slots, "concurrency slots, 1-1024; requests over N queue first in, first out"},
@@ -284,7 +298,9 @@ static const struct option table[] = {
 	{"throttle-next", "N", NULL, set_throttle_next, "reject the next N requests, whatever the limits say"},
 	{"dialect", "NAME,...", NULL, set_dialect,
 	 "headers: none, retry-after, retry-after-float, retry-after-date, ratelimit-draft, x-ratelimit-epoch, "
-	 "x-ratelimit-epoch-ms, x-ratelimit-delta, docker, malformed, absurd (default none)"},
+	 "x-ratelimit-epoch-ms, x-ratelimit-delta, docker, reddit, openai, anthropic, azure, retry-after-iso, "
+	 "two-lines, malformed, absurd (default none)"},
+	{"age", "SECONDS", NULL, set_age, "tell that a cache has kept the answers for so long (Age)"},
 	{"date-skew", "SECONDS", NULL, set_date_skew, "the server's wall clock is so much fast: dates, epochs and Date"},
 	{"retry-after", "SECONDS", NULL, set_retry_after,
 	 "announce this time (default: until the limits would accept, rounded up)"},

@@ -7,12 +7,46 @@
 /* A request that is rejected on demand, with no limit to name a time. */
 #define DEFAULT_RETRY_NS NS_PER_S
 
+/* FNV-1a over who asks and the first part of the path. */
+static uint64_t partition_key(const char *credential, const char *path)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; credential != NULL && *credential != '\0'; credential++)
+		h = (h ^ (unsigned char)*credential) * UINT64_C(0x100000001b3);
+	h = (h ^ ' ') * UINT64_C(0x100000001b3);
+	for (size_t i = 1; path[0] == '/' && path[i] != '\0' && path[i] != '/'; i++)
+		h = (h ^ (unsigned char)path[i]) * UINT64_C(0x100000001b3);
+	return h | 1;
+}
+
+static void choose_window(struct quota *q, const char *path, const char *credential, int64_t now_ns)
+{
+	uint64_t key = partition_key(credential, path);
+
+	q->current = &q->window;
+	for (size_t i = 0; q->settings.apart && i < QUOTA_PARTITIONS; i++) {
+		struct partition *p = &q->partition[i];
+
+		if (p->key == 0) {
+			p->key = key;
+			fixed_window_start(&p->window, &q->settings.window, now_ns, now_ns + q->wall_offset_ns);
+		}
+		if (p->key == key) {
+			q->current = &p->window;
+			return;
+		}
+	}
+}
+
 static void refill_everything(struct quota *q)
 {
 	int64_t now_ns = monotonic_ns();
 
 	bucket_fill(&q->bucket, &q->settings.bucket, now_ns);
 	fixed_window_start(&q->window, &q->settings.window, now_ns, now_ns + q->wall_offset_ns);
+	memset(q->partition, 0, sizeof q->partition);
+	q->current = &q->window;
 	slots_clear(&q->slots);
 	q->random.state = (uint64_t)q->settings.seed;
 }
@@ -81,8 +115,8 @@ static struct refusal ask_limits(struct quota *q, int64_t now_ns)
 		refusal.wait_ns = bucket_wait_ns(&q->bucket, &s->bucket);
 	}
 	if (s->window.on) {
-		fixed_window_advance(&q->window, &s->window, now_ns);
-		refusal.wait_ns = later(refusal.wait_ns, fixed_window_wait_ns(&q->window, &s->window, now_ns));
+		fixed_window_advance(q->current, &s->window, now_ns);
+		refusal.wait_ns = later(refusal.wait_ns, fixed_window_wait_ns(q->current, &s->window, now_ns));
 	}
 	if (s->slots.reject_status != 0) {
 		int64_t slots_ns = slots_wait_ns(&q->slots, &s->slots, now_ns);
@@ -103,7 +137,7 @@ static struct quota_view tightest_view(const struct quota *q, int64_t now_ns)
 	if (q->settings.bucket.on)
 		view = bucket_view(&q->bucket, &q->settings.bucket);
 	if (q->settings.window.on) {
-		struct quota_view window = fixed_window_view(&q->window, &q->settings.window, now_ns);
+		struct quota_view window = fixed_window_view(q->current, &q->settings.window, now_ns);
 
 		if (!view.known || window.remaining < view.remaining)
 			view = window;
@@ -128,7 +162,7 @@ static void accept(struct quota *q, int64_t now_ns, int64_t path_delay_ns, struc
 	if (q->settings.bucket.on)
 		bucket_take(&q->bucket);
 	if (q->settings.window.on)
-		fixed_window_take(&q->window);
+		fixed_window_take(q->current);
 	v->ready_ns = slots_take(&q->slots, &q->settings.slots, &q->random, now_ns);
 	v->ready_ns += q->settings.latency_ns + path_delay_ns;
 	error = error_mix_draw(&q->settings.errors, &q->random);
@@ -153,7 +187,8 @@ static void announce(struct quota *q, int64_t now_ns, int64_t retry_ns, struct v
 	}
 }
 
-void quota_arrive(struct quota *q, const char *path, int path_status, int64_t path_delay_ns, struct verdict *out)
+void quota_arrive(struct quota *q, const char *path, const char *credential, int path_status, int64_t path_delay_ns,
+		  struct verdict *out)
 {
 	int64_t now_ns;
 	struct refusal refusal;
@@ -163,6 +198,7 @@ void quota_arrive(struct quota *q, const char *path, int path_status, int64_t pa
 	pthread_mutex_lock(&q->mutex);
 	now_ns = monotonic_ns();
 	note_arrival(q, now_ns);
+	choose_window(q, path, credential, now_ns);
 	refusal = ask_limits(q, now_ns);
 	if (q->settings.throttle_next > 0) {
 		q->settings.throttle_next--;
@@ -174,6 +210,8 @@ void quota_arrive(struct quota *q, const char *path, int path_status, int64_t pa
 		accept(q, now_ns, path_delay_ns, out);
 	}
 	announce(q, now_ns, refusal.wait_ns, out);
+	if (q->settings.apart && q->settings.named)
+		dialect_name(&out->announcement, path);
 	q->total.by_status[out->status]++;
 	q->since_mark.by_status[out->status]++;
 	journal_append(&q->journal, now_ns, out->status, path);

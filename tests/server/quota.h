@@ -20,11 +20,14 @@
 #include "tests/server/tally.h"
 
 #define THROTTLE_NEXT_KEEP (-1)
+#define QUOTA_PARTITIONS   32 /* further ones share the common window */
 
 /* What can be changed while the server runs. */
 struct quota_settings {
 	struct bucket_settings bucket;
 	struct fixed_window_settings window;
+	bool apart; /* a window for each Authorization and first part of a path */
+	bool named; /* and the latter is told: X-RateLimit-Resource */
 	struct slots_settings slots;
 	int64_t latency_ns; /* on every answer */
 	struct error_mix errors;
@@ -39,6 +42,11 @@ struct quota {
 	struct quota_settings settings;
 	struct bucket bucket;
 	struct fixed_window window;
+	struct partition {
+		uint64_t key; /* 0: not in use */
+		struct fixed_window window;
+	} partition[QUOTA_PARTITIONS];
+	struct fixed_window *current; /* the one that the request at hand counts in */
 	struct slots slots;
 	struct random random;
 	struct hold hold;
@@ -65,7 +73,8 @@ void quota_close(struct quota *q);
 
 /* Judges a request that arrives now and would be answered with `path_status` after `path_delay_ns`.
  * Every call is followed by one quota_leave. */
-void quota_arrive(struct quota *q, const char *path, int path_status, int64_t path_delay_ns, struct verdict *out);
+void quota_arrive(struct quota *q, const char *path, const char *credential, int path_status, int64_t path_delay_ns,
+		  struct verdict *out);
 
 /* Counts a request that will never be answered. Every call is followed by one quota_leave. */
 void quota_arrive_hung(struct quota *q, const char *path);

@@ -75,7 +75,8 @@ static enum MHD_Result serve(struct service *s, struct MHD_Connection *connectio
 	}
 
 	path_read(url, s->https.fd < 0 ? 0 : s->https.port, &path);
-	quota_arrive(&s->quota, url, path.status, path.delay_ns, &verdict);
+	quota_arrive(&s->quota, url, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization"), path.status,
+		     path.delay_ns, &verdict);
 	/* An outage that began meanwhile keeps the answer back. */
 	if (!wait_until(s, verdict.ready_ns) || outage_hang(&s->outage, info->connect_fd)) {
 		quota_leave(&s->quota);

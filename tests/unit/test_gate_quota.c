@@ -49,8 +49,9 @@ struct client {
 static const struct client alice_search = {1, 10}, alice_repos = {1, 11}, alice_users = {1, 12}, bob_search = {2, 10},
 			   unseen = {0, 0};
 
-#define SEARCH UINT64_C(0x5ea4c4)
-#define CORE   UINT64_C(0xc04e)
+#define SEARCH  UINT64_C(0x5ea4c4)
+#define CORE    UINT64_C(0xc04e)
+#define UNNAMED UINT64_C(60)
 
 static enum weir_verdict ask(struct weir_request *r, struct client c)
 {
@@ -68,6 +69,7 @@ static void answer(struct weir_request *r, enum weir_outcome outcome, uint64_t r
 		.quota = {{.limit = limit, .remaining = left, .resets_in_ns = reset_ns, .has_remaining = 1, .has_reset = 1}},
 		.quotas = 1,
 		.resource = resource,
+		.named = resource != UNNAMED,
 	};
 
 	if (outcome == WEIR_THROTTLED && left == 0) {
@@ -215,6 +217,24 @@ static void a_spent_quota_stops_its_resource_alone(void **state)
 	assert_verdict(alice_search, WEIR_REFUSE);
 }
 
+static void quotas_that_look_alike_are_told_apart_by_what_is_left(void **state)
+{
+	struct weir_request r;
+
+	(void)state;
+	publish();
+	use_up(alice_search, UNNAMED);
+	assert_int_equal(ask(&r, alice_repos), WEIR_GO);
+	answer(&r, WEIR_SUCCEEDED, UNNAMED, 60, 59, 3600 * SECOND);
+	assert_verdict(alice_repos, WEIR_GO);
+	assert_verdict(alice_search, WEIR_REFUSE);
+	/* And it is one quota where the other path's answer says that nothing is left. */
+	assert_int_equal(ask(&r, alice_users), WEIR_GO);
+	answer(&r, WEIR_THROTTLED, UNNAMED, 60, 0, 3600 * SECOND);
+	assert_verdict(alice_users, WEIR_REFUSE);
+	assert_verdict((struct client){1, 99}, WEIR_REFUSE);
+}
+
 static void a_refusal_that_names_the_quota_stops_as_many(void **state)
 {
 	struct weir_request r;
@@ -346,6 +366,7 @@ int main(void)
 		TEST(a_spent_quota_waits_for_its_reset),
 		TEST(a_spent_quota_stops_its_credential_alone),
 		TEST(a_spent_quota_stops_its_resource_alone),
+		TEST(quotas_that_look_alike_are_told_apart_by_what_is_left),
 		TEST(a_refusal_that_names_the_quota_stops_as_many),
 		TEST(retry_after_without_a_quota_stops_everybody),
 		TEST(who_is_not_seen_shares_with_everybody),

@@ -58,6 +58,7 @@ __attribute__((noinline)) static void read_limits(const struct weir_exchange *x,
 	result->outcome = weir_gate_classify(x->gate, r, status, said.has_wait || held_ns != 0);
 	result->quotas = said.quotas;
 	result->resource = said.resource;
+	result->named = said.named;
 	memcpy(result->quota, said.quota, sizeof result->quota);
 	/* What is broken may say when it will not be; the quota beside it is another matter. */
 	if (result->outcome == WEIR_THROTTLED)
