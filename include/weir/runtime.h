@@ -20,6 +20,7 @@ struct weir_environment {
 	const char *xdg_runtime_dir; /* XDG_RUNTIME_DIR */
 	const char *config;          /* WEIR_CONFIG */
 	const char *xdg_config_home; /* XDG_CONFIG_HOME */
+	const char *xdg_state_home;  /* XDG_STATE_HOME */
 	const char *home;            /* HOME */
 	uid_t uid;                   /* effective */
 };
@@ -94,6 +95,16 @@ const char *weir_version(void);
  * which count as equally new can be told apart. Never 0. */
 uint64_t weir_version_number(const char *version);
 bool weir_version_newer(uint64_t a, uint64_t b);
+
+/* Notes down for the operator that limits are not in force: "DATE WHAT: WHY (errno N)", once a day and cause, at most 400 bytes,
+ * in the first of the two files below that can be written. Async-signal-safe; blocks for file I/O. */
+void weir_notice(const struct weir_environment *e, const char *what, const char *why, int err);
+
+/* The files: 0, $XDG_STATE_HOME/weir/notices (~/.local/state/weir/notices); 1, /dev/shm/weir-UID.notices. False: no such. */
+bool weir_notice_file(const struct weir_environment *e, unsigned which, char out[WEIR_PATH_MAX]);
+
+/* Whether /tmp is this service's own (PrivateTmp of systemd). Reads /proc. */
+bool weir_tmp_is_private(void);
 
 /* Finds the `weir` program that belongs to the object file at `self` (the library or the CLI): beside it, ../bin, ../../bin, then
  * the configured bin directory. NULL, or why it is not to be used (static text): there is none, and *out is empty; or what is

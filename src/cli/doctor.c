@@ -12,6 +12,7 @@
 #include "src/agent/handover.h"
 #include "src/cli/environment.h"
 #include "src/cli/library.h"
+#include "src/cli/notices.h"
 #include "src/cli/sight.h"
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
@@ -174,6 +175,11 @@ static void check_configuration(const struct weir_environment *e)
 	weir_findings_free(&findings);
 }
 
+static void tell_notice(const char *line)
+{
+	note("not in force", "%s", line);
+}
+
 /* ---- a command */
 
 static const char *machine_name(uint16_t machine)
@@ -292,6 +298,7 @@ static int run(int argc, char **argv)
 	check_preload();
 	check_place(&e);
 	check_configuration(&e);
+	weir_notices_list(&e, false, tell_notice);
 	status = optind < argc ? check_command(argv[optind]) : WEIR_EXIT_OK;
 	return status ? status : all_well ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;
 }

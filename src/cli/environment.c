@@ -15,6 +15,7 @@ struct weir_environment weir_environment_read(void)
 		.xdg_runtime_dir = secure_getenv("XDG_RUNTIME_DIR"),
 		.config = secure_getenv("WEIR_CONFIG"),
 		.xdg_config_home = secure_getenv("XDG_CONFIG_HOME"),
+		.xdg_state_home = secure_getenv("XDG_STATE_HOME"),
 		.home = secure_getenv("HOME"),
 		.uid = geteuid(),
 	};

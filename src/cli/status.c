@@ -7,8 +7,14 @@
 #include "src/agent/handover.h"
 #include "src/cli/client.h"
 #include "src/cli/environment.h"
+#include "src/cli/notices.h"
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
+
+static void print_notice(const char *line)
+{
+	printf("not in force: %s\n", line);
+}
 
 /* What there is to say of the installation, below what the agent says of the hosts. Others may run another version: it is this
  * one's to tell, as an older one knows nothing of newer ones. */
@@ -19,6 +25,7 @@ static void print_notes(void)
 	uint64_t version, own = weir_version_number(weir_version());
 	if (!weir_environment_world(&e, &w))
 		return;
+	weir_notices_list(&e, true, print_notice);
 	uint32_t pid = weir_handover_agent(&w, &version);
 	if (pid == 0 || version == UINT64_MAX || version == own)
 		return;

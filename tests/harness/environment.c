@@ -117,7 +117,11 @@ char **environment_for(const struct command *c)
 	if (c->dir != NULL) {
 		char *empty = make_dir(c->dir, EMPTY_CONFIG_DIR);
 
+		char *notices = path_in(c->dir, "no-state");
+
 		set(&list, "XDG_CONFIG_HOME", empty);
+		set(&list, "XDG_STATE_HOME", notices);
+		free(notices);
 		free(empty);
 	}
 	if (c->mode != COMMAND_BARE) {

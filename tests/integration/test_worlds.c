@@ -211,6 +211,61 @@ static void an_agent_tidies_up(void **state)
 	free(config);
 }
 
+static unsigned count_of(const char *text, const char *part)
+{
+	unsigned n = 0;
+	for (; (text = strstr(text, part)); text += strlen(part))
+		n++;
+	return n;
+}
+
+/* Without a log and without a word on the program's own descriptors, the operator finds it; once, however often it happens. */
+static void limits_that_are_not_in_force_are_noted_once_a_day(void **state)
+{
+	struct scene *scene = *state;
+	char *wrong = make_dir(scene->dir, "wrong"), setting[512];
+	const char *const env[] = {setting, SANITIZERS, NULL};
+	struct command c = {.shell = "for i in 1 2 3; do curl -s http://127.0.0.1:9/; done; true",
+			    .mode = COMMAND_UNDER_WEIR,
+			    .dir = scene->dir,
+			    .env = env};
+	snprintf(setting, sizeof setting, "WEIR_RUNTIME_DIR=%s", wrong);
+	assert_int_equal(chmod(wrong, 0755), 0);
+	struct outcome o = command_run(&c);
+	assert_string_equal(o.out, "");
+	assert_string_equal(o.err, "");
+	outcome_free(&o);
+	char *state_dir = path_in(scene->dir, "no-state"), *weir = path_in(state_dir, "weir"), *file = path_in(weir, "notices");
+	char *text = read_file(file);
+	assert_non_null(text);
+	assert_contains(text, "wrong: its mode is not 0700\n");
+	assert_int_equal(count_of(text, "\n"), 1);
+	char *out = WEIR_EXPECT(scene, 3, "status");
+	assert_int_equal(count_of(out, "not in force: "), 1);
+	assert_contains(out, "wrong: its mode is not 0700\n");
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "doctor");
+	assert_contains(out, "its mode is not 0700\n");
+	free(out);
+	free(text);
+	/* A file that is full is begun anew. */
+	text = malloc(40001);
+	memset(text, 'x', 40000);
+	text[40000] = '\0';
+	free(write_file(weir, "notices", text));
+	free(text);
+	o = command_run(&c);
+	outcome_free(&o);
+	text = read_file(file);
+	assert_true(strlen(text) < 400);
+	assert_contains(text, "its mode is not 0700\n");
+	free(text);
+	free(file);
+	free(weir);
+	free(state_dir);
+	free(wrong);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -221,6 +276,7 @@ int main(void)
 		TEST(a_world_that_nobody_uses_is_listed_and_removed),
 		TEST(a_world_in_use_is_not_removed),
 		TEST(an_agent_tidies_up),
+		TEST(limits_that_are_not_in_force_are_noted_once_a_day),
 		TEST(without_home_the_world_is_the_one_of_the_login),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -82,6 +83,28 @@ static const char *prepare(void)
 	return why;
 }
 
+/* In the log, if there is one, and where the operator finds it. */
+static void tell_unlimited(const char *what, const char *why, int err)
+{
+	struct weir_environment e;
+
+	weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", what, why, err);
+	weir_environment_read(&e);
+	weir_notice(&e, what, why, err);
+}
+
+/* A budget that a service does not share with the rest of its user. */
+static void tell_private(void)
+{
+	struct weir_environment e;
+
+	if (strncmp(world.dir, "/tmp/weir-", 10) != 0 || !weir_tmp_is_private())
+		return;
+	weir_environment_read(&e);
+	weir_notice(&e, world.dir, "it is this service's own (PrivateTmp), so its budgets are not shared; set WEIR_RUNTIME_DIR",
+		    0);
+}
+
 static bool map(void)
 {
 	const char *why = prepared ? NULL : prepare();
@@ -91,16 +114,17 @@ static bool map(void)
 	if (!why)
 		why = weir_world_prepare(&world, weir_geteuid(), &err);
 	if (why) {
-		weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", world.dir, why, err);
+		tell_unlimited(world.dir[0] ? world.dir : "runtime directory", why, err);
 		return false;
 	}
 	result = weir_segment_open(&segment, world.segment, true, NULL, &why, &err);
 	if (result == WEIR_SEGMENT_OK) {
 		clock_of_segment = weir_clock_offset();
 		atomic_store_explicit(&mapped, true, memory_order_release);
+		tell_private();
 		return true;
 	}
-	weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", world.segment, why, err);
+	tell_unlimited(world.segment, why, err);
 	if (result == WEIR_SEGMENT_INVALID)
 		weir_rooms_damaged();
 	return false;

@@ -31,6 +31,7 @@ enum variable {
 	WEIR_CONFIG,
 	XDG_RUNTIME_DIR,
 	XDG_CONFIG_HOME,
+	XDG_STATE_HOME,
 	HOME,
 	VARIABLES
 };
@@ -47,6 +48,7 @@ static const char *const names[VARIABLES] = {
 	[WEIR_CONFIG] = "WEIR_CONFIG",
 	[XDG_RUNTIME_DIR] = "XDG_RUNTIME_DIR",
 	[XDG_CONFIG_HOME] = "XDG_CONFIG_HOME",
+	[XDG_STATE_HOME] = "XDG_STATE_HOME",
 	[HOME] = "HOME",
 };
 
@@ -334,6 +336,7 @@ void weir_environment_read(struct weir_environment *e)
 	e->xdg_runtime_dir = value_of(XDG_RUNTIME_DIR);
 	e->config = value_of(WEIR_CONFIG);
 	e->xdg_config_home = value_of(XDG_CONFIG_HOME);
+	e->xdg_state_home = value_of(XDG_STATE_HOME);
 	e->home = value_of(HOME);
 	e->uid = weir_geteuid();
 }
