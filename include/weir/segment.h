@@ -57,10 +57,10 @@ struct weir_segment_header {
 	uint32_t leases;
 	uint32_t events; /* a power of two */
 	uint32_t rules;  /* rules in one half of the policy area, the defaults included */
-	uint64_t policy_offset, index_offset, lease_offset, event_offset, entry_offset;
+	uint64_t policy_offset, index_offset, lease_offset, event_offset, entry_offset, block_offset, spare_offset;
 	uint8_t boot_id[16];      /* CLOCK_MONOTONIC starts anew at boot, and so must the segment; zero: unknown */
 	uint64_t created_wall_ns; /* CLOCK_REALTIME */
-	uint64_t pad0[3];
+	uint64_t pad0[1];
 	/* written while in use */
 	_Atomic uint64_t policy_generation; /* 0: nothing compiled yet; bit 0 selects the half in force */
 	_Atomic uint32_t policy_changes;    /* futex word: moves with every publication */
@@ -77,7 +77,7 @@ struct weir_segment_header {
 	_Atomic uint64_t waiters_reaped;    /* ms of the last time that a waiter looked for the dead:40 | its pid namespace:24 */
 	uint64_t salt[2];                   /* of the digests of weir_quota_share: random, and written once, by the maker */
 	_Atomic uint64_t agent_version; /* weir_version_number of the agent; 0 with an agent: from before there was this word */
-	uint64_t pad1[1];
+	_Atomic uint64_t entries_lost;  /* requests that found the host table full: second of the last:32 | how many:32 */
 };
 _Static_assert(sizeof(struct weir_segment_header) == 256, "ABI");
 _Static_assert(offsetof(struct weir_segment_header, policy_generation) == 128, "ABI");
@@ -124,6 +124,22 @@ struct weir_counters {
 };
 _Static_assert(sizeof(struct weir_counters) == 128, "ABI");
 
+/* The durations that are kept of each entry. */
+enum weir_durations {
+	WEIR_DURATIONS_WAIT = 0,    /* of delayed requests */
+	WEIR_DURATIONS_LATENCY = 1, /* of admitted requests, from admission to result */
+	WEIR_DURATIONS
+};
+
+/* The rates of a host for which the table has no room: when the next unit of each may go (CLOCK_MONOTONIC, GCRA's theoretical
+ * arrival time). A spare is free for another key once all of its times are past. */
+struct weir_spare {
+	_Atomic uint64_t tag; /* hash of the key, never 0; 0: free */
+	_Atomic uint64_t next_ns[WEIR_RATES];
+	uint64_t pad[3];
+};
+_Static_assert(sizeof(struct weir_spare) == 64, "one cache line");
+
 /* A host:port, a rule's group, a run's share of one of these ("@PID.START/KEY"), all hosts together ("_total") or the overflow
  * ("_other"). */
 struct weir_entry {
@@ -151,10 +167,10 @@ struct weir_entry {
 	char key[WEIR_KEY_MAX];
 	uint64_t pad2[3];
 	struct weir_counters counters;
-	struct weir_histogram wait;    /* of delayed requests */
-	struct weir_histogram latency; /* of admitted requests, from admission to result */
+	/* by enum weir_durations: what found no block, and finds none any more */
+	struct weir_histogram_rest durations[WEIR_DURATIONS];
 	struct weir_quota_share quota; /* 256 bytes: who shares what the server says is left */
-	uint64_t reserved[32];
+	uint64_t reserved[28];         /* for what controllers learn beside `rate` and `concurrency` */
 };
 _Static_assert(offsetof(struct weir_entry, set_rate) == 64, "ABI");
 _Static_assert(offsetof(struct weir_entry, bucket) == 128, "ABI");
@@ -243,6 +259,11 @@ struct weir_segment {
 	struct weir_lease *lease;
 	struct weir_event *event;
 	struct weir_entry *entry; /* entries + 1 of them: the last is `_other` */
+	/* what durations are counted in: a word for each block says whose it is */
+	uint32_t blocks, spares; /* follow from entries */
+	_Atomic uint64_t *block_owner;
+	struct weir_histogram_block *block;
+	struct weir_spare *spare;
 };
 
 struct weir_geometry {
@@ -310,6 +331,18 @@ bool weir_entry_any_remembers(const struct weir_segment *s, uint64_t idle_ns, ui
 
 /* Tells those who wait at this entry to look again (futex wake, only when somebody may be waiting). */
 void weir_entry_wake(const struct weir_segment *s, uint32_t slot);
+
+/* ---- durations
+ * ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Counts a duration of the entry. Lock-free, never fails: where all blocks are taken it is counted by powers of two. */
+void weir_durations_add(const struct weir_segment *s, uint32_t slot, enum weir_durations which, uint64_t ns);
+
+/* Everything that was counted of the entry. */
+void weir_durations_copy(const struct weir_segment *s, uint32_t slot, enum weir_durations which, struct weir_histogram_copy *out);
+
+/* The duration (ns) below which a share of permille/1000 of the counts lies, without a copy: for small stacks. 0 when empty. */
+uint64_t weir_durations_bound_ns(const struct weir_segment *s, uint32_t slot, enum weir_durations which, uint32_t permille);
 
 /* ---- leases
  * ------------------------------------------------------------------------------------------------------------------------- */

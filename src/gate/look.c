@@ -53,7 +53,7 @@ static enum weir_verdict refuse(const struct weir_gate *g, struct weir_request *
 	atomic_fetch_add_explicit(&c->refused, 1, memory_order_relaxed);
 	if (r->delayed) {
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
-		weir_histogram_add(&host->entry->wait, now_ns - r->begun_ns);
+		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
 	}
 	request_give_units(g, r);
 	request_free_lease(g, r);
@@ -189,7 +189,7 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 	atomic_fetch_add_explicit(&c->admitted, 1, memory_order_relaxed);
 	if (r->delayed) {
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
-		weir_histogram_add(&host->entry->wait, now_ns - r->begun_ns);
+		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
 		atomic_store_explicit(&host->entry->used_ns, now_ns, memory_order_relaxed);
 	}
 	if (r->would_delay)

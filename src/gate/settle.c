@@ -267,7 +267,7 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	rate = scope_rate_params(&host, now_ns, &own);
 	if (result->outcome != WEIR_IGNORED) {
 		due = weir_rate_note(&host.entry->rate, rate, signal_of(result->outcome), now_ns);
-		weir_histogram_add(&host.entry->latency, latency);
+		weir_durations_add(g->segment, host.slot, WEIR_DURATIONS_LATENCY, latency);
 	}
 	settle_breaker(g, r, &host, result, latency, now_ns);
 	apart = settle_quota(g, r, &host, result, now_ns);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "weir/histogram.h"
 
-#include <stddef.h>
-
 #define GROUP   (1U << WEIR_HISTOGRAM_STEP_BITS) /* steps in one power of two */
 #define LAST_US ((UINT64_C(1) << WEIR_HISTOGRAM_TOP_BITS) - 1)
 
@@ -13,7 +11,7 @@ static uint64_t rounded_us(uint64_t ns)
 }
 
 /* The step of a duration. Group 0 holds 0..31 us one by one; group g > 0 holds [2^(g+4), 2^(g+5)) us in steps of 2^(g-1) us. */
-static size_t step_of(uint64_t ns)
+size_t weir_histogram_step(uint64_t ns)
 {
 	uint64_t us = rounded_us(ns);
 	unsigned top;
@@ -43,22 +41,21 @@ static uint64_t middle_ns(size_t step)
 	return first * 1000 + width * 500 - 500;
 }
 
-void weir_histogram_add(struct weir_histogram *h, uint64_t ns)
+size_t weir_histogram_middle_of(size_t octave)
 {
-	atomic_fetch_add_explicit(&h->step[step_of(ns)], 1, memory_order_relaxed);
+	return (octave << WEIR_HISTOGRAM_STEP_BITS) + GROUP / 2;
 }
 
-void weir_histogram_copy(const struct weir_histogram *h, struct weir_histogram_copy *out)
+void weir_histogram_sum(struct weir_histogram_copy *h)
 {
 	uint64_t sum_half_us = 0; /* middles lie on whole or half microseconds; 2^42 counts of 2^32 half us: it may wrap */
 
-	out->count = 0;
+	h->count = 0;
 	for (size_t i = 0; i < WEIR_HISTOGRAM_STEPS; i++) {
-		out->step[i] = atomic_load_explicit(&h->step[i], memory_order_relaxed);
-		out->count += out->step[i];
-		sum_half_us += out->step[i] * (middle_ns(i) / 500);
+		h->count += h->step[i];
+		sum_half_us += h->step[i] * (middle_ns(i) / 500);
 	}
-	out->sum_us = sum_half_us / 2;
+	h->sum_us = sum_half_us / 2;
 }
 
 uint64_t weir_histogram_quantile_ns(const struct weir_histogram_copy *h, uint32_t permille)
@@ -88,24 +85,14 @@ uint64_t weir_histogram_quantile_ns(const struct weir_histogram_copy *h, uint32_
 	return middle_ns(last);
 }
 
-uint64_t weir_histogram_bound_ns(const struct weir_histogram *h, uint32_t permille)
+uint64_t weir_histogram_step_ns(size_t step)
 {
-	uint64_t total = 0, above = 0;
-	size_t step = WEIR_HISTOGRAM_STEPS;
-
-	for (size_t i = 0; i < WEIR_HISTOGRAM_STEPS; i++)
-		total += atomic_load_explicit(&h->step[i], memory_order_relaxed);
-	while (total != 0 && step > 0) {
-		above += atomic_load_explicit(&h->step[--step], memory_order_relaxed);
-		if (above * 1000 > total * (1000 - (permille > 1000 ? 1000 : permille)))
-			return middle_ns(step);
-	}
-	return 0;
+	return middle_ns(step < WEIR_HISTOGRAM_STEPS ? step : WEIR_HISTOGRAM_STEPS - 1);
 }
 
 uint64_t weir_histogram_at_most(const struct weir_histogram_copy *h, uint64_t ns)
 {
-	size_t end = step_of(ns);
+	size_t end = weir_histogram_step(ns);
 	uint64_t count = 0;
 
 	for (size_t i = 0; i <= end; i++)

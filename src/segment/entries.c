@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "durations.h"
 #include "futex.h"
 #include "layout.h"
 #include "lease_scan.h"
@@ -241,6 +242,7 @@ static bool evict(const struct weir_segment *s, uint32_t slot, uint64_t idle_ns,
 		return false;
 	}
 	words_wipe(e, sizeof *e / sizeof(uint64_t));
+	durations_release(s, slot, slot_word_hash(ready));
 	return atomic_compare_exchange_strong(&s->index[slot], &clearing, 0);
 }
 
@@ -284,6 +286,7 @@ static void make(const struct weir_segment *s, uint32_t slot, uint64_t claimed, 
 
 	/* Left dirty by one who died while clearing it, or who used it long after it was evicted. */
 	words_wipe(e, sizeof *e / sizeof(uint64_t));
+	durations_release(s, slot, key->hash);
 	words_store(e->key, key->word, key->words);
 	atomic_store_explicit(&e->used_ns, now_ns, memory_order_relaxed);
 	/* Fails only when we were stopped for seconds and the slot was taken over. */

@@ -44,7 +44,12 @@ bool weir_layout_of(struct weir_layout *l, const struct weir_geometry *g)
 	l->index_offset = l->policy_offset + 2 * l->half_bytes;
 	l->lease_offset = whole_lines(l->index_offset + (uint64_t)l->entries * sizeof(uint64_t));
 	l->event_offset = l->lease_offset + (uint64_t)l->leases * sizeof(struct weir_lease);
-	l->entry_offset = l->event_offset + (uint64_t)l->events * sizeof(struct weir_event);
+	l->blocks = l->entries * BLOCKS_PER_ENTRY;
+	l->spares = l->entries / ENTRIES_PER_SPARE > SPARES_MIN ? l->entries / ENTRIES_PER_SPARE : SPARES_MIN;
+	l->block_offset = l->event_offset + (uint64_t)l->events * sizeof(struct weir_event);
+	l->spare_offset = whole_lines(l->block_offset + (uint64_t)l->blocks * sizeof(uint64_t)) +
+			  (uint64_t)l->blocks * sizeof(struct weir_histogram_block);
+	l->entry_offset = l->spare_offset + (uint64_t)l->spares * sizeof(struct weir_spare);
 	l->total_bytes = l->entry_offset + ((uint64_t)l->entries + 1) * sizeof(struct weir_entry);
 	return true;
 }
@@ -73,6 +78,12 @@ static void fill_handle(struct weir_segment *s, void *memory, const struct weir_
 	s->lease = (struct weir_lease *)(void *)(base + l->lease_offset);
 	s->event = (struct weir_event *)(void *)(base + l->event_offset);
 	s->entry = (struct weir_entry *)(void *)(base + l->entry_offset);
+	s->blocks = l->blocks;
+	s->spares = l->spares;
+	s->block_owner = (_Atomic uint64_t *)(void *)(base + l->block_offset);
+	s->block = (struct weir_histogram_block *)(void *)(base +
+							   whole_lines(l->block_offset + (uint64_t)l->blocks * sizeof(uint64_t)));
+	s->spare = (struct weir_spare *)(void *)(base + l->spare_offset);
 }
 
 bool weir_segment_format(struct weir_segment *s, void *memory, size_t bytes, const struct weir_geometry *g,
@@ -96,6 +107,8 @@ bool weir_segment_format(struct weir_segment *s, void *memory, size_t bytes, con
 	h->lease_offset = l.lease_offset;
 	h->event_offset = l.event_offset;
 	h->entry_offset = l.entry_offset;
+	h->block_offset = l.block_offset;
+	h->spare_offset = l.spare_offset;
 	if (boot_id != NULL)
 		memcpy(h->boot_id, boot_id, sizeof h->boot_id);
 	h->created_wall_ns = wall_ns;
@@ -129,7 +142,7 @@ const char *weir_segment_attach(struct weir_segment *s, void *memory, size_t byt
 		return "its geometry is out of range";
 	if (h.header_bytes != l.policy_offset || h.total_bytes != l.total_bytes || h.policy_offset != l.policy_offset ||
 	    h.index_offset != l.index_offset || h.lease_offset != l.lease_offset || h.event_offset != l.event_offset ||
-	    h.entry_offset != l.entry_offset)
+	    h.entry_offset != l.entry_offset || h.block_offset != l.block_offset || h.spare_offset != l.spare_offset)
 		return "its areas are not where they should be";
 	fill_handle(s, memory, &l);
 	return NULL;

@@ -11,11 +11,19 @@
 
 struct weir_layout {
 	uint32_t entries, leases, events, rules;
-	uint64_t policy_offset, half_bytes, index_offset, lease_offset, event_offset, entry_offset, total_bytes;
+	uint64_t policy_offset, half_bytes, index_offset, lease_offset, event_offset, block_offset, spare_offset, entry_offset,
+		total_bytes;
+	uint32_t blocks, spares;
 };
 
 /* Fills *l for the geometry (NULL or a zero field: the default). False when it is out of range. */
 bool weir_layout_of(struct weir_layout *l, const struct weir_geometry *g);
+
+/* Blocks of steps for the durations: two for each entry. Hosts that are asked often need six to ten of them, and few are. */
+#define BLOCKS_PER_ENTRY 2U
+/* A spare is taken for as long as its rate lets nobody else go. */
+#define ENTRIES_PER_SPARE 4U
+#define SPARES_MIN        16U
 
 /* The key of the overflow entry. */
 #define WEIR_OTHER_KEY "_other"

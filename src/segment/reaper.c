@@ -139,7 +139,7 @@ static bool is_overdue(const struct weir_segment *s, const struct weir_lease *l,
 	if (lease_word_state(w) == WEIR_LEASE_WAITING || now_s - since_s < UNKNOWN_MIN_S)
 		return false; /* what waits holds nothing */
 	if (slot <= s->entries)
-		usual_s = weir_histogram_bound_ns(&s->entry[slot].latency, 990) / SECOND_NS + 1;
+		usual_s = weir_durations_bound_ns(s, slot, WEIR_DURATIONS_LATENCY, 990) / SECOND_NS + 1;
 	/* A time ahead of now is damage, and overdue. */
 	return now_s - since_s > (4 * usual_s < UNKNOWN_MAX_S ? 4 * usual_s : UNKNOWN_MAX_S);
 }

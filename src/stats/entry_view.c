@@ -54,10 +54,10 @@ static void view_tally(const struct weir_counters *c, const struct weir_rate *r,
 	t->would_refuse = get(&c->would_refuse);
 }
 
-static void view_durations(const struct weir_histogram *h, struct weir_duration_view *v)
+static void view_durations(const struct weir_segment *s, uint32_t slot, enum weir_durations which, struct weir_duration_view *v)
 {
 	struct weir_histogram_copy copy;
-	weir_histogram_copy(h, &copy);
+	weir_durations_copy(s, slot, which, &copy);
 	v->count = copy.count;
 	v->sum_us = copy.sum_us;
 	v->p50_ns = weir_histogram_quantile_ns(&copy, 500);
@@ -191,6 +191,6 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 	}
 	view_breaker(e, &rule, trace, now_ns, out);
 	out->health = health_of(out, trace, now_ns);
-	view_durations(&e->wait, &out->wait);
-	view_durations(&e->latency, &out->latency);
+	view_durations(s, slot, WEIR_DURATIONS_WAIT, &out->wait);
+	view_durations(s, slot, WEIR_DURATIONS_LATENCY, &out->latency);
 }

@@ -190,7 +190,7 @@ static double longest_latency_s(struct stage *s, const char *host_port)
 	struct weir_histogram_copy latency;
 
 	assert_true(segment_of(s->scene, NULL, &segment));
-	weir_histogram_copy(&segment.entry[weir_entry_find(&segment, host_port)].latency, &latency);
+	weir_durations_copy(&segment, weir_entry_find(&segment, host_port), WEIR_DURATIONS_LATENCY, &latency);
 	weir_segment_close(&segment);
 	return (double)weir_histogram_quantile_ns(&latency, 1000) / 1e9;
 }

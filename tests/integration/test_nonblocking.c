@@ -468,7 +468,7 @@ static void the_latency_of_a_connect_is_the_handshake_s_alone(void **state)
 	took_ms = strtod(o.out, NULL);
 	outcome_free(&o);
 	assert_true(segment_of(s.scene, NULL, &segment));
-	weir_histogram_copy(&segment.entry[weir_entry_find(&segment, s.host_port)].latency, &latency);
+	weir_durations_copy(&segment, weir_entry_find(&segment, s.host_port), WEIR_DURATIONS_LATENCY, &latency);
 	seen_ms = (double)weir_histogram_quantile_ns(&latency, 500) / 1e6;
 	weir_segment_close(&segment);
 	assert_true(took_ms > 500);

@@ -27,6 +27,8 @@ static struct field {
 	FIELD(weir_segment_header, lease_offset),
 	FIELD(weir_segment_header, event_offset),
 	FIELD(weir_segment_header, entry_offset),
+	FIELD(weir_segment_header, block_offset),
+	FIELD(weir_segment_header, spare_offset),
 	FIELD(weir_segment_header, boot_id),
 	FIELD(weir_segment_header, created_wall_ns),
 	FIELD(weir_segment_header, pad0),
@@ -45,7 +47,7 @@ static struct field {
 	FIELD(weir_segment_header, waiters_reaped),
 	FIELD(weir_segment_header, salt),
 	FIELD(weir_segment_header, agent_version),
-	FIELD(weir_segment_header, pad1),
+	FIELD(weir_segment_header, entries_lost),
 	FIELD(weir_source, path),
 	FIELD(weir_source, size_bytes),
 	FIELD(weir_source, mtime_ns),
@@ -144,8 +146,6 @@ static struct field {
 	FIELD(weir_entry, key),
 	FIELD(weir_entry, pad2),
 	FIELD(weir_entry, counters),
-	FIELD(weir_entry, wait),
-	FIELD(weir_entry, latency),
 	FIELD(weir_quota_share, quota),
 	FIELD(weir_quota_share, path),
 	FIELD(weir_quota_share, asked_from),
@@ -154,6 +154,7 @@ static struct field {
 	FIELD(weir_quota_share, asked_end_ns),
 	FIELD(weir_quota_share, spare_ns),
 	FIELD(weir_quota_share, pad),
+	FIELD(weir_entry, durations),
 	FIELD(weir_entry, quota),
 	FIELD(weir_entry, reserved),
 	FIELD(weir_breaker, word),
@@ -192,9 +193,12 @@ static struct field {
 	FIELD(weir_counters, would_refuse),
 	FIELD(weir_counters, interrupted_holds),
 	FIELD(weir_counters, pad),
-	FIELD(weir_histogram, reserved),
-	FIELD(weir_histogram, step),
-	FIELD(weir_histogram, pad),
+	FIELD(weir_histogram_rest, octave),
+	FIELD(weir_histogram_rest, pad),
+	FIELD(weir_histogram_block, step),
+	FIELD(weir_spare, tag),
+	FIELD(weir_spare, next_ns),
+	FIELD(weir_spare, pad),
 };
 
 static const struct weir_geometry small = {16, 8, 8, 4};
@@ -245,7 +249,11 @@ static void areas_do_not_overlap_and_stand_on_cache_lines(void **state)
 		assert_true((unsigned char *)s.index >= (unsigned char *)&s.policy[1]->rule[s.rules]);
 		assert_true((unsigned char *)s.lease >= (unsigned char *)&s.index[s.entries]);
 		assert_true((unsigned char *)s.event >= (unsigned char *)&s.lease[s.leases]);
-		assert_true((unsigned char *)s.entry >= (unsigned char *)&s.event[s.events]);
+		assert_true((unsigned char *)s.block_owner >= (unsigned char *)&s.event[s.events]);
+		assert_true((unsigned char *)s.block >= (unsigned char *)&s.block_owner[s.blocks]);
+		assert_true((unsigned char *)s.spare >= (unsigned char *)&s.block[s.blocks]);
+		assert_true((unsigned char *)s.entry >= (unsigned char *)&s.spare[s.spares]);
+		assert_int_equal((uintptr_t)s.block % 64 + (uintptr_t)s.spare % 64, 0);
 		assert_true((unsigned char *)&s.entry[s.entries + 1] <= memory + bytes);
 		assert_int_equal((uintptr_t)s.policy[1] % 64 + (uintptr_t)s.lease % 64 + (uintptr_t)s.entry % 64, 0);
 		munmap(memory, bytes);
@@ -384,7 +392,9 @@ static void the_documentation_leaves_no_byte_of_a_structure_out(void **state)
 		{"weir_rate", sizeof(struct weir_rate)},
 		{"weir_window_slot", sizeof(struct weir_window_slot)},
 		{"weir_counters", sizeof(struct weir_counters)},
-		{"weir_histogram", sizeof(struct weir_histogram)},
+		{"weir_histogram_rest", sizeof(struct weir_histogram_rest)},
+		{"weir_histogram_block", sizeof(struct weir_histogram_block)},
+		{"weir_spare", sizeof(struct weir_spare)},
 	};
 
 	(void)state;
@@ -404,8 +414,9 @@ static void the_documentation_leaves_no_byte_of_a_structure_out(void **state)
 static void the_file_of_the_default_geometry_has_the_documented_size(void **state)
 {
 	(void)state;
-	assert_int_equal(weir_segment_bytes(NULL), 11038400);
-	assert_int_equal(sizeof(struct weir_entry), 10048);
+	assert_int_equal(weir_segment_bytes(NULL), 4183040);
+	assert_true(weir_segment_bytes(NULL) <= 4 << 20);
+	assert_int_equal(sizeof(struct weir_entry), 3200);
 	assert_int_equal(sizeof(struct weir_policy_half), 4896);
 }
 

@@ -397,7 +397,7 @@ static void where_requests_take_long_it_is_believed_for_longer(void **state)
 
 	(void)state;
 	for (int i = 0; i < 200; i++)
-		weir_histogram_add(&segment.entry[host].latency, i < 100 ? SECOND : 60 * SECOND);
+		weir_durations_add(&segment, host, WEIR_DURATIONS_LATENCY, i < 100 ? SECOND : 60 * SECOND);
 	request(&foreign, 0, now + 3600 * SECOND, WEIR_LEASE_IN_FLIGHT, &tag);
 	assert_int_equal(weir_lease_reap(&segment, &self, true, now + 200 * SECOND), 0);
 	assert_int_equal(weir_lease_reap(&segment, &self, true, now + 300 * SECOND), 1);
