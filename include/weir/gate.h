@@ -140,6 +140,9 @@ void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struc
  * change. */
 enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish);
 
+/* The second half of weir_gate_admit: waits with a request that weir_gate_begin has told to wait. */
+enum weir_verdict weir_gate_await(const struct weir_gate *g, struct weir_request *r, const char *host_port);
+
 /* CLOCK_MONOTONIC in nanoseconds: the one clock. Read past whatever replaces the C library's (libfaketime). */
 uint64_t weir_now_ns(void);
 

@@ -25,11 +25,11 @@ static bool lasts(const struct weir_request *r, uint64_t now_ns)
 	return now_ns > r->begun_ns && now_ns - r->begun_ns > WEIR_LONG_WAIT_NS;
 }
 
-enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish)
+enum weir_verdict weir_gate_await(const struct weir_gate *g, struct weir_request *r, const char *host_port)
 {
 	uint64_t wake = 0;
 	bool told = g->long_wait == NULL;
-	enum weir_verdict verdict = weir_gate_begin(g, r, wish, weir_now_ns(), &wake);
+	enum weir_verdict verdict = WEIR_WAIT;
 
 	while (verdict == WEIR_WAIT) {
 		uint32_t slot = r->wait_slot <= g->segment->entries ? r->wait_slot : g->segment->entries;
@@ -42,7 +42,7 @@ enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request
 
 		verdict = weir_gate_look(g, r, now_ns, &wake);
 		if (verdict == WEIR_WAIT && !told && lasts(r, now_ns)) {
-			g->long_wait(r, wish->host_port, now_ns);
+			g->long_wait(r, host_port, now_ns);
 			told = true;
 		}
 		if (verdict == WEIR_WAIT && r->wait_slot == slot)
@@ -50,4 +50,12 @@ enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request
 		atomic_fetch_sub_explicit(&e->waiting, 1, memory_order_relaxed);
 	}
 	return verdict;
+}
+
+enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish)
+{
+	uint64_t wake = 0;
+	enum weir_verdict verdict = weir_gate_begin(g, r, wish, weir_now_ns(), &wake);
+
+	return verdict == WEIR_WAIT ? weir_gate_await(g, r, wish->host_port) : verdict;
 }

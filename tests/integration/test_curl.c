@@ -258,6 +258,96 @@ static void a_redirect_on_one_host_is_two_requests_there(void **state)
 	stage_close(&s);
 }
 
+static void a_redirect_takes_its_unit_in_the_queue_of_the_host_it_leads_to(void **state)
+{
+	struct stage s;
+	struct host_counts n;
+	struct quotad *other;
+	struct outcome o;
+	char shell[300], rules[200], host_port[64];
+
+	stage_open(&s, state, NULL);
+	other = quotad_start(s.scene->dir, NULL);
+	host_port_of(host_port, "127.0.0.1", other->http_port);
+	snprintf(rules, sizeof rules,
+		 "hosts = ( { match = \"%s\"; rate = { strategy = \"fixed\"; max = \"4/s\"; burst = 1; }; } );\n", host_port);
+	scene_configure(s.scene, rules);
+	snprintf(shell, sizeof shell, "for i in 1 2 3 4 5 6; do curl -sSL -o /dev/null $U/redirect/%d/n/$i & done; wait",
+		 other->http_port);
+	o = run(&s, shell);
+	assert_string_equal(o.err, "");
+	assert_in_range((uintmax_t)(o.seconds * 1000), 1250, 1250 + 3000);
+	outcome_free(&o);
+	n = counts_of(s.scene, host_port);
+	assert_int_equal(n.admitted, 6);
+	assert_true(n.delayed >= 4); /* those who came while no unit was there */
+	assert_int_equal(n.permits, 0);
+	assert_int_equal(quotad_count(other).requests, 6);
+	stage_close(&s);
+}
+
+static void hops_on_one_host_are_as_far_apart_as_requests(void **state)
+{
+	struct stage s;
+	struct outcome o;
+
+	stage_open(&s, state, NULL);
+	scene_configure(s.scene,
+			"hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"4/s\"; burst = 1; }; } );\n");
+	o = run(&s, "curl -sSL $U/redirect/$PORT/redirect/$PORT/redirect/$PORT/n/8");
+	assert_string_equal(o.out, "8\n");
+	assert_in_range((uintmax_t)(o.seconds * 1000), 750, 750 + 2000);
+	outcome_free(&o);
+	assert_int_equal(counts_of(s.scene, s.host_port).admitted, 4);
+	assert_int_equal(counts_of(s.scene, s.host_port).delayed, 3);
+	stage_close(&s);
+}
+
+static void a_refusal_is_told_as_libcurl_tells_a_refused_connect(void **state)
+{
+	struct stage s;
+	struct outcome o;
+
+	stage_open(&s, state, NULL);
+	scene_configure(s.scene, RULES_FOR_THIS_MACHINE);
+	for (int i = 0; i < 5; i++)
+		expect(&s, "curl -s http://127.0.0.1:$CLOSED/", 7, "");
+	/* By CURLINFO_OS_ERRNO: after a good transfer on the same handle as well. */
+	o = run(&s, "curl -sS --retry 1 --retry-delay 1 --retry-connrefused $U/n/1 http://127.0.0.1:$CLOSED/");
+	assert_int_equal(o.exit_status, 7);
+	assert_string_equal(o.out, "1\n");
+	assert_in_range((uintmax_t)(o.seconds * 1000), 1000, 1000 + 3000);
+	outcome_free(&o);
+	expect(&s, "curl -s -w '%{errormsg}' --retry 0 http://127.0.0.1:$CLOSED/ | cut -c 1-16", 0, "weir: 127.0.0.1:\n");
+	/* What is wrong with the transfer itself is told as ever. */
+	expect(&s, "curl -s --interface 192.0.2.77 http://127.0.0.1:$CLOSED/", 45, "");
+	expect(&s, "curl -s -x http://no.such.proxy.invalid:1 http://127.0.0.1:$CLOSED/", 5, "");
+	stage_close(&s);
+}
+
+static void a_target_behind_a_dead_proxy_is_not_blamed(void **state)
+{
+	struct stage s;
+	struct host_counts n;
+
+	stage_open(&s, state, NULL);
+	scene_configure(s.scene, RULES_FOR_THIS_MACHINE);
+	for (int i = 0; i < 3; i++) {
+		expect(&s, "curl -s -x http://127.0.0.1:$CLOSED $U/n/1", 7, "");
+		expect(&s, "http_proxy=http://127.0.0.1:$CLOSED curl -s $U/n/1", 7, "");
+		expect(&s, "curl -s -x socks5://127.0.0.1:$CLOSED $U/n/1", 7, "");
+		expect(&s, "curl -s -p -x $U http://127.0.0.1:$CLOSED/n/1", 56, "");
+	}
+	n = counts_of(s.scene, s.host_port);
+	assert_int_equal(n.failed, 0);
+	assert_int_equal(n.ignored, 9);
+	n = counts_of(s.scene, host_port_of((char[64]){0}, "127.0.0.1", s.closed));
+	assert_int_equal(n.failed, 0);
+	assert_int_equal(n.ignored, 3);
+	expect(&s, "curl -s $U/n/1", 0, "1\n");
+	stage_close(&s);
+}
+
 static void a_redirect_to_a_dead_host_is_that_host_s_failure(void **state)
 {
 	struct stage s;
@@ -448,6 +538,10 @@ int main(void)
 		SCENE(a_redirect_to_a_host_with_an_open_breaker_is_refused),
 		SCENE(a_redirect_on_one_host_is_two_requests_there),
 		SCENE(a_redirect_to_a_dead_host_is_that_host_s_failure),
+		SCENE(a_redirect_takes_its_unit_in_the_queue_of_the_host_it_leads_to),
+		SCENE(hops_on_one_host_are_as_far_apart_as_requests),
+		SCENE(a_refusal_is_told_as_libcurl_tells_a_refused_connect),
+		SCENE(a_target_behind_a_dead_proxy_is_not_blamed),
 		SCENE(a_retry_after_holds_the_next_process_back),
 		SCENE(a_wait_beyond_the_program_s_time_out_is_refused_at_once),
 		SCENE(the_wait_is_taken_off_the_program_s_time_out),

@@ -14,8 +14,8 @@ static WEIR_THREAD_LOCAL struct {
 	uint32_t number;
 	uint32_t process; /* weir_process_serial() when it began */
 	enum weir_flight_kind kind;
-	uint32_t lease;   /* of the last request */
-	int (*ask)(void); /* see weir_flight_watch */
+	uint32_t lease;            /* of the last request */
+	int (*ask)(uint16_t port); /* see weir_flight_watch */
 	struct weir_request request;
 } hand;
 
@@ -64,14 +64,19 @@ struct weir_flight weir_flight_begin(uintptr_t frame, enum weir_flight_kind kind
 	return (struct weir_flight){.request = &hand.request, .number = hand.number};
 }
 
-void weir_flight_watch(int (*ask)(void))
+void weir_flight_watch(int (*ask)(uint16_t port))
 {
 	hand.ask = ask;
 }
 
-int weir_flight_ask(void)
+int weir_flight_ask(uint16_t port)
 {
-	return hand.ask ? hand.ask() : 0;
+	return hand.ask ? hand.ask(port) : 0;
+}
+
+bool weir_flight_has(uint32_t number)
+{
+	return hand.frame != 0 && hand.number == number && hand.process == weir_process_serial();
 }
 
 bool weir_flight_end(const struct weir_flight *f, struct weir_request *spare)

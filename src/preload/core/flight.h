@@ -29,11 +29,15 @@ struct weir_flight {
 bool weir_flight_inside(uintptr_t frame);
 
 /* What a connect inside the transfer in hand has to ask first, NULL = nothing: set after weir_flight_begin, gone with the
- * request. ask() returns 0 (go on) or the errno to refuse with, may block as long as a request may, and may change errno. */
-void weir_flight_watch(int (*ask)(void));
+ * request. ask(port) is told where the connect goes, returns 0 (go on) or the errno to refuse with, may block as long as a
+ * request may, and may change errno. */
+void weir_flight_watch(int (*ask)(uint16_t port));
 
 /* Asks it. */
-int weir_flight_ask(void);
+int weir_flight_ask(uint16_t port);
+
+/* Whether the flight of that number is still in hand: a jump may have ended it. */
+bool weir_flight_has(uint32_t number);
 
 /* Takes a request in hand for the hook at `frame`. Inside another one (a perform in a callback of a perform) the request is
  * `spare`, in the caller's frame. */

@@ -7,8 +7,8 @@
 #include "weir/http.h"
 #include "weir/opaque.h"
 
-/* Redirects beyond this are not followed through their headers; the last one is known all the same. */
-#define HOPS_MAX 30
+/* Headers of requests beyond this are not looked for, but for the last one's. */
+#define REQUESTS_MAX 64
 /* libcurl's name for the last request of a transfer. */
 #define LAST_HOP (-1)
 
@@ -135,6 +135,21 @@ static long long_of(const struct weir_exchange *x, CURLINFO info)
 	return x->curl->getinfo(x->handle, info, &n) == CURLE_OK && n > 0 ? n : 0;
 }
 
+/* Whether it ended at a proxy: that one did not answer, or would not connect. The target has not been asked then. */
+static bool before_target(const struct weir_exchange *x, CURLcode code)
+{
+	if (long_of(x, CURLINFO_HTTP_CONNECTCODE) >= 300)
+		return true;
+	return x->proxied && (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+			      (code == CURLE_OPERATION_TIMEDOUT && long_of(x, CURLINFO_NUM_CONNECTS) == 0));
+}
+
+/* The wait is part of the program's time: whether it took more of it than the host did. */
+static bool mostly_waited(const struct weir_request *r)
+{
+	return r->delayed && r->admitted_ns - r->begun_ns > weir_now_ns() - r->admitted_ns;
+}
+
 /* The result of the last hop. */
 static void read_result(const struct weir_exchange *x, const struct weir_request *r, CURLcode code, int hop,
 			struct weir_result *result)
@@ -157,11 +172,11 @@ static void read_result(const struct weir_exchange *x, const struct weir_request
 			read_status(x, r, (int)status, hop, result);
 			break;
 		}
-		result->outcome = WEIR_FAILED;
+		result->outcome = mostly_waited(r) || before_target(x, code) ? WEIR_IGNORED : WEIR_FAILED;
 		result->timed_out = true;
 		break;
 	case FAILED:
-		result->outcome = WEIR_FAILED;
+		result->outcome = status == 0 && before_target(x, code) ? WEIR_IGNORED : WEIR_FAILED;
 		result->refused_here = code == CURLE_COULDNT_CONNECT && weir_host_is_loopback(x->host_port) &&
 				       long_of(x, CURLINFO_OS_ERRNO) == ECONNREFUSED;
 		break;
@@ -175,33 +190,6 @@ static void read_result(const struct weir_exchange *x, const struct weir_request
 	}
 }
 
-/* Goes from hop to hop by the Location headers and accounts for those between the first and the last. libcurl's requests may be
- * more than the hops: a retry for authentication is one as well, and has no Location. */
-__attribute__((noinline)) static void account_between(const struct weir_exchange *x, long redirects, uint64_t each_ns)
-{
-	const struct weir_result passed = {.outcome = WEIR_SUCCEEDED, .latency_ns = each_ns};
-	char host[WEIR_HOST_PORT_MAX], next[WEIR_HOST_PORT_MAX];
-	struct curl_header *found;
-	long hop = 0;
-	int request = 0;
-
-	memcpy(host, x->host_port, strnlen(x->host_port, sizeof host - 1) + 1);
-	host[sizeof host - 1] = '\0';
-	for (; hop < redirects && request < 2 * HOPS_MAX; request++) {
-		CURLHcode code = x->curl->header(x->handle, "Location", 0, CURLH_HEADER, request, &found);
-
-		if (code == CURLHE_NOREQUEST)
-			break;
-		if (code != CURLHE_OK)
-			continue;
-		if (!weir_location_host_port(found->value, host, next))
-			break;
-		memcpy(host, next, sizeof host);
-		if (++hop < redirects)
-			weir_gate_hop(x->gate, host, &passed, weir_now_ns());
-	}
-}
-
 static uint64_t redirect_time_ns(const struct weir_exchange *x)
 {
 	curl_off_t us = 0;
@@ -211,67 +199,38 @@ static uint64_t redirect_time_ns(const struct weir_exchange *x)
 	return (uint64_t)us * 1000;
 }
 
-/* The entry of a host, for its rule. Apart, as its key does not belong in its caller's frame. */
-__attribute__((noinline)) static uint32_t slot_of(const struct weir_exchange *x, const char *host, uint64_t now_ns)
+/* The number of the last request but one, as libcurl counts; LAST_HOP when there is none. */
+static int previous_request(const struct weir_exchange *x)
 {
-	char key[WEIR_KEY_MAX];
-	uint32_t rule;
+	struct curl_header *found;
+	int request = 0;
 
-	weir_gate_key(x->gate->segment, host, key, &rule);
-	return weir_entry_acquire(x->gate->segment, key, now_ns);
+	while (request < REQUESTS_MAX && x->curl->header(x->handle, "Date", 0, CURLH_HEADER, request, &found) != CURLHE_NOREQUEST)
+		request++;
+	return request >= 2 ? request - 2 : LAST_HOP;
 }
 
-/* The last hop of a redirected transfer, on the host that the transfer ended at. */
-__attribute__((noinline)) static void account_last(const struct weir_exchange *x, CURLcode code, uint64_t latency_ns,
-						   uint32_t connections)
+void weir_exchange_settle_answered(const struct weir_exchange *x, uint64_t begun_ns, uint64_t now_ns)
 {
-	struct weir_request r;
+	uint64_t answered_ns = begun_ns + redirect_time_ns(x);
+	long status = long_of(x, CURLINFO_RESPONSE_CODE);
 	struct weir_result result;
-	char *url = NULL, host[WEIR_HOST_PORT_MAX];
-	uint64_t now = weir_now_ns();
 
-	if (x->curl->getinfo(x->handle, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || !url || !weir_url_host_port(url, host) ||
-	    !weir_url_is_http(url))
-		return;
-	memset(&r, 0, sizeof r);
-	memset(&result, 0, sizeof result);
-	/* Classified under the rule of its own host. */
-	r.scope[0].slot = slot_of(x, host, now);
-	read_result(x, &r, code, LAST_HOP, &result);
-	result.latency_ns = latency_ns;
-	result.connections = connections;
-	weir_gate_hop(x->gate, host, &result, now);
+	memset(&result, 0, weir_opaque(sizeof result));
+	result.connections = x->connections;
+	/* What libcurl has done since (look for a name) is not the host's time. */
+	if (answered_ns > x->request->admitted_ns && answered_ns < now_ns)
+		result.latency_ns = answered_ns - x->request->admitted_ns;
+	read_status(x, x->request, status <= 999 ? (int)status : 0, x->curl->header ? previous_request(x) : LAST_HOP, &result);
+	weir_gate_settle(x->gate, x->request, &result, now_ns);
 }
 
 void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
 {
-	long redirects = long_of(x, CURLINFO_REDIRECT_COUNT), connects = long_of(x, CURLINFO_NUM_CONNECTS);
-	uint64_t now = weir_now_ns(), spent, redirecting;
-	struct weir_exchange elsewhere = *x;
 	struct weir_result result;
 
 	memset(&result, 0, weir_opaque(sizeof result));
-	result.connections = connects > 0 ? 1 : 0;
-	if (redirects == 0) {
-		if (x->request->phase != WEIR_PHASE_ADMITTED)
-			return;
-		read_result(x, x->request, code, LAST_HOP, &result);
-		result.connections = (uint32_t)connects;
-		weir_gate_settle(x->gate, x->request, &result, now);
-		return;
-	}
-	spent = now - x->request->admitted_ns;
-	spent -= x->hop_waited_ns < spent ? x->hop_waited_ns : 0;
-	redirecting = redirect_time_ns(x);
-	if (redirecting == 0 || redirecting >= spent)
-		redirecting = spent / 2;
-	result.outcome = WEIR_SUCCEEDED;
-	result.latency_ns = redirecting / (uint64_t)redirects;
-	weir_gate_settle(x->gate, x->request, &result, now);
-	if (x->curl->header)
-		account_between(x, redirects, result.latency_ns);
-	if (x->hop_refused)
-		return;
-	elsewhere.plain = NULL;
-	account_last(&elsewhere, code, spent - redirecting, connects > 1 ? (uint32_t)connects - 1 : 0);
+	result.connections = x->connections;
+	read_result(x, x->request, code, LAST_HOP, &result);
+	weir_gate_settle(x->gate, x->request, &result, weir_now_ns());
 }

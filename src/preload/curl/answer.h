@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What came back from a transfer of libcurl, hop by hop, read from the handle after the transfer. */
+/* What came back from a request of libcurl, read from the handle. */
 #ifndef WEIR_CURL_ANSWER_H
 #define WEIR_CURL_ANSWER_H
 
@@ -13,14 +13,17 @@ struct weir_exchange {
 	const struct weir_gate *gate;
 	const struct weir_curl *curl;
 	CURL *handle;
-	const char *host_port; /* of the first hop */
+	const char *host_port;
 	struct weir_request *request;
-	bool hop_refused; /* the last hop was not made: see hop.h */
-	uint64_t hop_waited_ns;
-	uint32_t *plain; /* of the handle (handle_table.h), NULL = not to be relied on */
+	uint32_t connections; /* that were opened for it */
+	bool proxied;         /* it goes by another host */
+	uint32_t *plain;      /* of the handle (handle_table.h), NULL = not to be relied on */
 };
 
-/* Settles the request with the answer of the first hop, and accounts for the other hops on the hosts that gave them. */
+/* Settles the last request of a transfer that is over with `code`. */
 void weir_exchange_settle(const struct weir_exchange *x, CURLcode code);
+
+/* Settles a request after which the transfer goes on with another. begun_ns: when the transfer began. */
+void weir_exchange_settle_answered(const struct weir_exchange *x, uint64_t begun_ns, uint64_t now_ns);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hook of curl_easy_perform: one transfer of libcurl, all its hops, is admitted as one request to the host of its URL.
+ * The hook of curl_easy_perform: each request of the transfer is admitted and settled as one to its own host (transfer.h).
  *
  * Refused: CURLE_COULDNT_CONNECT (breaker) or CURLE_OPERATION_TIMEDOUT (the wait would be too long), with the reason in the
- * handle's error buffer. What curl_easy_getinfo tells afterwards is that of the transfer before.
+ * handle's error buffer.
  *
  * Other schemes than HTTP pass through; their connections are seen by the hook of connect.
  */
@@ -14,17 +14,11 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/flight.h"
 #include "src/preload/core/hook.h"
-#include "src/preload/core/tell.h"
-#include "src/preload/curl/answer.h"
 #include "src/preload/curl/handle_table.h"
-#include "src/preload/curl/hop.h"
+#include "src/preload/curl/transfer.h"
 #include "src/preload/socket/pending.h"
 #include "weir/gate.h"
 #include "weir/http.h"
-
-#define MS_NS UINT64_C(1000000)
-/* A lease outlives the program's time-out by this: its process ends the transfer itself. */
-#define LEASE_MARGIN_MS 60000
 
 static bool from_url(const char *url, char host_port[WEIR_HOST_PORT_MAX])
 {
@@ -80,92 +74,71 @@ static bool find_host(const struct weir_handle *h, const struct weir_curl *curl,
 	return h->port == 0 || with_port(host_port, h->port);
 }
 
-static uint64_t patience_ns(const struct weir_handle *h)
-{
-	long ms;
-
-	if (!h)
-		return 0;
-	ms = h->timeout_ms;
-	if (h->connect_timeout_ms != 0 && (ms == 0 || h->connect_timeout_ms < ms))
-		ms = h->connect_timeout_ms;
-	return (uint64_t)ms < UINT64_MAX / MS_NS ? (uint64_t)ms * MS_NS : 0;
-}
-
-/* libcurl counts its time-out from the call of perform; the wait has used up some of it. Returns whether it was set. */
-static bool shorten_timeout(const struct weir_handle *h, const struct weir_curl *curl, CURL *handle, const struct weir_request *r)
-{
-	uint64_t waited_ms = (r->admitted_ns - r->begun_ns) / MS_NS;
-
-	if (!h || h->timeout_ms == 0 || waited_ms == 0)
-		return false;
-	return curl->setopt(handle, CURLOPT_TIMEOUT_MS,
-			    (uint64_t)h->timeout_ms > waited_ms ? h->timeout_ms - (long)waited_ms : 1L) == CURLE_OK;
-}
-
-/* When the program wants the transfer to be over; 0 = whenever. */
-static uint64_t over_ns(const struct weir_handle *h, const struct weir_request *r)
-{
-	return h && h->timeout_ms > 0 && (uint64_t)h->timeout_ms < (WEIR_NEVER - r->begun_ns) / MS_NS
-		       ? r->begun_ns + (uint64_t)h->timeout_ms * MS_NS
-		       : 0;
-}
-
-__attribute__((noinline)) static CURLcode refuse(const struct weir_gate *g, const struct weir_request *r,
-						 const struct weir_handle *h, const char *host_port)
+/* A refused transfer ends as if its connect had failed; only the text is weir's. What libcurl found wrong before that stands. */
+__attribute__((noinline)) static CURLcode refused(const struct weir_transfer *t, const struct weir_request *r, CURLcode code)
 {
 	char text[CURL_ERROR_SIZE];
 
-	weir_gate_describe(g, r, host_port, weir_now_ns(), text, sizeof text);
-	weir_tell_refused("transfer", text);
-	if (h && h->error_buffer)
-		memcpy(h->error_buffer, text, strlen(text) + 1);
-	return r->timed_out ? CURLE_OPERATION_TIMEDOUT : CURLE_COULDNT_CONNECT;
+	if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK)
+		return code;
+	if (t->known && t->known->error_buffer) {
+		weir_gate_describe(t->gate, r, t->host_port, weir_now_ns(), text, sizeof text);
+		memcpy(t->known->error_buffer, text, strlen(text) + 1);
+	}
+	return t->refused == ETIMEDOUT ? CURLE_OPERATION_TIMEDOUT : CURLE_COULDNT_CONNECT;
+}
+
+/* Lets libcurl do it. A transfer that is refused already it is to refuse by itself, so that its options are judged, its callbacks
+ * called, and all that curl_easy_getinfo tells is of this transfer. */
+static CURLcode perform(struct weir_transfer *t)
+{
+	CURLcode code;
+
+	if (t->refused == 0)
+		return t->curl->perform(t->handle);
+	if (!t->known || !t->known->whole)
+		return CURLE_COULDNT_CONNECT;
+	weir_transfer_refuse(t->curl, t->handle, t->known);
+	code = t->curl->perform(t->handle);
+	weir_transfer_restore(t->curl, t->handle, t->known);
+	return code;
 }
 
 __attribute__((noinline)) static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struct weir_curl *curl,
 						   CURL *handle, struct weir_handle *h, const char *host_port)
 {
-	struct weir_wish wish = {
-		.host_port = host_port,
-		.patience_ns = patience_ns(h),
-		.lease_ns = h && h->timeout_ms > 0 ? ((uint64_t)h->timeout_ms + LEASE_MARGIN_MS) * MS_NS : 0,
-		.thread = weir_thread_id(),
-		.lease_hint = weir_flight_lease_hint(),
-		.credential = weir_handle_credential(h),
-		.path = h && !h->url ? h->path : 0,
-	};
-	struct weir_request request;
-	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM, &request);
-	struct weir_exchange x = {.gate = g,
-				  .curl = curl,
-				  .handle = handle,
-				  .host_port = host_port,
-				  .request = &request,
-				  .plain = h && !h->url ? &h->plain : NULL};
+	/* Of handles that are not known, one at a time. */
+	static WEIR_THREAD_LOCAL struct weir_transfer stray;
+	struct weir_transfer *t = h ? weir_handle_transfer(h) : &stray, *outer;
+	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM, &t->own);
+	struct weir_request request, *r = flight.number != 0 ? &request : &t->own;
 	int saved = errno;
-	bool shortened;
 	CURLcode code;
+	bool ours;
 
-	if (weir_gate_admit(g, flight.request, &wish) == WEIR_REFUSE) {
-		request = *flight.request;
-		weir_flight_end(&flight, &request);
-		errno = saved;
-		return refuse(g, &request, h, host_port);
-	}
-	weir_tell_admitted(flight.request, host_port);
-	shortened = shorten_timeout(h, curl, handle, flight.request);
+	if (h)
+		weir_transfer_chain(curl, handle, h);
+	t->handle = handle;
+	t->curl = curl;
+	t->gate = g;
+	t->known = h;
+	t->request = flight.request;
+	t->number = flight.number;
+	memcpy(t->host_port, host_port, strnlen(host_port, sizeof t->host_port - 1) + 1);
+	weir_transfer_begin(t);
 	if (flight.number != 0)
-		weir_hop_watch(handle, host_port, over_ns(h, flight.request));
+		weir_flight_watch(weir_transfer_connects);
+	outer = weir_transfer_enter(t);
 	errno = saved;
-	code = curl->perform(handle);
+	code = perform(t);
 	saved = errno;
-	if (flight.number != 0)
-		x.hop_refused = weir_hop_over(&x.hop_waited_ns);
-	if (shortened) /* to what the program has set by now: it may have done so in a callback */
-		curl->setopt(handle, CURLOPT_TIMEOUT_MS, h->timeout_ms);
-	if (weir_flight_end(&flight, &request))
-		weir_exchange_settle(&x, code);
+	weir_transfer_enter(outer);
+	ours = weir_flight_end(&flight, &request);
+	if (t->refused != 0)
+		code = refused(t, ours ? r : flight.request, code);
+	else if (ours)
+		weir_transfer_end(t, r, code);
+	t->handle = NULL;
 	errno = saved;
 	return code;
 }
@@ -180,6 +153,8 @@ WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)
 
 	if (!curl)
 		return CURLE_FAILED_INIT;
+	if (h)
+		weir_transfer_restore(curl, handle, h);
 	if (!handle || weir_disabled() || !find_host(h, curl, handle, host_port))
 		return curl->perform(handle);
 	g = weir_attach();

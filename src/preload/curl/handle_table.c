@@ -12,6 +12,7 @@
 
 static _Atomic uintptr_t keys[PLACES]; /* 0 = free */
 static struct weir_handle handles[PLACES];
+static struct weir_transfer transfers[PLACES];
 
 static unsigned first_place(uintptr_t key)
 {
@@ -40,6 +41,11 @@ struct weir_handle *weir_handle_find(const CURL *handle)
 	return place < PLACES ? &handles[place] : NULL;
 }
 
+struct weir_transfer *weir_handle_transfer(const struct weir_handle *h)
+{
+	return &transfers[h - handles];
+}
+
 struct weir_handle *weir_handle_make(const CURL *handle, const struct weir_curl *curl)
 {
 	struct weir_handle *h = weir_handle_find(handle);
@@ -52,6 +58,7 @@ struct weir_handle *weir_handle_make(const CURL *handle, const struct weir_curl 
 		if (atomic_compare_exchange_strong(&keys[place], &key, (uintptr_t)handle)) {
 			h = &handles[place];
 			weir_handle_clear(h);
+			transfers[place].handle = NULL;
 		}
 	}
 	if (h)

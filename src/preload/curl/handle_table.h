@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "src/preload/curl/library.h"
+#include "weir/gate.h"
 #include "weir/http.h"
 
 struct weir_handle {
@@ -32,11 +33,41 @@ struct weir_handle {
 		uint64_t header, user, password, bearer, url;
 	} credential;
 	uint64_t path;
-	uint32_t plain; /* good answers in a row that said nothing of a quota */
+	uint32_t plain;                /* good answers in a row that said nothing of a quota */
+	bool whole;                    /* all that has been set on it was seen */
+	bool chained;                  /* libcurl calls weir_transfer_prereq, which calls the program's */
+	bool refusing;                 /* what a refusal sets (easy.c) may still be set */
+	bool proxy;                    /* CURLOPT_PROXY or CURLOPT_PRE_PROXY names one */
+	long fresh_connect;            /* CURLOPT_FRESH_CONNECT */
+	struct curl_slist *connect_to; /* CURLOPT_CONNECT_TO */
+	curl_prereq_callback prereq;   /* CURLOPT_PREREQFUNCTION, and its data */
+	void *prereq_data;
+};
+
+/* A transfer under way. Lives beside the handle's entry and not in a frame: a program may jump out of it. */
+struct weir_transfer {
+	CURL *handle; /* NULL = none under way */
+	const struct weir_curl *curl;
+	const struct weir_gate *gate;
+	struct weir_handle *known; /* NULL: the handle is not in the table */
+	struct weir_request *request;
+	uint32_t number;            /* of the flight whose request that is, 0 = `own` */
+	int refused;                /* the errno of the refusal, 0 = none */
+	uint16_t port;              /* of its last connect, 0 = none */
+	bool sent;                  /* libcurl sends the request in hand */
+	bool here;                  /* the request in hand is to this host; false: to one that is none of weir's business */
+	uint64_t begun_ns, over_ns; /* over_ns: when the program wants it to be over, 0 = whenever */
+	long redirects, connects;   /* before the request in hand */
+	uint64_t credential, path;  /* of the request in hand, as struct weir_wish wants them */
+	char host_port[WEIR_HOST_PORT_MAX];
+	struct weir_request own;
 };
 
 /* NULL when it is not known. */
 struct weir_handle *weir_handle_find(const CURL *handle);
+
+/* The transfer of a handle's entry. */
+struct weir_transfer *weir_handle_transfer(const struct weir_handle *h);
 
 /* Finds it, or makes an empty entry. NULL when there is no place. */
 struct weir_handle *weir_handle_make(const CURL *handle, const struct weir_curl *curl);

@@ -8,6 +8,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/curl/handle_table.h"
+#include "src/preload/curl/transfer.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -21,8 +22,10 @@ WEIR_HOOK CURL *curl_easy_init(void)
 	if (handle && !weir_disabled()) {
 		struct weir_handle *h = weir_handle_make(handle, curl);
 
-		if (h)
+		if (h) {
 			weir_handle_clear(h);
+			h->whole = true;
+		}
 	}
 	return handle;
 }
@@ -84,6 +87,12 @@ static bool is_remembered(CURLoption option)
 	case CURLOPT_USERNAME:
 	case CURLOPT_PASSWORD:
 	case CURLOPT_XOAUTH2_BEARER:
+	case CURLOPT_PROXY:
+	case CURLOPT_PRE_PROXY:
+	case CURLOPT_FRESH_CONNECT:
+	case CURLOPT_CONNECT_TO:
+	case CURLOPT_PREREQFUNCTION:
+	case CURLOPT_PREREQDATA:
 		return true;
 	default:
 		return false;
@@ -133,6 +142,22 @@ static void remember(struct weir_handle *h, CURLoption option, void *word)
 	case CURLOPT_XOAUTH2_BEARER:
 		h->credential.bearer = weir_secret_digest(word);
 		break;
+	case CURLOPT_PROXY:
+	case CURLOPT_PRE_PROXY:
+		h->proxy = word && *(const char *)word != '\0';
+		break;
+	case CURLOPT_FRESH_CONNECT:
+		h->fresh_connect = (long)(intptr_t)word;
+		break;
+	case CURLOPT_CONNECT_TO:
+		h->connect_to = word;
+		break;
+	case CURLOPT_PREREQFUNCTION:
+		h->prereq = (curl_prereq_callback)word;
+		break;
+	case CURLOPT_PREREQDATA:
+		h->prereq_data = word;
+		break;
 	default: /* CURLOPT_UNIX_SOCKET_PATH, CURLOPT_ABSTRACT_UNIX_SOCKET */
 		h->local = word != NULL;
 	}
@@ -153,7 +178,11 @@ WEIR_HOOK CURLcode curl_easy_setopt(CURL *handle, CURLoption option, ...)
 	va_end(arguments);
 	if (!curl)
 		return CURLE_FAILED_INIT;
-	code = curl->setopt(handle, option, word);
+	/* The place of the program's own is taken by weir's, which calls it. */
+	if (h && h->chained && (option == CURLOPT_PREREQFUNCTION || option == CURLOPT_PREREQDATA))
+		code = CURLE_OK;
+	else
+		code = curl->setopt(handle, option, word);
 	if (code != CURLE_OK || !is_remembered(option) || weir_disabled())
 		return code;
 	if (!h)
@@ -174,6 +203,8 @@ WEIR_HOOK CURL *curl_easy_duphandle(CURL *handle)
 		*h = *original;
 	else if (h)
 		weir_handle_clear(h);
+	if (copy && original)
+		weir_transfer_copied(curl, copy, original, h);
 	return copy;
 }
 
@@ -184,8 +215,10 @@ WEIR_HOOK void curl_easy_reset(CURL *handle)
 
 	if (curl)
 		curl->reset(handle);
-	if (h)
+	if (h) {
 		weir_handle_clear(h);
+		h->whole = true;
+	}
 }
 
 WEIR_HOOK void curl_easy_cleanup(CURL *handle)

@@ -174,10 +174,10 @@ static int again(int fd, const struct sockaddr *address, socklen_t length)
 	return answer;
 }
 
-/* Inside a transfer: its first host has been asked for, those that it is redirected to have not. */
-static int inside(int fd, const struct sockaddr *address, socklen_t length)
+/* Inside a transfer, which knows what it may. */
+static int inside(int fd, const struct sockaddr *address, socklen_t length, uint16_t port)
 {
-	int saved = errno, error = weir_flight_ask();
+	int saved = errno, error = weir_flight_ask(port);
 
 	errno = error != 0 ? error : saved;
 	return error != 0 ? -1 : real_connect(fd, address, length);
@@ -195,7 +195,7 @@ WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 	if (!weir_address_of(address, length, &to, &port) || port == PORT_DOMAIN || weir_disabled())
 		return real_connect(fd, address, length);
 	if (weir_flight_inside(WEIR_FRAME))
-		return inside(fd, address, length);
+		return inside(fd, address, length, port);
 	state = weir_tcp_state(fd);
 	if (state != WEIR_TCP_NONE && weir_pending_any() && weir_pending_has(fd)) {
 		errno = saved;

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/curl/transfer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "src/preload/core/attach.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/flight.h"
+#include "src/preload/core/hook.h"
+#include "src/preload/core/tell.h"
+#include "src/preload/curl/answer.h"
+#include "weir/http.h"
+#include "weir/log.h"
+
+#define MS_NS UINT64_C(1000000)
+/* A lease outlives the program's time-out by this: its process ends the transfer itself. */
+#define LEASE_MARGIN_NS (60000 * MS_NS)
+
+/* The innermost transfer of this thread, in static storage. */
+static WEIR_THREAD_LOCAL struct weir_transfer *current;
+
+struct weir_transfer *weir_transfer_enter(struct weir_transfer *t)
+{
+	struct weir_transfer *before = current;
+
+	current = t;
+	return before;
+}
+
+static uint64_t in_ns(long ms)
+{
+	return ms > 0 && (uint64_t)ms < WEIR_NEVER / MS_NS ? (uint64_t)ms * MS_NS : 0;
+}
+
+/* How long the program lets its next request wait: libcurl's time-outs run meanwhile. 0 = as long as it takes. */
+static uint64_t patience_ns(const struct weir_transfer *t, uint64_t now_ns)
+{
+	uint64_t patience = 0, connecting = t->known ? in_ns(t->known->connect_timeout_ms) : 0;
+
+	if (t->over_ns != 0)
+		patience = t->over_ns > now_ns ? t->over_ns - now_ns : 1;
+	return connecting != 0 && (patience == 0 || connecting < patience) ? connecting : patience;
+}
+
+__attribute__((noinline)) static void tell_refused(const struct weir_transfer *t)
+{
+	char text[256];
+
+	if (!weir_log_on(WEIR_LOG_INFO))
+		return;
+	weir_gate_describe(t->gate, t->request, t->host_port, weir_now_ns(), text, sizeof text);
+	weir_tell_refused(t->redirects > 0 ? "redirect" : "transfer", text);
+}
+
+/* Takes in what the gate has said of the request in hand. */
+static void take(struct weir_transfer *t, enum weir_verdict verdict)
+{
+	if (verdict == WEIR_GO) {
+		weir_tell_admitted(t->request, t->host_port);
+	} else if (verdict == WEIR_REFUSE) {
+		t->refused = t->request->timed_out ? ETIMEDOUT : ECONNREFUSED;
+		tell_refused(t);
+	}
+}
+
+static void begin_request(struct weir_transfer *t, uint64_t now_ns)
+{
+	const struct weir_wish wish = {
+		.host_port = t->host_port,
+		.patience_ns = patience_ns(t, now_ns),
+		.lease_ns = t->over_ns > now_ns ? t->over_ns - now_ns + LEASE_MARGIN_NS : 0,
+		.thread = weir_thread_id(),
+		.lease_hint = weir_flight_lease_hint(),
+		.credential = t->credential,
+		.path = t->path,
+	};
+	uint64_t wake;
+
+	t->sent = false;
+	t->here = true;
+	take(t, weir_gate_begin(t->gate, t->request, &wish, now_ns, &wake));
+}
+
+void weir_transfer_begin(struct weir_transfer *t)
+{
+	uint64_t now = weir_now_ns(), allowed = t->known ? in_ns(t->known->timeout_ms) : 0;
+
+	t->begun_ns = now;
+	t->over_ns = allowed != 0 && allowed < WEIR_NEVER - now ? now + allowed : 0;
+	t->refused = 0;
+	t->port = 0;
+	t->redirects = t->connects = 0;
+	t->credential = weir_handle_credential(t->known);
+	t->path = t->known && !t->known->url ? t->known->path : 0;
+	begin_request(t, now);
+	if (t->request->phase == WEIR_PHASE_WAITING && !(t->known && t->known->chained))
+		take(t, weir_gate_await(t->gate, t->request, t->host_port));
+}
+
+/* What the next request is. Libcurl tells its URL while the transfer runs, also where the connection goes to a proxy. */
+enum step { SAME, AGAIN, ELSEWHERE, OURS };
+
+static long long_of(const struct weir_transfer *t, CURLINFO info)
+{
+	long n = 0;
+
+	return t->curl->getinfo(t->handle, info, &n) == CURLE_OK && n > 0 ? n : 0;
+}
+
+static enum step next_step(struct weir_transfer *t, bool sending, long redirects, char host_port[WEIR_HOST_PORT_MAX])
+{
+	char *url = NULL;
+
+	if (redirects > t->redirects) {
+		if (t->curl->getinfo(t->handle, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || !url || !weir_url_is_http(url) ||
+		    !weir_url_host_port(url, host_port) || !weir_host_chosen(host_port))
+			return ELSEWHERE;
+		t->path = t->known ? weir_url_path(url) : 0;
+		return OURS;
+	}
+	/* With credentials, once more. What libcurl sends again because a kept connection had been closed was not answered. */
+	if (sending && t->here && t->sent && long_of(t, CURLINFO_RESPONSE_CODE) == 401)
+		return AGAIN;
+	return SAME;
+}
+
+/* The request in hand has been answered: by a redirect, or by asking for credentials. */
+__attribute__((noinline)) static void settle_answered(struct weir_transfer *t, uint64_t now_ns)
+{
+	long connects = long_of(t, CURLINFO_NUM_CONNECTS);
+	struct weir_exchange x = {.gate = t->gate,
+				  .curl = t->curl,
+				  .handle = t->handle,
+				  .host_port = t->host_port,
+				  .request = t->request,
+				  .connections = connects > t->connects ? (uint32_t)(connects - t->connects) : 0};
+
+	t->connects = connects;
+	if (!t->here)
+		return;
+	if (t->request->phase == WEIR_PHASE_ADMITTED)
+		weir_exchange_settle_answered(&x, t->begun_ns, now_ns);
+	else if (t->request->phase == WEIR_PHASE_WAITING)
+		weir_gate_cancel(t->gate, t->request, now_ns);
+}
+
+__attribute__((noinline)) static void go_on(struct weir_transfer *t, enum step step, long redirects, const char *host_port)
+{
+	uint64_t now = weir_now_ns();
+
+	settle_answered(t, now);
+	t->redirects = redirects;
+	if (step == ELSEWHERE) {
+		t->here = false;
+		return;
+	}
+	/* Libcurl takes no credentials to another host. */
+	if (step == OURS && strcmp(host_port, t->host_port) != 0)
+		t->credential = t->known ? WEIR_NOBODY : 0;
+	if (step == OURS)
+		memcpy(t->host_port, host_port, strnlen(host_port, sizeof t->host_port - 1) + 1);
+	begin_request(t, now);
+}
+
+/* The next request is about to be sent, or to be connected for. Returns 0, or the errno of its refusal. */
+static int arrive(struct weir_transfer *t, bool sending)
+{
+	char host_port[WEIR_HOST_PORT_MAX];
+	long redirects;
+	enum step step;
+
+	if (t->refused != 0)
+		return t->refused;
+	if (t->number != 0 && !weir_flight_has(t->number))
+		return 0;
+	redirects = long_of(t, CURLINFO_REDIRECT_COUNT);
+	step = next_step(t, sending, redirects, host_port);
+	if (step != SAME)
+		go_on(t, step, redirects, host_port);
+	if (t->here && t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING)
+		take(t, weir_gate_await(t->gate, t->request, t->host_port));
+	t->sent = t->sent || sending;
+	return t->refused;
+}
+
+int weir_transfer_connects(uint16_t port)
+{
+	struct weir_transfer *t = current;
+
+	if (!t || !t->handle)
+		return 0;
+	t->port = port;
+	return arrive(t, false);
+}
+
+/* Runs after the program's own: what that one stops need not wait. */
+static int prereq(void *data, char *to, char *from, int to_port, int from_port)
+{
+	CURL *handle = data;
+	struct weir_handle *h = weir_handle_find(handle);
+	struct weir_transfer *t;
+	int answer, saved = errno;
+
+	if (!h)
+		return CURL_PREREQFUNC_OK;
+	answer = h->prereq ? h->prereq(h->prereq_data, to, from, to_port, from_port) : CURL_PREREQFUNC_OK;
+	t = weir_handle_transfer(h);
+	if (answer != CURL_PREREQFUNC_OK || t->handle != handle)
+		return answer;
+	saved = errno;
+	answer = arrive(t, true) == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+	errno = saved;
+	return answer;
+}
+
+bool weir_transfer_chain(const struct weir_curl *curl, CURL *handle, struct weir_handle *h)
+{
+	if (!h->chained && h->whole)
+		h->chained = curl->setopt(handle, CURLOPT_PREREQDATA, handle) == CURLE_OK &&
+			     curl->setopt(handle, CURLOPT_PREREQFUNCTION, prereq) == CURLE_OK;
+	return h->chained;
+}
+
+void weir_transfer_copied(const struct weir_curl *curl, CURL *copy, const struct weir_handle *original, struct weir_handle *h)
+{
+	if (original->chained && h) {
+		curl->setopt(copy, CURLOPT_PREREQDATA, copy);
+	} else if (original->chained) {
+		curl->setopt(copy, CURLOPT_PREREQFUNCTION, original->prereq);
+		curl->setopt(copy, CURLOPT_PREREQDATA, original->prereq_data);
+	}
+	if (original->refusing) {
+		curl->setopt(copy, CURLOPT_FRESH_CONNECT, original->fresh_connect);
+		curl->setopt(copy, CURLOPT_CONNECT_TO, original->connect_to);
+		if (h)
+			h->refusing = false;
+	}
+}
+
+void weir_transfer_refuse(const struct weir_curl *curl, CURL *handle, struct weir_handle *h)
+{
+	/* Libcurl keeps the pointer, and does not write. */
+	static struct curl_slist here = {(char *)(uintptr_t) "::127.0.0.1:", NULL};
+
+	h->refusing = true;
+	curl->setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
+	if (!h->connect_to)
+		curl->setopt(handle, CURLOPT_CONNECT_TO, &here);
+}
+
+void weir_transfer_restore(const struct weir_curl *curl, CURL *handle, struct weir_handle *h)
+{
+	if (!h->refusing)
+		return;
+	curl->setopt(handle, CURLOPT_FRESH_CONNECT, h->fresh_connect);
+	curl->setopt(handle, CURLOPT_CONNECT_TO, h->connect_to);
+	h->refusing = false;
+}
+
+/* The target was not reached because of what stands before it. */
+static bool stopped_before(const struct weir_transfer *t)
+{
+	const char *colon = strrchr(t->host_port, ':');
+	uint32_t port = 0;
+
+	for (const char *c = colon ? colon + 1 : ""; *c >= '0' && *c <= '9' && port < 65536; c++)
+		port = port * 10 + (uint32_t)(*c - '0');
+	return (t->known && t->known->proxy) || (t->port != 0 && t->port != port);
+}
+
+void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode code)
+{
+	long connects = long_of(t, CURLINFO_NUM_CONNECTS);
+	struct weir_exchange x = {.gate = t->gate,
+				  .curl = t->curl,
+				  .handle = t->handle,
+				  .host_port = t->host_port,
+				  .request = r,
+				  .connections = connects > t->connects ? (uint32_t)(connects - t->connects) : 0,
+				  .proxied = stopped_before(t),
+				  .plain = t->known && !t->known->url && t->redirects == 0 ? &t->known->plain : NULL};
+
+	if (!t->here)
+		return;
+	if (r->phase == WEIR_PHASE_WAITING)
+		weir_gate_cancel(t->gate, r, weir_now_ns());
+	else if (r->phase == WEIR_PHASE_ADMITTED)
+		weir_exchange_settle(&x, code);
+}
