@@ -261,6 +261,9 @@ uint64_t weir_quota_share_spent_until(const struct weir_quota_share *q, struct w
 	for (unsigned i = 0; i < WEIR_SHARES; i++) {
 		uint64_t until = atomic_load_explicit(&q->quota[i].until_ns, memory_order_acquire), word;
 
+		/* Places are filled in order: behind one that was never in use there are none. */
+		if (until == 0 && load(&q->quota[i].word) == 0)
+			break;
 		if (!lasts(until, now_ns) || until <= latest)
 			continue;
 		word = load(&q->quota[i].word);
