@@ -264,6 +264,7 @@ struct weir_segment {
 	_Atomic uint64_t *block_owner;
 	struct weir_histogram_block *block;
 	struct weir_spare *spare;
+	uint64_t device, inode; /* of the file that weir_segment_open mapped, to tell it from one that takes its place */
 };
 
 struct weir_geometry {

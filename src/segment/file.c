@@ -144,6 +144,16 @@ static enum weir_segment_result open_checked(const char *path, int *fd, struct s
 	return refused(WEIR_SEGMENT_DENIED, wrong, why, err);
 }
 
+__attribute__((noinline)) static void identify(struct weir_segment *s, int fd)
+{
+	struct stat st;
+
+	if (weir_fstat(fd, &st) != 0)
+		return;
+	s->device = st.st_dev;
+	s->inode = st.st_ino;
+}
+
 /* Maps an open, checked file. */
 static enum weir_segment_result map(struct weir_segment *s, int fd, const struct stat *st, const char **why, int *err)
 {
@@ -161,6 +171,7 @@ static enum weir_segment_result map(struct weir_segment *s, int fd, const struct
 		munmap(memory, bytes);
 		return refused(WEIR_SEGMENT_INVALID, wrong, why, err);
 	}
+	identify(s, fd);
 	/* A copy made with holes would end in SIGBUS on a full file system: fill them now, or do without. */
 	if ((uint64_t)st->st_blocks * 512 < bytes && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, st->st_size) != 0 &&
 	    errno != EOPNOTSUPP) {
@@ -331,6 +342,7 @@ static enum weir_segment_result make(struct weir_segment *s, const char *path, c
 	/* Without it the digests are as good, but alike in all worlds. */
 	(void)weir_syscall(SYS_getrandom, s->header->salt, sizeof s->header->salt, GRND_NONBLOCK);
 	error = finish(&u, path);
+	identify(s, u.fd);
 	discard(&u);
 	if (error == 0)
 		return WEIR_SEGMENT_OK;

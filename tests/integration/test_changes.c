@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "tests/integration/host_counts.h"
 #include "tests/integration/host_program.h"
 
 #define CONNECTS 4
@@ -79,7 +80,19 @@ static int moves_to_an_empty_root(int argc, char **argv)
 	return connects(argv[0]);
 }
 
+/* Connects ten times a second until told to stop by a file. */
+static int goes_on_and_on(int argc, char **argv)
+{
+	(void)argc;
+	while (access(argv[1], F_OK) != 0) {
+		PART_CHECK(connect_to(atoi(argv[0])) == 0);
+		usleep(100000);
+	}
+	return 0;
+}
+
 static const struct host_part parts[] = {
+	{"goes_on_and_on", goes_on_and_on},
 	{"empties_its_environment", empties_its_environment},
 	{"writes_a_title", writes_a_title},
 	{"becomes_nobody", becomes_nobody},
@@ -150,6 +163,54 @@ static void a_limit_holds_under_fakeroot(void **state)
 	outcome_free(&o);
 }
 
+struct expectation {
+	struct scene *scene;
+	char host_port[64];
+};
+
+static bool is_counted(void *data)
+{
+	const struct expectation *e = data;
+
+	return counts_of(e->scene, e->host_port).admitted > 0;
+}
+
+/* Logout and login: the runtime directory goes, and comes again with other processes in it. One budget for all of them. */
+static void a_running_program_follows_its_segment_to_another_file(void **state)
+{
+	struct expectation e = {.scene = *state};
+	struct quotad *server = quotad_start(e.scene->dir, NULL);
+	char self[512], port[16], *stop = path_in(e.scene->dir, "stop"), *moved = path_in(e.scene->dir, "moved");
+	const char *argv[] = {self, "--part", "goes_on_and_on", port, stop, NULL};
+	struct command c = {.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = e.scene->dir};
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	struct running *r;
+	struct outcome o;
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(port, sizeof port, "%d", server->http_port);
+	host_port_of(e.host_port, "127.0.0.1", server->http_port);
+	r = command_start(&c);
+	assert_soon(is_counted, &e, 20, "the program is limited");
+	for (int i = 0; i < 2; i++) {
+		stop_agent(e.scene->runtime);
+		assert_int_equal(rename(e.scene->runtime, moved), 0);
+		if (i == 1) /* somebody else makes it anew first */
+			free(WEIR_EXPECT(e.scene, 0, "run", "true"));
+		assert_soon(is_counted, &e, 20, "the program is limited in the new world");
+		stop_agent(moved);
+		temp_dir_remove(moved);
+		moved = path_in(e.scene->dir, "moved");
+	}
+	free(write_file(e.scene->dir, "stop", ""));
+	o = command_wait(r);
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	free(moved);
+	free(stop);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
 int main(int argc, char **argv)
@@ -160,6 +221,7 @@ int main(int argc, char **argv)
 		TEST(a_program_that_gives_up_its_rights_keeps_the_limit),
 		TEST(a_program_in_another_root_keeps_the_limit),
 		TEST(a_limit_holds_under_fakeroot),
+		TEST(a_running_program_follows_its_segment_to_another_file),
 	};
 	int status = host_part_run(argc, argv, parts, sizeof parts / sizeof parts[0]);
 

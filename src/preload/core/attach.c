@@ -21,6 +21,8 @@
 #define SECOND_NS          UINT64_C(1000000000)
 #define RETRY_NS           (5 * SECOND_NS)
 #define OTHERS_WAIT_NS     (3 * SECOND_NS / 10) /* a little longer than the policy's 250 ms */
+#define LOOK_EVERY_NS      SECOND_NS
+#define VIEWS              16 /* files mapped one after the other; the old ones stay, as threads may be in them */
 #define PAGE_BYTES         4096
 #define KERNEL_SIGSET_SIZE 8
 
@@ -32,14 +34,21 @@ static union {
 		_Atomic uint32_t state;
 		_Atomic uint32_t serial;
 		_Atomic uint64_t retry_ns; /* with FAILED */
+		_Atomic uint64_t look_ns;  /* with ATTACHED: when to look at the file's name again */
+		_Atomic uint32_t looking;  /* a thread does */
 	};
 	char page[PAGE_BYTES];
 } here __attribute__((aligned(PAGE_BYTES)));
 
 /* Inherited by a forked child. Written by the thread that is BUSY, read by all once ATTACHED. */
-static struct weir_segment segment;
-static _Atomic bool mapped; /* the segment's handle is whole: a child may be forked while another thread fills it */
-static struct weir_gate gate;
+static struct view {
+	struct weir_segment segment;
+	struct weir_gate gate;
+} views[VIEWS];
+static _Atomic uint32_t current; /* the view in use; a file that took the place of the last one is mapped into the next */
+static _Atomic bool mapped;      /* its handle is whole: a child may be forked while another thread fills it */
+static struct stat root;         /* directory of the process when it mapped, and its user then */
+static uid_t mapped_as;
 static bool prepared; /* the environment has been read and the page is wiped in children */
 static bool wiping;   /* it is: else weir_getpid() tells */
 static pid_t pid_of_gate;
@@ -68,6 +77,11 @@ uint32_t weir_process_serial(void)
 	return atomic_load_explicit(&here.serial, memory_order_relaxed);
 }
 
+static struct view *view(void)
+{
+	return &views[atomic_load_explicit(&current, memory_order_acquire)];
+}
+
 static const char *prepare(void)
 {
 	struct weir_environment e;
@@ -77,8 +91,8 @@ static const char *prepare(void)
 	weir_environment_read(&e);
 	why = weir_world_of(&e, &world);
 	if (!why)
-		weir_environment_gate(&gate);
-	gate.dry_run |= only_counts;
+		weir_environment_gate(&view()->gate);
+	view()->gate.dry_run |= only_counts;
 	prepared = !why;
 	return why;
 }
@@ -117,9 +131,11 @@ static bool map(void)
 		tell_unlimited(world.dir[0] ? world.dir : "runtime directory", why, err);
 		return false;
 	}
-	result = weir_segment_open(&segment, world.segment, true, NULL, &why, &err);
+	result = weir_segment_open(&view()->segment, world.segment, true, NULL, &why, &err);
 	if (result == WEIR_SEGMENT_OK) {
 		clock_of_segment = weir_clock_offset();
+		mapped_as = weir_geteuid();
+		(void)weir_stat("/", &root);
 		atomic_store_explicit(&mapped, true, memory_order_release);
 		tell_private();
 		return true;
@@ -134,6 +150,7 @@ static bool map(void)
 static bool make_gate(void)
 {
 	bool first = !atomic_load_explicit(&mapped, memory_order_acquire);
+	struct view *v;
 
 	/* A child for which its parent has made a time namespace: another clock is another world. What is mapped stays, unused.
 	 */
@@ -144,37 +161,101 @@ static bool make_gate(void)
 	}
 	if (first && !map())
 		return false;
-	gate.segment = &segment;
-	gate.long_wait = weir_tell_long_wait;
-	weir_owner_self(&gate.owner);
+	v = view();
+	v->gate.segment = &v->segment;
+	v->gate.long_wait = weir_tell_long_wait;
+	weir_owner_self(&v->gate.owner);
 	pid_of_gate = weir_getpid();
 	weir_rooms_forget();
 	if (first) {
-		weir_lease_reap_own(&segment, &gate.owner, weir_now_ns());
-		weir_rooms_mapped(&segment);
+		weir_lease_reap_own(&v->segment, &v->gate.owner, weir_now_ns());
+		weir_rooms_mapped(&v->segment);
 	}
 	return true;
 }
 
+/* Whether the name leads to another file by now, or to none, and that is for this process to mend: not in another root directory
+ * and not as another user, where the name means something else. */
+static bool is_replaced(const struct weir_segment *s)
+{
+	struct stat st;
+
+	if (s->inode == 0)
+		return false;
+	if (weir_lstat(world.segment, &st) == 0) {
+		if (st.st_dev == s->device && st.st_ino == s->inode)
+			return false;
+	} else if (errno != ENOENT) {
+		return false;
+	}
+	return weir_geteuid() == mapped_as && weir_stat("/", &st) == 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino;
+}
+
+/* Maps the file that has the name now, made where there is none. Requests under way go on in the old one, which stays mapped;
+ * what they hold there is nobody's loss. */
+static void map_anew(void)
+{
+	uint32_t next = atomic_load_explicit(&current, memory_order_relaxed) + 1;
+	const struct view *old = view();
+	struct view *v = &views[next % VIEWS];
+	const char *why;
+	int err = 0;
+
+	if (next >= VIEWS)
+		return;
+	why = weir_world_prepare(&world, mapped_as, &err);
+	if (why || weir_segment_open(&v->segment, world.segment, true, NULL, &why, &err) != WEIR_SEGMENT_OK) {
+		weir_log(WEIR_LOG_WARN, "%s: gone, and not to be had anew: %s (errno %d)", world.segment, why, err);
+		return;
+	}
+	weir_rooms_finish();
+	v->gate = old->gate;
+	v->gate.segment = &v->segment;
+	atomic_store_explicit(&current, next, memory_order_release);
+	/* What began before belongs to the old one: its end is not told to the new one. */
+	atomic_store_explicit(&here.serial, atomic_fetch_add(&last_serial, 1) + 1, memory_order_relaxed);
+	weir_log(WEIR_LOG_INFO, "%s: replaced; mapped anew", world.segment);
+	weir_rooms_mapped(&v->segment);
+}
+
+static void attach(void)
+{
+	bool good = make_gate();
+
+	if (good)
+		atomic_store_explicit(&here.serial, atomic_fetch_add(&last_serial, 1) + 1, memory_order_relaxed);
+	atomic_store_explicit(good ? &here.look_ns : &here.retry_ns, weir_now_ns() + (good ? LOOK_EVERY_NS : RETRY_NS),
+			      memory_order_relaxed);
+	atomic_store_explicit(&here.state, good ? ATTACHED : FAILED, memory_order_release);
+	weir_syscall(SYS_futex, &here.state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
 /* A signal handler that jumps out of here, or a cancellation, would leave BUSY behind for ever. */
-static void attach_undisturbed(void)
+static void undisturbed(void (*work)(void))
 {
 	const uint64_t all = UINT64_MAX;
 	uint64_t before = 0;
 	int cancel = 0;
-	bool good;
 
 	weir_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	good = make_gate();
-	if (good)
-		atomic_store_explicit(&here.serial, atomic_fetch_add(&last_serial, 1) + 1, memory_order_relaxed);
-	else
-		atomic_store_explicit(&here.retry_ns, weir_now_ns() + RETRY_NS, memory_order_relaxed);
-	atomic_store_explicit(&here.state, good ? ATTACHED : FAILED, memory_order_release);
-	weir_syscall(SYS_futex, &here.state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	work();
 	pthread_setcancelstate(cancel, NULL);
 	weir_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+}
+
+/* Once a second at most, by one thread. */
+static void look_now_and_then(void)
+{
+	uint64_t due = atomic_load_explicit(&here.look_ns, memory_order_relaxed), now = weir_now_ns();
+	uint32_t nobody = 0;
+
+	if (now < due || !atomic_compare_exchange_strong(&here.look_ns, &due, now + LOOK_EVERY_NS))
+		return;
+	if (!is_replaced(&view()->segment) || !atomic_compare_exchange_strong(&here.looking, &nobody, 1))
+		return;
+	undisturbed(map_anew);
+	atomic_store(&here.looking, 0);
 }
 
 /* Whether this thread is to attach now. Waits for one that is at it. */
@@ -206,25 +287,27 @@ const struct weir_gate *weir_attached(void)
 {
 	if (atomic_load_explicit(&here.state, memory_order_acquire) != ATTACHED)
 		return NULL;
-	return wiping || weir_getpid() == pid_of_gate ? &gate : NULL;
+	return wiping || weir_getpid() == pid_of_gate ? &view()->gate : NULL;
 }
 
 const struct weir_gate *weir_attach(void)
 {
 	const struct weir_gate *g = weir_attached();
 
-	if (g)
-		return g;
+	if (g) {
+		look_now_and_then();
+		return weir_attached();
+	}
 	/* A child without the kernel's wiping (before Linux 4.14). */
 	if (atomic_load_explicit(&here.state, memory_order_acquire) == ATTACHED)
 		atomic_store_explicit(&here.state, NEW, memory_order_relaxed);
 	if (is_my_turn())
-		attach_undisturbed();
+		undisturbed(attach);
 	return weir_attached();
 }
 
 void weir_attach_only_counts(void)
 {
 	only_counts = true;
-	gate.dry_run = true;
+	view()->gate.dry_run = true;
 }

@@ -15,7 +15,8 @@
 
 /* The gate, or NULL: then the call goes straight through. The first call maps the segment, has the policy compiled where needed
  * and starts the agent; it blocks for 250 ms at most (other threads that come meanwhile as well), a failure is tried again
- * after a few seconds. May change errno. */
+ * after a few seconds. Once a second it also looks whether the segment's file still has its name (a logout removes it), and maps
+ * the one that took its place: a gate that was had before stays good for the request that began with it. May change errno. */
 const struct weir_gate *weir_attach(void);
 
 /* The gate when there is one already, else NULL. Never blocks. */
