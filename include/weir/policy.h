@@ -33,6 +33,7 @@ struct weir_policy {
 	bool total_in_use;
 	struct weir_source sources[WEIR_SOURCES]; /* every file and directory that was looked at, absent ones too */
 	uint32_t source_count;
+	uint32_t left_out; /* bit per source: not read, as it belongs to neither root nor this user; the others hold without it */
 	struct weir_origin *origins; /* all of defaults and total; of each host what its rule says itself */
 	size_t origin_count;
 	uint64_t idle_exit_ns; /* agent = { idle_exit = "60s"; } */

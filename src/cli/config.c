@@ -46,6 +46,10 @@ static bool compile(const char *file, struct weir_policy *policy)
 	if (!good && findings.count == 0 && policy->rule_count == 0)
 		weir_complain("config", "out of memory");
 	weir_findings_free(&findings);
+	for (uint32_t i = 0; good && i < policy->source_count; i++) {
+		if (policy->left_out >> i & 1)
+			weir_complain("config", "%s: left out: it belongs to neither you nor root", policy->sources[i].path);
+	}
 	if (!good)
 		weir_policy_free(policy);
 	return good;
@@ -67,8 +71,9 @@ static int check(const char *file)
 	if (files == 0)
 		puts("no configuration file: the built-in defaults hold");
 	printf("ok: %u rule%s\n", policy.rule_count, policy.rule_count == 1 ? "" : "s");
+	bool whole = policy.left_out == 0;
 	weir_policy_free(&policy);
-	return WEIR_EXIT_OK;
+	return whole ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;
 }
 
 static int show(void)

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "weir/policy.h"
+
 static FILE *open_own(const char *path)
 {
 	struct stat st;
@@ -44,5 +46,26 @@ unsigned weir_notices_list(const struct weir_environment *e, bool today, void (*
 		}
 		fclose(f);
 	}
+	return count;
+}
+
+unsigned weir_left_out_list(const struct weir_environment *e, void (*each)(const char *path))
+{
+	char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
+	struct weir_policy policy;
+	struct weir_findings findings;
+	unsigned count = 0;
+	memset(&policy, 0, sizeof policy);
+	memset(&findings, 0, sizeof findings);
+	if (weir_policy_compile(chain, weir_config_chain(e, chain), e->config && e->config[0], &policy, &findings)) {
+		for (uint32_t i = 0; i < policy.source_count; i++) {
+			if (policy.left_out >> i & 1) {
+				each(policy.sources[i].path);
+				count++;
+			}
+		}
+		weir_policy_free(&policy);
+	}
+	weir_findings_free(&findings);
 	return count;
 }

@@ -10,6 +10,7 @@
 #include "src/cli/environment.h"
 #include "src/cli/launch.h"
 #include "src/cli/library.h"
+#include "src/cli/notices.h"
 #include "src/cli/sight.h"
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
@@ -162,6 +163,11 @@ static int not_in_force(const struct weir_run_request *r, const char *where, con
 	return r->rate || r->concurrency ? WEIR_EXIT_OWN_FAILURE : 0;
 }
 
+static void tell_left_out(const char *path)
+{
+	weir_complain("config", "%s: left out: it belongs to neither you nor root", path);
+}
+
 /* Makes the world ready: directory, policy, segment. Returns 0 or the exit status of a run that cannot be. */
 static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 {
@@ -178,6 +184,7 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 	why = weir_world_prepare(w, e.uid, &err);
 	if (why)
 		return not_in_force(r, w->dir, why, err);
+	weir_left_out_list(&e, tell_left_out);
 	why = weir_launch_await_policy(&e, w);
 	if (why)
 		weir_log(WEIR_LOG_WARN, "run: %s; going on without a fresh policy", why);

@@ -11,6 +11,11 @@
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
 
+static void print_left_out(const char *path)
+{
+	printf("policy: %s is left out: it belongs to neither you nor root\n", path);
+}
+
 static void print_notice(const char *line)
 {
 	printf("not in force: %s\n", line);
@@ -18,13 +23,14 @@ static void print_notice(const char *line)
 
 /* What there is to say of the installation, below what the agent says of the hosts. Others may run another version: it is this
  * one's to tell, as an older one knows nothing of newer ones. */
-static void print_notes(void)
+static void print_notes(bool *degraded)
 {
 	struct weir_environment e;
 	struct weir_world w;
 	uint64_t version, own = weir_version_number(weir_version());
 	if (!weir_environment_world(&e, &w))
 		return;
+	*degraded = weir_left_out_list(&e, print_left_out) > 0;
 	weir_notices_list(&e, true, print_notice);
 	uint32_t pid = weir_handover_agent(&w, &version);
 	if (pid == 0 || version == UINT64_MAX || version == own)
@@ -56,10 +62,13 @@ static int run(int argc, char **argv)
 	status = weir_reply_failed("status", &reply);
 	if (status == 0) {
 		fwrite(reply.body, 1, reply.length, stdout);
-		print_notes();
+		bool degraded = false;
+		print_notes(&degraded);
 		status = strcmp(reply.health, "ok") == 0        ? WEIR_EXIT_OK
 			 : strcmp(reply.health, "unknown") == 0 ? WEIR_EXIT_NOTHING_KNOWN
 								: WEIR_EXIT_FAILED;
+		if (degraded && status == WEIR_EXIT_OK)
+			status = WEIR_EXIT_FAILED;
 	} else if (status != WEIR_EXIT_USAGE) {
 		status = WEIR_EXIT_NOTHING_KNOWN;
 	}

@@ -22,7 +22,9 @@ bool weir_chain_trusts(struct weir_compilation *c, uint32_t document, const stru
 	struct weir_place at = {.document = document};
 
 	/* These files decide how long a program waits and whether it is refused: nobody else may have a say. */
-	if (st->st_uid != 0 && st->st_uid != geteuid())
+	if (st->st_uid != 0 && st->st_uid != geteuid() && !c->named && document > 0)
+		c->left_out |= 1U << (document - 1);
+	else if (st->st_uid != 0 && st->st_uid != geteuid())
 		weir_finding_add(c, at, NULL, "owned by user %u: only files of yours or of root are read", (unsigned)st->st_uid);
 	else if (st->st_mode & S_IWOTH)
 		weir_finding_add(c, at, NULL, "writable by everybody: take that away (chmod o-w) before it is read");

@@ -100,6 +100,8 @@ struct weir_compilation {
 	struct weir_finding *finding;
 	size_t findings, findings_room;
 	bool out_of_memory;
+	bool named;        /* the chain is one file that somebody asked for */
+	uint32_t left_out; /* bit per document */
 	struct weir_draft defaults, total;
 	struct weir_draft *host; /* WEIR_HOSTS_MAX of them, in order of precedence */
 	size_t hosts;

@@ -79,6 +79,7 @@ static void finish(struct weir_compilation *c, struct weir_policy *out)
 	out->total_in_use = limits_anything(&out->total);
 	out->idle_exit_ns = c->idle_exit_ns;
 	/* The host table is a power of two. */
+	out->left_out = c->left_out;
 	out->entries = WEIR_ENTRIES_MIN;
 	while (out->entries < c->entries)
 		out->entries *= 2;
@@ -95,6 +96,7 @@ bool weir_policy_compile(char chain[][WEIR_PATH_MAX], size_t count, bool must_ex
 	*findings = (struct weir_findings){0};
 	if (!c)
 		return false;
+	c->named = must_exist;
 	weir_chain_collect(c, chain, count, must_exist, out, is_file);
 	begin(c);
 	read_documents(c, is_file);

@@ -239,7 +239,8 @@ static void files_that_others_can_write_are_refused(void **state)
 	refused_because(b, "open.d: writable by everybody: take that away (chmod o-w) before it is read");
 }
 
-static void files_of_strangers_are_refused(void **state)
+/* One file of somebody else does not take the rules of all others away. */
+static void files_of_strangers_are_left_out(void **state)
 {
 	struct bench *b = *state;
 	char path[WEIR_PATH_MAX];
@@ -249,7 +250,14 @@ static void files_of_strangers_are_refused(void **state)
 	write_file(b, "theirs.conf", "");
 	assert_int_equal(chown(path_of(b, "theirs.conf", path), STRANGER, STRANGER), 0);
 	chain(b, "theirs.conf");
-	refused_because(b, "theirs.conf: owned by user 12345: only files of yours or of root are read");
+	assert_true(compile(b));
+	assert_int_equal(b->policy.left_out, 1);
+	write_file(b, "mine.conf", "hosts = ( { match = \"a.example.org\"; } );");
+	chain(b, "mine.conf");
+	assert_true(compile(b));
+	assert_int_equal(b->policy.left_out, 1);
+	assert_int_equal(b->policy.rule_count, 2);
+	b->chained = 0;
 	/* Their own they may have, and root's. */
 	write_file(b, "roots.conf", "");
 	chain(b, "roots.conf");
@@ -342,7 +350,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_whose_reading_fails_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(huge_files_are_refused_unread, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(files_that_others_can_write_are_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(files_of_strangers_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(files_of_strangers_are_left_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(files_that_cannot_be_read_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(more_files_than_there_is_room_for_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(paths_that_are_too_long_are_refused, set_up, tear_down),
