@@ -255,6 +255,19 @@ static void judge_plateau(struct rate_state *s, uint64_t n, uint64_t measured)
 	s->trust = worth(s, n);
 }
 
+/* Of the time since the bucket was last empty, that in which the host refused or was asked: the run of refusals and the pause
+ * behind it (or the hold that it asked for), and what n accepts take at the pace of then. The rest nobody asked, which says
+ * nothing. */
+static uint64_t busy_ns(const struct rate_step *step, uint64_t n)
+{
+	const struct rate_state *s = step->s;
+	uint64_t run = s->run_last_ns > s->empty_ns ? s->run_last_ns - s->empty_ns : 0;
+
+	return run + 2 * s->pause_ns +
+	       (n + 1) *
+		       (rate_time_ns(1, s->step_from < s->rate && s->step_from ? s->step_from : s->rate) + 2 * latency_ns(step));
+}
+
 /* The host refuses after it has accepted: its bucket is empty, as it was at the last such time. */
 static void refused_anew(struct rate_step *step)
 {
@@ -262,6 +275,12 @@ static void refused_anew(struct rate_step *step)
 	uint64_t n = step->accepted - s->empty_accepted;
 	uint64_t measured = rate_of(n, step->now_ns - s->empty_ns), pause, over = s->rate;
 
+	if (n < FEW && busy_ns(step, n) < (step->now_ns - s->empty_ns) / 2) {
+		/* A handful over idle time is no estimate, but a bound: it was less than the pace. */
+		uint64_t least = s->estimate != 0 ? s->estimate / 2 : rate_of(n ? n : 1, busy_ns(step, n));
+
+		measured = measured > least ? measured : least;
+	}
 	rate_window_held(step);
 	if (s->window_ns != 0 && s->window_limit != 0) {
 		s->estimate = rate_of(s->window_limit, s->window_ns);

@@ -181,9 +181,33 @@ static void a_bucket_of_any_rate_is_found(void **state)
 	}
 }
 
+/* Two refusals, a script of two requests between them, and then a quiet time: nothing of which says that the host is slow. */
+static void a_handful_of_answers_over_idle_time_is_no_estimate(void **state)
+{
+	struct weir_rate_answer a = {.signal = WEIR_RATE_THROTTLED, .in_flight = 1};
+	uint64_t unit;
+
+	(void)state;
+	memset(&r, 0, sizeof r);
+	memset(&b, 0, sizeof b);
+	for (int i = 0; i < 4; i++) {
+		now = START + (uint64_t)(i == 0 ? 0 : i == 1 ? 1100 : i == 2 ? 20000 : 42000) * MS;
+		a.signal = i % 3 == 0 ? WEIR_RATE_THROTTLED : WEIR_RATE_ACCEPTED;
+		a.admitted_ns = now - 2 * MS;
+		if (weir_rate_note(&r, &p, a.signal, now))
+			weir_rate_update(&r, &b, &p, &a, now);
+	}
+	unit = weir_bucket_take(&b, now);
+	assert_in_range(weir_bucket_ready_ns(&b, unit, now), 0, now + SECOND);
+	now += SECOND;
+	unit = weir_bucket_take(&b, now);
+	assert_in_range(weir_bucket_ready_ns(&b, unit, now), 0, now + SECOND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_handful_of_answers_over_idle_time_is_no_estimate),
 		cmocka_unit_test(sixty_a_minute_are_found_whatever_the_phase),
 		cmocka_unit_test(six_hundred_a_minute_are_found_whatever_the_phase),
 		cmocka_unit_test(five_thousand_an_hour_are_found_whatever_the_phase),
