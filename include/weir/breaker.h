@@ -70,7 +70,22 @@ struct weir_breaker_ticket {
 enum weir_breaker_answer { WEIR_BREAKER_PASS, WEIR_BREAKER_PROBE, WEIR_BREAKER_REFUSE };
 
 /* What a result did to the state, for the event ring. */
-enum weir_breaker_change { WEIR_BREAKER_SAME, WEIR_BREAKER_OPENED, WEIR_BREAKER_REOPENED, WEIR_BREAKER_RECLOSED };
+enum weir_breaker_change {
+	WEIR_BREAKER_SAME,
+	WEIR_BREAKER_OPENED,          /* on failures in a row */
+	WEIR_BREAKER_OPENED_ON_SHARE, /* on the share of failed calls */
+	WEIR_BREAKER_OPENED_ON_SLOW,  /* on the share of slow calls */
+	WEIR_BREAKER_REOPENED,
+	WEIR_BREAKER_RECLOSED,
+};
+
+/* A result. */
+struct weir_breaker_call {
+	bool failed;
+	bool slow;          /* it took longer than slow_call_ns */
+	bool beside_life;   /* it failed while others are answered well: lengthens the run, and opens nothing */
+	uint32_t least_run; /* a run of failures says nothing below this length; 0: as configured */
+};
 
 struct weir_breaker_view {
 	enum weir_breaker_state state;
@@ -98,11 +113,11 @@ void weir_breaker_cut(struct weir_breaker *b, const struct weir_breaker_params *
  * force. */
 bool weir_breaker_valid(const struct weir_breaker *b, struct weir_breaker_ticket ticket);
 
-/* Reports a result; `slow`: it took longer than slow_call_ns. `window` already contains it (weir_window_add). Drops it when the
+/* Reports a result. `window` already contains it (weir_window_add). Drops it when the
  * ticket's generation has passed. Looks into the window only for a failed or slow call. */
 enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struct weir_breaker_params *p,
-					     const struct weir_window *window, struct weir_breaker_ticket ticket, bool failed,
-					     bool slow, uint64_t now_ns);
+					     const struct weir_window *window, struct weir_breaker_ticket ticket,
+					     const struct weir_breaker_call *call, uint64_t now_ns);
 
 /* The ticket's request was cancelled, ignored or its owner died: if it was the probe, the next request may probe at once. */
 void weir_breaker_forgo(struct weir_breaker *b, struct weir_breaker_ticket ticket);

@@ -71,6 +71,7 @@ struct weir_request {
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */
 	bool paid;                      /* takes no units */
+	bool hurried;                   /* the program has a time-out of its own */
 	bool unpaced;                   /* takes none of the host's controlled bucket: see look.c */
 	bool promised;                  /* what is left of the quota has been counted down for it */
 	struct weir_asker asker;
@@ -108,6 +109,7 @@ struct weir_result {
 	uint64_t resource;    /* with quotas: a digest of what they are for (struct weir_said), 0 = not known */
 	bool named;           /* the server said that name, and it is not made of its limits */
 	uint32_t connections; /* connections that it opened */
+	uint32_t status;      /* HTTP status, 0 = none was heard */
 	bool timed_out;       /* with WEIR_FAILED: a time-out */
 	bool refused_here;    /* with WEIR_FAILED: this very machine refused the connection (a loopback address) */
 };

@@ -26,6 +26,7 @@
 #include "weir/concurrency.h"
 #include "weir/histogram.h"
 #include "weir/hold.h"
+#include "weir/meaning.h"
 #include "weir/quota_share.h"
 #include "weir/rate.h"
 #include "weir/rule.h"
@@ -170,7 +171,8 @@ struct weir_entry {
 	/* by enum weir_durations: what found no block, and finds none any more */
 	struct weir_histogram_rest durations[WEIR_DURATIONS];
 	struct weir_quota_share quota; /* 256 bytes: who shares what the server says is left */
-	uint64_t reserved[28];         /* for what controllers learn beside `rate` and `concurrency` */
+	struct weir_meaning meaning;   /* 64 bytes: whether it is down, and how long it takes */
+	uint64_t reserved[20];         /* for what controllers learn beside `rate` and `concurrency` */
 };
 _Static_assert(offsetof(struct weir_entry, set_rate) == 64, "ABI");
 _Static_assert(offsetof(struct weir_entry, bucket) == 128, "ABI");

@@ -17,17 +17,21 @@ static uint64_t sum_capped(uint64_t a, uint64_t b)
 	return b < UINT64_MAX - a ? a + b : UINT64_MAX;
 }
 
-/* The shortest of all bounds: the host's, the total's, the gate's, and the program's own time-out. */
+/* The shortest of all bounds: the host's, the total's, the gate's, and the program's own time-out, which must leave the host the
+ * time that it usually takes. */
 static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], uint64_t patience_ns, uint64_t now_ns)
 {
 	uint64_t wait = scope[SCOPE_HOST].rule->wait_max_ns;
+	uint64_t usual = weir_meaning_usual_ns(&scope[SCOPE_HOST].entry->meaning);
 
 	if (scope[SCOPE_TOTAL].slot != WEIR_NONE && scope[SCOPE_TOTAL].rule->wait_max_ns < wait)
 		wait = scope[SCOPE_TOTAL].rule->wait_max_ns;
 	if (g->wait_max_ns != 0 && g->wait_max_ns < wait)
 		wait = g->wait_max_ns;
-	if (patience_ns != 0 && patience_ns < wait)
-		wait = patience_ns;
+	if (patience_ns != 0) {
+		patience_ns = patience_ns > usual ? patience_ns - usual : 0;
+		wait = patience_ns < wait ? patience_ns : wait;
+	}
 	return sum_capped(now_ns, wait);
 }
 
@@ -59,6 +63,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	r->lease = WEIR_NONE;
 	r->begun_ns = r->admitted_ns = now_ns;
 	r->paid = wish->paid;
+	r->hurried = wish->patience_ns != 0;
 	if (g->segment != NULL && g->segment->base != NULL && wish->credential != 0)
 		r->asker = asker_of(g->segment, wish);
 	*wake_ns = now_ns;

@@ -24,18 +24,35 @@ static void count(struct weir_counters *c, const struct weir_result *result)
 		atomic_fetch_add_explicit(&c->connections, result->connections, memory_order_relaxed);
 }
 
-/* Why a closed breaker opens with this result: the cause that is met, the plainest first. */
-static enum weir_cause opening_cause(const struct scope *host, const struct weir_breaker_view *before,
-				     const struct weir_window_sum *sum)
+static enum weir_cause opening_cause(enum weir_breaker_change change)
 {
-	const struct weir_breaker_params *p = &host->rule->breaker;
-
-	if (p->failures != 0 && before->streak + 1 >= p->failures)
-		return WEIR_CAUSE_FAILURES;
-	if (p->failure_rate_permille != 0 && sum->calls != 0 &&
-	    (uint64_t)sum->failures * 1000 >= (uint64_t)p->failure_rate_permille * sum->calls)
+	switch (change) {
+	case WEIR_BREAKER_REOPENED:
+		return WEIR_CAUSE_PROBE_FAILED;
+	case WEIR_BREAKER_OPENED_ON_SHARE:
 		return WEIR_CAUSE_FAILURE_RATE;
-	return WEIR_CAUSE_SLOW_RATE;
+	case WEIR_BREAKER_OPENED_ON_SLOW:
+		return WEIR_CAUSE_SLOW_RATE;
+	default:
+		return WEIR_CAUSE_FAILURES;
+	}
+}
+
+/* What the result says of the host, beside failed or not: see weir/meaning.h. */
+static void settle_meaning(const struct scope *host, const struct weir_result *result, uint64_t latency_ns,
+			   struct weir_breaker_call *call, uint64_t now_ns)
+{
+	struct weir_meaning *m = &host->entry->meaning;
+
+	if (result->outcome == WEIR_SUCCEEDED)
+		weir_meaning_good(m, latency_ns, now_ns);
+	else if (result->outcome == WEIR_THROTTLED)
+		weir_meaning_heard(m);
+	if (result->outcome != WEIR_FAILED || result->status == 0)
+		return;
+	weir_meaning_bad(m);
+	call->beside_life = weir_meaning_lives(m, now_ns);
+	call->least_run = weir_meaning_run(m, host->rule->breaker.failures, now_ns);
 }
 
 static void settle_breaker(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
@@ -43,10 +60,10 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 {
 	const struct weir_breaker_params *p = &host->rule->breaker;
 	struct weir_breaker *b = &host->entry->breaker;
-	bool failed = result->outcome == WEIR_FAILED, slow = p->slow_call_ns != 0 && latency_ns >= p->slow_call_ns;
+	bool failed = result->outcome == WEIR_FAILED;
+	struct weir_breaker_call call = {.failed = failed, .slow = p->slow_call_ns != 0 && latency_ns >= p->slow_call_ns};
 	struct weir_breaker_view before = {0};
 	enum weir_breaker_change change;
-	enum weir_cause cause;
 
 	/* A server on this machine that does not listen (yet) costs nobody anything: a program that waits for its own server to
 	 * come up asks as often as it likes, unless a rule says that this host is meant. */
@@ -54,20 +71,18 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 		weir_breaker_forgo(b, r->ticket);
 		return;
 	}
-	weir_window_add(&host->entry->window, p->window_ns, now_ns, failed, slow, latency_ns);
-	if (failed || slow)
+	settle_meaning(host, result, latency_ns, &call, now_ns);
+	weir_window_add(&host->entry->window, p->window_ns, now_ns, failed, call.slow, latency_ns);
+	if (failed || call.slow)
 		before = weir_breaker_view(b, p, now_ns);
-	change = weir_breaker_settle(b, p, &host->entry->window, r->ticket, failed, slow, now_ns);
+	change = weir_breaker_settle(b, p, &host->entry->window, r->ticket, &call, now_ns);
 	if (change == WEIR_BREAKER_SAME)
 		return;
 	if (change == WEIR_BREAKER_RECLOSED) {
 		scope_event(g, host, WEIR_EVENT_BREAKER_CLOSED, WEIR_CAUSE_PROBE_SUCCEEDED, 0, 0, 0, now_ns);
 	} else {
-		struct weir_window_sum sum = weir_window_sum(&host->entry->window, p->window_ns, now_ns);
-
-		cause = change == WEIR_BREAKER_REOPENED ? WEIR_CAUSE_PROBE_FAILED : opening_cause(host, &before, &sum);
-		scope_event(g, host, WEIR_EVENT_BREAKER_OPENED, cause, before.streak, 0, weir_breaker_view(b, p, now_ns).until_ns,
-			    now_ns);
+		scope_event(g, host, WEIR_EVENT_BREAKER_OPENED, opening_cause(change), before.streak, 0,
+			    weir_breaker_view(b, p, now_ns).until_ns, now_ns);
 	}
 	weir_entry_wake(g->segment, host->slot);
 }
@@ -238,8 +253,26 @@ static void settle_concurrency(const struct weir_gate *g, const struct scope *ho
 	weir_entry_wake(g->segment, host->slot);
 }
 
+/* What counts as what. A time-out that the client set itself speaks of its patience and of our queue, unless it is well beyond
+ * what the host usually takes; a probe is alone, so nothing else has been answered meanwhile. And a status that is listed as
+ * throttling is no more than an answer where the same answer says that quota is left, and names no time to come back. */
+static enum weir_outcome outcome_of(const struct weir_request *r, const struct scope *host, const struct weir_result *result,
+				    uint64_t now_ns)
+{
+	if (result->outcome == WEIR_FAILED && result->timed_out && r->ticket.probe == 0 &&
+	    ((r->delayed && r->hurried) || !weir_meaning_blames(&host->entry->meaning, r->admitted_ns, now_ns)))
+		return WEIR_IGNORED;
+	if (result->outcome != WEIR_THROTTLED || result->status == 429 || result->retry_after_ns != 0 || result->quotas == 0)
+		return result->outcome;
+	for (uint32_t i = 0; i < result->quotas && i < WEIR_QUOTAS; i++)
+		if (!result->quota[i].has_remaining || result->quota[i].remaining == 0)
+			return WEIR_THROTTLED;
+	return result->status >= 500 ? WEIR_FAILED : WEIR_SUCCEEDED;
+}
+
 void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_result *result, uint64_t now_ns)
 {
+	struct weir_result judged;
 	struct scope host;
 	struct weir_rate_params own;
 	const struct weir_rate_params *rate;
@@ -262,6 +295,9 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 			atomic_store_explicit(&host.entry->applied, 0, memory_order_relaxed);
 		return;
 	}
+	judged = *result;
+	judged.outcome = outcome_of(r, &host, result, now_ns);
+	result = &judged;
 	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;
 	count(&host.entry->counters, result);
 	rate = scope_rate_params(&host, now_ns, &own);

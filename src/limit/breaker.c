@@ -403,27 +403,32 @@ static bool tells(const struct weir_breaker_params *p, const struct weir_window 
 	return !suspect || lasted_ms >= telling_ms(p, window, now_ns);
 }
 
-/* Whether a closed breaker opens on a call that failed or was slow. */
-static bool trips_it(struct weir_breaker *b, const struct weir_breaker_params *p, const struct weir_window *window,
-		     struct fields f, bool failed, uint64_t now_ns)
+/* Whether a closed breaker opens on a call that failed or was slow, and on what. */
+static enum weir_breaker_change trips_it(struct weir_breaker *b, const struct weir_breaker_params *p,
+					 const struct weir_window *window, struct fields f, const struct weir_breaker_call *call,
+					 uint64_t now_ns)
 {
 	uint32_t lasted_ms = 0;
-	uint32_t streak = failed ? lengthen(b, f.generation, now_ns, &lasted_ms) : 0;
+	uint32_t streak = call->failed ? lengthen(b, f.generation, now_ns, &lasted_ms) : 0;
 	uint32_t failures = p->failures > STREAK_MASK ? (uint32_t)STREAK_MASK : p->failures;
-	bool run = failed && failures != 0 && streak >= failures;
+	bool run = call->failed && failures != 0 && streak >= failures && streak >= call->least_run;
 	struct weir_window_sum sum;
 	uint64_t closed_ms;
 
+	if (call->failed && call->beside_life)
+		return WEIR_BREAKER_SAME;
 	if (!run && p->failure_rate_permille == 0 && p->slow_rate_permille == 0)
-		return false;
+		return WEIR_BREAKER_SAME;
 	/* What happened before it closed led to its opening then, and is not held against the server again. */
 	closed_ms = f.time_ms > now_ns / NS_PER_MS + SKEW_MS ? 0 : f.time_ms;
 	sum = weir_window_since(window, p->window_ns, closed_ms * NS_PER_MS, now_ns);
 	if (run && tells(p, window, sum, f, streak, lasted_ms, now_ns))
-		return true;
+		return WEIR_BREAKER_OPENED;
 	if (sum.calls == 0 || sum.calls < p->min_calls)
-		return false;
-	return reaches(sum.failures, sum.calls, p->failure_rate_permille) || reaches(sum.slow, sum.calls, p->slow_rate_permille);
+		return WEIR_BREAKER_SAME;
+	if (call->failed && reaches(sum.failures, sum.calls, p->failure_rate_permille))
+		return WEIR_BREAKER_OPENED_ON_SHARE;
+	return reaches(sum.slow, sum.calls, p->slow_rate_permille) ? WEIR_BREAKER_OPENED_ON_SLOW : WEIR_BREAKER_SAME;
 }
 
 /* The word of an opening from f. */
@@ -451,39 +456,44 @@ static uint64_t opened(const struct weir_breaker_params *p, struct fields f, uin
 }
 
 static enum weir_breaker_change settle_closed(struct weir_breaker *b, const struct weir_breaker_params *p,
-					      const struct weir_window *window, uint64_t seen, bool failed, bool slow,
-					      uint64_t now_ns)
+					      const struct weir_window *window, uint64_t seen,
+					      const struct weir_breaker_call *call, uint64_t now_ns)
 {
 	struct fields f = unpack(seen);
+	enum weir_breaker_change change;
 
-	if (!failed)
+	if (!call->failed)
 		end_streak(b, f.generation);
-	if ((!failed && !slow) || off(p) || !trips_it(b, p, window, f, failed, now_ns))
+	if ((!call->failed && !call->slow) || off(p))
 		return WEIR_BREAKER_SAME;
+	change = trips_it(b, p, window, f, call, now_ns);
+	if (change == WEIR_BREAKER_SAME)
+		return change;
 	if (!swap(b, &seen, opened(p, f, seen, now_ns)))
 		return WEIR_BREAKER_SAME; /* somebody else opened it */
 	atomic_fetch_add_explicit(&b->opened_total, 1, memory_order_relaxed);
-	return WEIR_BREAKER_OPENED;
+	return change;
 }
 
 enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struct weir_breaker_params *p,
-					     const struct weir_window *window, struct weir_breaker_ticket ticket, bool failed,
-					     bool slow, uint64_t now_ns)
+					     const struct weir_window *window, struct weir_breaker_ticket ticket,
+					     const struct weir_breaker_call *call, uint64_t now_ns)
 {
 	uint64_t seen = load(b);
 	struct fields f = unpack(seen);
 	uint32_t threshold = p->success_threshold != 0 ? p->success_threshold : 1;
 	uint32_t streak = 0;
 	uint32_t lasted_ms = 0;
+	bool failed = call->failed;
 
 	if (!same_generation(f, ticket))
 		return WEIR_BREAKER_SAME;
 	if (f.state == WEIR_BREAKER_CLOSED)
-		return settle_closed(b, p, window, seen, failed, slow, now_ns);
+		return settle_closed(b, p, window, seen, call, now_ns);
 	if (f.state != WEIR_BREAKER_HALF_OPEN || ticket.probe == 0)
 		return WEIR_BREAKER_SAME;
 	/* Where slow calls may open it, a slow probe is no sign of health. */
-	if (slow && p->slow_rate_permille != 0)
+	if (call->slow && p->slow_rate_permille != 0)
 		failed = true;
 	if (!failed)
 		streak = lengthen(b, f.generation, now_ns, &lasted_ms);

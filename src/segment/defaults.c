@@ -35,9 +35,9 @@ const struct weir_rule weir_rule_builtin = {
 		},
 	.breaker =
 		{
-			.failures = 5,                /* Envoy's consecutive_5xx; gobreaker opens after more than 5 */
-			.failure_rate_permille = 500, /* resilience4j's failureRateThreshold: 50 % */
-			.slow_rate_permille = 0,      /* off: what is slow depends on the host */
+			.failures = 5,              /* Envoy's consecutive_5xx; gobreaker opens after more than 5 */
+			.failure_rate_permille = 0, /* off: who sheds load fails often, and is not down */
+			.slow_rate_permille = 0,    /* off: what is slow depends on the host */
 			.slow_call_ns = 0,
 			.min_calls = 20,                   /* Hystrix's requestVolumeThreshold */
 			.success_threshold = 1,            /* gobreaker's MaxRequests */

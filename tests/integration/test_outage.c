@@ -116,9 +116,10 @@ static void one_probe_at_a_time_reaches_a_hanging_server(void **state)
 	struct outcome o;
 
 	quotad_outage(server, "hang", 0);
-	/* Eight at a time for about six seconds; a refused curl ends at once, so each loop pauses a little. */
+	/* Eight at a time for about six seconds; a refused curl ends at once, so each loop pauses a little. They wait for longer
+	 * than a second: who gives up before says nothing of the server. */
 	snprintf(shell, sizeof shell,
-		 "seq 8 | xargs -P 8 -I{} sh -c 'i=0; while [ $i -lt 60 ]; do curl -s -m 0.5 -o /dev/null %s; sleep 0.1; "
+		 "seq 8 | xargs -P 8 -I{} sh -c 'i=0; while [ $i -lt 60 ]; do curl -s -m 1.2 -o /dev/null %s; sleep 0.1; "
 		 "i=$((i+1)); done'; true",
 		 quotad_url(server, "/"));
 	o = command_run(&c);

@@ -135,6 +135,7 @@ static void result(void *self, unsigned worker, const struct sim_result *r, uint
 		out.timed_out = r->answer.status == SIM_SILENCE;
 	} else {
 		headers(w, r, now_ns, &out);
+		out.status = (uint32_t)http[r->answer.status];
 		out.outcome = weir_gate_classify(&w->gate, &w->request[worker], http[r->answer.status], out.retry_after_ns != 0);
 	}
 	weir_gate_settle(&w->gate, &w->request[worker], &out, now_ns);

@@ -82,7 +82,7 @@ static uint64_t refused(uint64_t now)
 static enum weir_breaker_change settle(struct weir_breaker_ticket t, bool failed, uint64_t now)
 {
 	weir_window_add(&w, p.window_ns, now, failed, false, MS);
-	return weir_breaker_settle(&b, &p, &w, t, failed, false, now);
+	return weir_breaker_settle(&b, &p, &w, t, &(struct weir_breaker_call){.failed = failed, .slow = false}, now);
 }
 
 static enum weir_breaker_change call(bool failed, uint64_t now)
@@ -167,7 +167,7 @@ static void the_failure_rate_opens_it_from_min_calls_on(void **state)
 		assert_int_equal(call(i % 2 == 0, START + (uint64_t)i * MS), WEIR_BREAKER_SAME);
 	/* the twentieth: a success decides nothing, the failure after it does */
 	assert_int_equal(call(false, START + 20 * MS), WEIR_BREAKER_SAME);
-	assert_int_equal(call(true, START + 21 * MS), WEIR_BREAKER_OPENED);
+	assert_int_equal(call(true, START + 21 * MS), WEIR_BREAKER_OPENED_ON_SHARE);
 }
 
 static void a_failure_rate_below_the_threshold_does_not(void **state)
@@ -197,14 +197,19 @@ static void slow_calls_open_it(void **state)
 	p.slow_call_ns = SECOND;
 	for (i = 0; i < 19; i++) {
 		weir_window_add(&w, p.window_ns, START, false, true, 2 * SECOND);
-		assert_int_equal(weir_breaker_settle(&b, &p, &w, pass(START), false, true, START), WEIR_BREAKER_SAME);
+		assert_int_equal(weir_breaker_settle(&b, &p, &w, pass(START),
+						     &(struct weir_breaker_call){.failed = false, .slow = true}, START),
+				 WEIR_BREAKER_SAME);
 	}
 	weir_window_add(&w, p.window_ns, START, false, true, 2 * SECOND);
-	assert_int_equal(weir_breaker_settle(&b, &p, &w, pass(START), false, true, START), WEIR_BREAKER_OPENED);
+	assert_int_equal(
+		weir_breaker_settle(&b, &p, &w, pass(START), &(struct weir_breaker_call){.failed = false, .slow = true}, START),
+		WEIR_BREAKER_OPENED_ON_SLOW);
 	/* and a slow probe does not close it */
 	i = (int)(refused(START) / SECOND);
 	assert_true(i > 0);
-	assert_int_equal(weir_breaker_settle(&b, &p, &w, probe(START + 4 * SECOND), false, true, START + 5 * SECOND),
+	assert_int_equal(weir_breaker_settle(&b, &p, &w, probe(START + 4 * SECOND),
+					     &(struct weir_breaker_call){.failed = false, .slow = true}, START + 5 * SECOND),
 			 WEIR_BREAKER_REOPENED);
 }
 
@@ -216,11 +221,14 @@ static void slow_calls_mean_nothing_where_the_slow_rate_is_off(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		weir_window_add(&w, p.window_ns, START, false, true, 2 * SECOND);
-		assert_int_equal(weir_breaker_settle(&b, &p, &w, pass(START), false, true, START), WEIR_BREAKER_SAME);
+		assert_int_equal(weir_breaker_settle(&b, &p, &w, pass(START),
+						     &(struct weir_breaker_call){.failed = false, .slow = true}, START),
+				 WEIR_BREAKER_SAME);
 	}
 	at = break_it(START + 60 * SECOND);
 	t = probe(at);
-	assert_int_equal(weir_breaker_settle(&b, &p, &w, t, false, true, at), WEIR_BREAKER_RECLOSED);
+	assert_int_equal(weir_breaker_settle(&b, &p, &w, t, &(struct weir_breaker_call){.failed = false, .slow = true}, at),
+			 WEIR_BREAKER_RECLOSED);
 }
 
 static void a_server_that_often_fails_anyway_does_not_trip_on_a_run_of_chance(void **state)
@@ -581,7 +589,9 @@ static void of_a_crowd_sent_at_once_the_failures_coming_back_first_are_no_run(vo
 			uint64_t took = i < failed ? MS : 500 * MS;
 
 			weir_window_add(&w, p.window_ns, now + took, i < failed, false, took);
-			assert_int_equal(weir_breaker_settle(&b, &p, &w, crowd[i], i < failed, false, now + took),
+			assert_int_equal(weir_breaker_settle(&b, &p, &w, crowd[i],
+							     &(struct weir_breaker_call){.failed = i < failed, .slow = false},
+							     now + took),
 					 WEIR_BREAKER_SAME);
 		}
 	}
@@ -697,7 +707,7 @@ static void absurd_words_read_as_the_longest_wait_there_is(void **state)
 	p.failures = 0;
 	for (int i = 0; i < 19; i++)
 		call(true, START);
-	assert_int_equal(call(true, START), WEIR_BREAKER_OPENED);
+	assert_int_equal(call(true, START), WEIR_BREAKER_OPENED_ON_SHARE);
 }
 
 static void absurd_parameters_do_no_harm(void **state)
@@ -717,7 +727,7 @@ static void absurd_parameters_do_no_harm(void **state)
 		weir_breaker_try(&b, &p, now, &t, &until);
 		weir_breaker_peek(&b, &p, now, &until);
 		weir_window_add(&w, p.window_ns, now, true, true, draw());
-		weir_breaker_settle(&b, &p, &w, t, chance(500), chance(500), now);
+		weir_breaker_settle(&b, &p, &w, t, &(struct weir_breaker_call){.failed = chance(500), .slow = chance(500)}, now);
 		weir_breaker_forgo(&b, t);
 		weir_breaker_ramp(&b, &p, now);
 		weir_breaker_view(&b, &p, now);

@@ -193,6 +193,7 @@ static void half_of_the_answers_failing_opens_it_too(void **state)
 
 	(void)state;
 	rule.breaker.failures = 0;
+	rule.breaker.failure_rate_permille = 500;
 	publish();
 	for (int i = 0; i < 60 && begin(&r, &wake) == WEIR_GO; i++) {
 		end(&r, i % 2 != 0 ? WEIR_FAILED : WEIR_SUCCEEDED, 0);

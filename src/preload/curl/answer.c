@@ -88,6 +88,7 @@ static void read_status(const struct weir_exchange *x, const struct weir_request
 	const struct hop_lines of = {x, hop};
 	const struct weir_header_lines lines = {line_of, &of};
 
+	result->status = status > 0 ? (uint32_t)status : 0;
 	if (!x->curl->header)
 		read_retry_after(x, r, status, result);
 	else if (status >= 400 || has_quota(x, &lines))
