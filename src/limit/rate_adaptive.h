@@ -18,7 +18,7 @@
 #define PLATEAU_BASE   UINT64_C(400)    /* accepts between two looks upward */
 #define PLATEAU_MAX    UINT64_C(65536)
 #define AGREED_MANY    UINT64_C(7) /* looks that must confirm the estimate before they become rare */
-#define FEW            UINT64_C(8)      /* accepts that are no measurement if nobody asked for most of the time */
+#define FEW            UINT64_C(8) /* accepts that are no measurement if nobody asked for most of the time */
 #define TRUST_MAX      UINT64_C(65536)
 
 /* What was learned is doubted after IDLE_NS without traffic, and forgotten after FORGET_NS: a week's cron job still finds it. */
