@@ -47,6 +47,14 @@ struct weir_policy {
 bool weir_policy_compile(char chain[][WEIR_PATH_MAX], size_t count, bool must_exist, struct weir_policy *out,
 			 struct weir_findings *findings);
 
+/* Keeps the compiled rules (without origins) in a file, atomically; nothing is written when they are there already. Returns 0 or
+ * errno. Blocks for the disk. */
+int weir_policy_keep(const struct weir_policy *p, const char *path);
+
+/* Reads them back; free with weir_policy_free. False: *why = NULL when nothing is kept, else what is wrong with the file (static
+ * text): torn, another's, another version's. */
+bool weir_policy_recall(const char *path, struct weir_policy *out, const char **why);
+
 void weir_policy_free(struct weir_policy *p);
 void weir_findings_free(struct weir_findings *f);
 

@@ -22,6 +22,7 @@ struct weir_environment {
 	const char *xdg_config_home; /* XDG_CONFIG_HOME */
 	const char *xdg_state_home;  /* XDG_STATE_HOME */
 	const char *home;            /* HOME */
+	const char *xdg_state_home;  /* XDG_STATE_HOME */
 	uid_t uid;                   /* effective */
 };
 
@@ -60,6 +61,10 @@ const char *weir_world_prepare(struct weir_world *w, uid_t uid, int *err);
 /* The names of a world in `dir` by its suffix, ".HASH" or empty, which is not checked; all else in *w is zero. False: too long.
  */
 bool weir_world_named(const char *dir, const char *suffix, struct weir_world *w);
+
+/* The directory for what outlives a reboot, made if need be (0700): $XDG_STATE_HOME/weir where that is the user's own, else
+ * /var/lib/weir for root, else ~/.local/state/weir. Returns NULL, or what is wrong and *err = errno or 0. */
+const char *weir_state_directory(const struct weir_environment *e, char out[WEIR_PATH_MAX], int *err);
 
 /* The home directory of the user in /etc/passwd. False, and out empty, when there is none. */
 bool weir_home_of(uid_t uid, char out[WEIR_PATH_MAX]);

@@ -87,7 +87,7 @@ _Static_assert(offsetof(struct weir_segment_header, policy_generation) == 128, "
 struct weir_source {
 	char path[WEIR_SOURCE_PATH_MAX]; /* empty: not in use. A directory stands for the list of files in it. */
 	uint64_t size_bytes;
-	uint64_t mtime_ns; /* CLOCK_REALTIME */
+	uint64_t ctime_ns; /* CLOCK_REALTIME. Any write changes it, and nobody can set it back, as one can mtime. */
 	uint64_t inode;    /* 0: the file was absent */
 };
 _Static_assert(sizeof(struct weir_source) == 264, "ABI");

@@ -119,6 +119,8 @@ static void publish(struct agent *a, uint64_t now_ns)
 	weir_watch_set(&a->watch, a->compiler.sources, a->compiler.source_count);
 	/* A change between the reading and the new watches has no event; the next stat finds it soon. */
 	a->stat_at_ns = now_ns + PUBLISH_EVERY_NS;
+	if (a->compiler.unrested)
+		a->compile_at_ns = now_ns + PUBLISH_EVERY_NS;
 }
 
 static int start(struct agent *a, const struct weir_agent_options *o)
@@ -182,7 +184,7 @@ static void look_at_files(struct agent *a, uint64_t now_ns)
 {
 	struct weir_policy_view view = weir_policy_in_force(&a->segment);
 	a->stat_at_ns = now_ns + STAT_EVERY_NS;
-	if (view.rules && weir_policy_fresh(&view)) {
+	if (view.rules && weir_policy_fresh(&view) && !a->compiler.unrested) {
 		if (a->watch.stale)
 			weir_watch_set(&a->watch, a->compiler.sources, a->compiler.source_count);
 		/* A process in another mount namespace sees other files than we do and would wait for a policy that never comes.
@@ -351,6 +353,12 @@ const char *weir_agent_compile_once(const struct weir_environment *e)
 	}
 	weir_compiler_init(&a->compiler, e);
 	weir_compiler_read(&a->compiler);
+	/* Nobody is here to look again later. */
+	for (int i = 0; a->compiler.unrested && i < 12; i++) {
+		const struct timespec rest = {0, 100000000};
+		nanosleep(&rest, NULL);
+		weir_compiler_read(&a->compiler);
+	}
 	why = map_segment(a, &err);
 	if (!why) {
 		weir_compiler_publish(&a->compiler, &a->segment, weir_now_ns());

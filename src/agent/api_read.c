@@ -42,7 +42,7 @@ void weir_answer_health(const struct weir_call *call, struct weir_api_reply *rep
 {
 	struct weir_policy_view view = weir_policy_in_force(call->api->segment);
 	json_t *o = json_object();
-	json_object_set_new(o, "status", json_string("ok"));
+	json_object_set_new(o, "status", json_string(view.rules && view.half->rejected ? "degraded" : "ok"));
 	json_object_set_new(o, "version", json_string(weir_version()));
 	json_object_set_new(o, "policy_generation", json_integer(view.rules ? (json_int_t)view.generation : 0));
 	json_object_set_new(o, "policy_rejected", json_boolean(view.rules && view.half->rejected));

@@ -1,18 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/agent/compiler.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "weir/gate.h"
 #include "weir/log.h"
+
+/* A file that has become less is believed after so long without a change: editors need milliseconds between truncating and
+ * writing, scripts that write piece by piece some more. */
+#define REST_NS    UINT64_C(1000000000)
+#define READ_TRIES 5
+
+/* One file for each chain, by FNV-1a over its paths. What cannot be used is set aside, where somebody can look at it. */
+static void recall(struct weir_compiler *c, const struct weir_environment *e)
+{
+	char directory[WEIR_PATH_MAX], aside[WEIR_PATH_MAX + 8];
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	int err = 0;
+	const char *why = weir_state_directory(e, directory, &err);
+	if (why) {
+		weir_log(WEIR_LOG_WARN, "policy: %s: %s (errno %d); the last good one is not kept over a reboot", directory, why,
+			 err);
+		return;
+	}
+	for (size_t i = 0; i < c->chain_count; i++)
+		for (const char *p = c->chain[i];; p++) {
+			hash = (hash ^ (unsigned char)*p) * 0x100000001b3ULL;
+			if (*p == '\0')
+				break;
+		}
+	if (weir_format(c->kept, sizeof c->kept, "%s/policy.%016llx", directory, (unsigned long long)hash) >=
+	    sizeof c->kept - 1) {
+		c->kept[0] = '\0';
+		return;
+	}
+	c->compiled = weir_policy_recall(c->kept, &c->policy, &why);
+	if (!why)
+		return;
+	snprintf(aside, sizeof aside, "%s.bad", c->kept);
+	weir_log(WEIR_LOG_WARN, "policy: %s: %s; it is not used, and set aside as %s", c->kept, why, aside);
+	if (rename(c->kept, aside) != 0)
+		c->kept[0] = '\0';
+}
 
 void weir_compiler_init(struct weir_compiler *c, const struct weir_environment *e)
 {
 	memset(c, 0, sizeof *c);
 	c->chain_count = weir_config_chain(e, c->chain);
 	c->must_exist = e->config && e->config[0];
+	recall(c, e);
 }
 
 /* Where the policy module could not say what it looked at, the chain itself is what a change must be looked for in. */
@@ -24,19 +64,121 @@ static void stamp_chain(struct weir_compiler *c)
 			c->source_count++;
 }
 
-bool weir_compiler_read(struct weir_compiler *c)
+static uint64_t wall_ns(void)
 {
-	struct weir_policy fresh;
-	memset(&fresh, 0, sizeof fresh);
-	weir_findings_free(&c->findings);
-	memset(&c->findings, 0, sizeof c->findings);
-	bool accepted = weir_policy_compile(c->chain, c->chain_count, c->must_exist, &fresh, &c->findings);
-	if (fresh.source_count > 0 && fresh.source_count <= WEIR_SOURCES) {
-		memcpy(c->sources, fresh.sources, sizeof c->sources);
-		c->source_count = fresh.source_count;
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+/* Whether a file is less than it was when it was believed: what editors that truncate, or remove, and then write make of it. */
+static bool is_less(const struct weir_source *then, const struct weir_policy *fresh)
+{
+	struct stat st;
+	if (then->inode == 0 || then->size_bytes == 0 || (stat(then->path, &st) == 0 && S_ISDIR(st.st_mode)))
+		return false;
+	for (uint32_t i = 0; i < fresh->source_count; i++)
+		if (strcmp(fresh->sources[i].path, then->path) == 0)
+			return fresh->sources[i].inode == 0 || fresh->sources[i].size_bytes < then->size_bytes;
+	return true;
+}
+
+/* When a path was last changed, as its file or, without one, its directory tells. */
+static uint64_t changed_ns(const char *path)
+{
+	struct weir_source now;
+	char directory[WEIR_SOURCE_PATH_MAX];
+	if (weir_source_stat(&now, path) && now.inode)
+		return now.ctime_ns;
+	weir_format(directory, sizeof directory, "%s", path);
+	char *slash = strrchr(directory, '/');
+	if (!slash || slash == directory)
+		return 0;
+	*slash = '\0';
+	return weir_source_stat(&now, directory) ? now.ctime_ns : 0;
+}
+
+static bool same_sources(const struct weir_compiler *c, const struct weir_policy *fresh)
+{
+	return c->source_count == fresh->source_count &&
+	       memcmp(c->sources, fresh->sources, fresh->source_count * sizeof *fresh->sources) == 0;
+}
+
+/* Whether something is less than it was, and has not been so for long. */
+static bool on_their_way(struct weir_compiler *c, const struct weir_policy *fresh)
+{
+	uint64_t now_ns = weir_now_ns(), wall = wall_ns();
+	bool waited = c->unrested && same_sources(c, fresh) && now_ns - c->unrested_ns >= REST_NS;
+	for (uint32_t i = 0; c->compiled && !waited && i < c->policy.source_count; i++) {
+		const struct weir_source *then = &c->policy.sources[i];
+		uint64_t changed;
+		if (!is_less(then, fresh))
+			continue;
+		changed = changed_ns(then->path);
+		if (changed > wall || wall - changed < REST_NS)
+			return true;
+	}
+	return false;
+}
+
+static bool still_as_read(const struct weir_policy *fresh)
+{
+	for (uint32_t i = 0; i < fresh->source_count; i++) {
+		struct weir_source now;
+		if (!weir_source_stat(&now, fresh->sources[i].path) || memcmp(&now, &fresh->sources[i], sizeof now) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void put_off(struct weir_compiler *c, const struct weir_policy *fresh)
+{
+	c->unrested_before = c->unrested && same_sources(c, fresh);
+	if (!c->unrested_before)
+		c->unrested_ns = weir_now_ns();
+	c->unrested = true;
+}
+
+static void take_sources(struct weir_compiler *c, const struct weir_policy *fresh)
+{
+	if (fresh->source_count > 0 && fresh->source_count <= WEIR_SOURCES) {
+		memcpy(c->sources, fresh->sources, sizeof c->sources);
+		c->source_count = fresh->source_count;
 	} else {
 		stamp_chain(c);
 	}
+}
+
+bool weir_compiler_read(struct weir_compiler *c)
+{
+	const struct timespec moment = {0, 10000000};
+	struct weir_policy fresh;
+	struct weir_findings findings;
+	bool accepted, still;
+	for (int tries = 0;; tries++) {
+		memset(&fresh, 0, sizeof fresh);
+		memset(&findings, 0, sizeof findings);
+		accepted = weir_policy_compile(c->chain, c->chain_count, c->must_exist, &fresh, &findings);
+		still = still_as_read(&fresh);
+		if (still || tries == READ_TRIES)
+			break;
+		weir_policy_free(&fresh);
+		weir_findings_free(&findings);
+		nanosleep(&moment, NULL);
+	}
+	bool later = on_their_way(c, &fresh);
+	if (later)
+		put_off(c, &fresh);
+	else
+		c->unrested = c->unrested_before = false;
+	take_sources(c, &fresh);
+	if (later) {
+		weir_policy_free(&fresh);
+		weir_findings_free(&findings);
+		return false;
+	}
+	weir_findings_free(&c->findings);
+	c->findings = findings;
 	if (!accepted) {
 		weir_policy_free(&fresh);
 		return false;
@@ -48,16 +190,9 @@ bool weir_compiler_read(struct weir_compiler *c)
 	return true;
 }
 
-static uint64_t wall_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
-/* The rules that stay when the files were refused: those in force, else the built-in defaults. The half in force is copied
- * because publishing may write over the half that a view points into. */
-static void publish_rejected(const struct weir_compiler *c, const struct weir_segment *s)
+/* The rules that stay when the files were refused: those in force, else the last good ones, else the built-in defaults. The half
+ * in force is copied because publishing may write over the half that a view points into. */
+static void publish_as_before(const struct weir_compiler *c, const struct weir_segment *s, bool rejected)
 {
 	struct weir_policy_view view = weir_policy_in_force(s);
 	struct weir_rule defaults, total;
@@ -75,20 +210,34 @@ static void publish_rejected(const struct weir_compiler *c, const struct weir_se
 		}
 	}
 	weir_rule_defaults(&defaults);
+	if (!view.rules && c->compiled && c->policy.rule_count <= s->rules) {
+		weir_policy_publish(s, c->policy.rules, c->policy.rule_count, c->policy.total_in_use ? &c->policy.total : NULL,
+				    c->sources, c->source_count, rejected, wall_ns());
+		return;
+	}
 	weir_policy_publish(s, rules ? rules : &defaults, rules ? count : 1, total_in_use ? &total : NULL, c->sources,
-			    c->source_count, true, wall_ns());
+			    c->source_count, rejected, wall_ns());
 	free(rules);
 }
 
 void weir_compiler_publish(struct weir_compiler *c, const struct weir_segment *s, uint64_t now_ns)
 {
 	bool rejected = c->findings.count > 0 || !c->compiled;
+	if (c->unrested) {
+		/* With the stamps of now, so that nobody waits for what is not believed yet. */
+		if (c->unrested_before)
+			weir_policy_confirm(s);
+		else
+			publish_as_before(c, s, rejected);
+		c->published_ns = now_ns;
+		return;
+	}
 	if (!rejected && c->policy.rule_count > s->rules) {
 		weir_log(WEIR_LOG_ERROR, "policy: %u rules, but the segment has room for %u", c->policy.rule_count, s->rules);
 		rejected = true;
 	}
 	if (rejected)
-		publish_rejected(c, s);
+		publish_as_before(c, s, true);
 	else
 		weir_policy_publish(s, c->policy.rules, c->policy.rule_count, c->policy.total_in_use ? &c->policy.total : NULL,
 				    c->sources, c->source_count, false, wall_ns());
@@ -99,6 +248,9 @@ void weir_compiler_publish(struct weir_compiler *c, const struct weir_segment *s
 	weir_event_write(s, rejected ? WEIR_EVENT_POLICY_REJECTED : WEIR_EVENT_POLICY_PUBLISHED, WEIR_CAUSE_POLICY, NULL, 0,
 			 generation, 0, now_ns);
 	if (!rejected) {
+		int err = c->kept[0] ? weir_policy_keep(&c->policy, c->kept) : 0;
+		if (err)
+			weir_log(WEIR_LOG_WARN, "policy: %s: %s; it is not kept over a reboot", c->kept, strerror(err));
 		weir_log(WEIR_LOG_INFO, "policy: generation %llu, %u rules", (unsigned long long)generation,
 			 c->policy.rule_count);
 		return;

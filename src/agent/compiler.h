@@ -23,12 +23,19 @@ struct weir_compiler {
 	struct weir_findings findings;            /* why the files as they are now were refused; empty: they were not */
 	struct weir_source sources[WEIR_SOURCES]; /* of the files as last read, good or not */
 	uint32_t source_count;
-	uint64_t published_ns; /* 0: not yet */
+	uint64_t published_ns;    /* 0: not yet */
+	bool unrested;            /* the files as last read are on their way: what is compiled stays until they have rested */
+	bool unrested_before;     /* and were so, with the same stamps, at the look before */
+	uint64_t unrested_ns;     /* since when */
+	char kept[WEIR_PATH_MAX]; /* where the last good policy is kept; empty: nowhere */
 };
 
+/* Finds the last good policy, if one was kept: it is what is compiled until files are read. */
 void weir_compiler_init(struct weir_compiler *c, const struct weir_environment *e);
 
-/* Reads and compiles the files. Publishes nothing. Returns whether they were accepted. */
+/* Reads and compiles the files. Publishes nothing. Returns whether they were accepted. Where one of the last good policy's files
+ * is gone, empty or shorter than it was, and that has not lasted for a second, an editor may be at it: `unrested`, and the caller
+ * looks again soon. Where files change during the reading it reads again, for some 50 ms at most. */
 bool weir_compiler_read(struct weir_compiler *c);
 
 /* Publishes what weir_compiler_read found, and writes event and log line. */

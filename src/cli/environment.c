@@ -17,6 +17,7 @@ struct weir_environment weir_environment_read(void)
 		.xdg_config_home = secure_getenv("XDG_CONFIG_HOME"),
 		.xdg_state_home = secure_getenv("XDG_STATE_HOME"),
 		.home = secure_getenv("HOME"),
+		.xdg_state_home = secure_getenv("XDG_STATE_HOME"),
 		.uid = geteuid(),
 	};
 	return e;

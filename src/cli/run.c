@@ -168,6 +168,22 @@ static void tell_left_out(const char *path)
 	weir_complain("config", "%s: left out: it belongs to neither you nor root", path);
 }
 
+/* The agent has refused the files: what they would have asked for is not in force, and whoever wrote them may be looking. */
+static void say_refused(const struct weir_environment *e)
+{
+	char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
+	struct weir_policy policy;
+	struct weir_findings findings;
+	memset(&policy, 0, sizeof policy);
+	memset(&findings, 0, sizeof findings);
+	size_t count = weir_config_chain(e, chain);
+	weir_policy_compile(chain, count, e->config && e->config[0], &policy, &findings);
+	weir_complain("run", "the configuration was refused, the rules before it stay in force: %s",
+		      findings.count > 0 ? findings.line[0] : "see weir config check");
+	weir_policy_free(&policy);
+	weir_findings_free(&findings);
+}
+
 /* Makes the world ready: directory, policy, segment. Returns 0 or the exit status of a run that cannot be. */
 static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 {
@@ -191,6 +207,9 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 	/* As the library will do it, and after an agent has had the chance to replace what is damaged. */
 	if (weir_segment_open(&s, w->segment, true, NULL, &why, &err) != WEIR_SEGMENT_OK)
 		return not_in_force(r, w->segment, why, err);
+	struct weir_policy_view view = weir_policy_in_force(&s);
+	if (view.rules && view.half->rejected)
+		say_refused(&e);
 	weir_segment_close(&s);
 	return 0;
 }

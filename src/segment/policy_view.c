@@ -113,8 +113,8 @@ bool weir_source_stat(struct weir_source *out, const char *path)
 	if (weir_stat(out->path, &st) != 0)
 		return true; /* absent, or as good as absent to us */
 	out->size_bytes = (uint64_t)st.st_size;
-	out->mtime_ns = (uint64_t)st.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_mtim.tv_nsec;
 	out->inode = st.st_ino;
+	out->ctime_ns = (uint64_t)st.st_ctim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_ctim.tv_nsec;
 	return true;
 }
 
@@ -133,7 +133,7 @@ bool weir_policy_fresh(const struct weir_policy_view *view)
 		if (then.path[0] == '\0')
 			continue;
 		if (!weir_source_stat(&now, then.path) || now.inode != then.inode || now.size_bytes != then.size_bytes ||
-		    now.mtime_ns != then.mtime_ns)
+		    now.ctime_ns != then.ctime_ns)
 			return false;
 	}
 	return true;

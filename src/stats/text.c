@@ -216,6 +216,8 @@ void weir_render_status(const struct weir_snapshot *s, const struct weir_world *
 
 enum weir_verdict_of_all weir_snapshot_verdict(const struct weir_snapshot *s)
 {
+	if (s->rejected)
+		return WEIR_SOME_DEGRADED;
 	if (s->hosts == 0)
 		return WEIR_NOTHING_KNOWN;
 	for (size_t i = 0; i < s->hosts; i++)

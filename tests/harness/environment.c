@@ -123,6 +123,10 @@ char **environment_for(const struct command *c)
 		set(&list, "XDG_STATE_HOME", notices);
 		free(notices);
 		free(empty);
+		char *kept = make_dir(c->dir, "state-home");
+
+		set(&list, "XDG_STATE_HOME", kept);
+		free(kept);
 	}
 	if (c->mode != COMMAND_BARE) {
 		char *runtime;

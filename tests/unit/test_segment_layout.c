@@ -50,7 +50,7 @@ static struct field {
 	FIELD(weir_segment_header, entries_lost),
 	FIELD(weir_source, path),
 	FIELD(weir_source, size_bytes),
-	FIELD(weir_source, mtime_ns),
+	FIELD(weir_source, ctime_ns),
 	FIELD(weir_source, inode),
 	FIELD(weir_policy_half, rule_count),
 	FIELD(weir_policy_half, source_count),
