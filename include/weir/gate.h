@@ -51,6 +51,7 @@ enum weir_phase {
 
 struct weir_scope {
 	uint32_t slot;             /* entry, WEIR_NONE = not in use */
+	uint64_t word;             /* of the index while the entry is this request's; 0 = not known */
 	uint64_t unit[WEIR_RATES]; /* taken units, 0 = none */
 	uint32_t numbering[WEIR_RATES];
 };
@@ -75,6 +76,7 @@ struct weir_request {
 	bool unpaced;                   /* takes none of the host's controlled bucket: see look.c */
 	bool promised;                  /* what is left of the quota has been counted down for it */
 	struct weir_asker asker;
+	uint64_t not_before_ns; /* by the rates for which the table had no entry */
 	struct weir_breaker_ticket ticket;
 	struct weir_scope scope[WEIR_SCOPES];
 };

@@ -229,6 +229,7 @@ enum weir_event_kind {
 	WEIR_EVENT_LEASE_REAPED, /* before: pid */
 	WEIR_EVENT_AGENT_STARTED,
 	WEIR_EVENT_AGENT_STOPPED,
+	WEIR_EVENT_TABLE_FULL, /* a host found no entry; after: how many requests so far. Once a minute at most */
 	WEIR_EVENT_COUNT
 };
 
@@ -316,6 +317,10 @@ uint32_t weir_entry_find(const struct weir_segment *s, const char *key);
 /* Finds or makes it; evicts an idle one where the table is full; the overflow slot s->entries (`_other`) when nothing can be.
  * Never fails. May spin for at most a millisecond on another process that is making the same entry. */
 uint32_t weir_entry_acquire(const struct weir_segment *s, const char *key, uint64_t now_ns);
+
+/* The index word of the slot while it belongs to `key`; 0 when it does not, or for the overflow. As long as index[slot] is this
+ * word the entry is that key's. */
+uint64_t weir_entry_word(const struct weir_segment *s, uint32_t slot, const char *key);
 
 /* Whether `slot` still belongs to `key` (it may have been evicted since). Cheap: compares hashes, then keys. The overflow slot is
  * never evicted and belongs to every key. */

@@ -6,11 +6,15 @@
 
 #include "look.h"
 #include "release.h"
+#include "spare.h"
 #include "units.h"
 #include "weir/opaque.h"
 
 /* A request without a time-out of its own may be in flight this long before its lease is void. */
 #define LEASE_DEFAULT_NS (UINT64_C(3600) * 1000000000)
+
+/* An entry that is evicted between its look-up and our lease is looked for again. */
+#define RESOLVE_TRIES 8
 
 static uint64_t sum_capped(uint64_t a, uint64_t b)
 {
@@ -53,6 +57,17 @@ static struct weir_asker asker_of(const struct weir_segment *s, const struct wei
 	};
 }
 
+/* Whether the entries that were found still belong to their keys. */
+static bool all_still_ours(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		if (scope[i].slot < g->segment->entries &&
+		    atomic_load_explicit(&g->segment->index[scope[i].slot], memory_order_seq_cst) != scope[i].word)
+			return false;
+	return true;
+}
+
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
 				  uint64_t now_ns, uint64_t *wake_ns)
 {
@@ -72,13 +87,28 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 		r->scope[SCOPE_HOST].slot = WEIR_NONE;
 		return WEIR_GO;
 	}
-	r->latest_ns = latest(g, scope, wish->patience_ns, now_ns);
-	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		r->scope[i].slot = entry[i] = scope[i].slot;
-		if (scope[i].slot != WEIR_NONE)
-			atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
+	for (unsigned tries = 0;; tries++) {
+		r->latest_ns = latest(g, scope, wish->patience_ns, now_ns);
+		for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+			r->scope[i].slot = entry[i] = scope[i].slot;
+			r->scope[i].word = scope[i].word;
+			if (scope[i].slot != WEIR_NONE)
+				atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
+		}
+		claim_lease(g, r, wish, entry, now_ns);
+		/* Dekker with who evicts: our lease, then the index; his mark in the index, then the leases. From here on the
+		 * entries stay ours while we have the lease. */
+		if (all_still_ours(g, scope) || tries == RESOLVE_TRIES)
+			break;
+		request_free_lease(g, r);
+		if (!scope_resolve(g, wish->host_port, now_ns, scope)) {
+			r->phase = WEIR_PHASE_EXEMPT;
+			r->scope[SCOPE_HOST].slot = WEIR_NONE;
+			return WEIR_GO;
+		}
 	}
-	claim_lease(g, r, wish, entry, now_ns);
+	if (!wish->paid)
+		r->not_before_ns = spare_take(g, wish->host_port, scope, g->dry_run ? UINT64_MAX : r->latest_ns, now_ns);
 	r->phase = WEIR_PHASE_WAITING;
 	return request_look(g, r, scope, now_ns, wake_ns);
 }
@@ -98,7 +128,7 @@ void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_
 		r->phase = WEIR_PHASE_OVER;
 		return;
 	}
-	if (scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &s))
+	if (scope_is_still(g, r, SCOPE_HOST) && scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &s))
 		atomic_fetch_add_explicit(&s.entry->counters.cancelled, 1, memory_order_relaxed);
 	request_give_units(g, r);
 	request_free_lease(g, r);

@@ -120,6 +120,8 @@ static uint64_t units_ready(const struct weir_gate *g, struct weir_request *r, c
 	const struct scope *host = &scope[SCOPE_HOST];
 	uint64_t ready = request_units_ready(g, r, scope, now_ns);
 
+	if (r->not_before_ns > now_ns && r->not_before_ns > ready)
+		return r->not_before_ns;
 	if (ready > now_ns && !g->dry_run && scopes_thaw(g, scope, now_ns))
 		ready = request_units_ready(g, r, scope, now_ns);
 	if (ready <= now_ns || ready <= r->latest_ns || r->unpaced || !scope_paced_to_spare(host, now_ns))
@@ -156,8 +158,9 @@ static bool take_permits(const struct weir_gate *g, struct weir_request *r, cons
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
 		if (scope[i].slot == WEIR_NONE)
 			continue;
-		if (!weir_concurrency_take(&scope[i].entry->concurrency,
-					   unlimited ? UINT32_MAX : scope_permits(&scope[i], i, now_ns, ramp))) {
+		if (!weir_concurrency_take(&scope[i].entry->concurrency, unlimited || scope[i].slot == s->entries
+										 ? UINT32_MAX
+										 : scope_permits(&scope[i], i, now_ns, ramp))) {
 			r->wait_slot = scope[i].slot;
 			request_give_permits(g, r);
 			weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);

@@ -101,7 +101,7 @@ void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_
 	struct weir_rate_change change;
 	struct weir_rate_params own;
 
-	if (atomic_load_explicit(&e->applied, memory_order_relaxed) == want)
+	if (s->slot == g->segment->entries || atomic_load_explicit(&e->applied, memory_order_relaxed) == want)
 		return;
 	token = weir_trylock_take(&e->update_lock, now_ns);
 	if (token == 0)

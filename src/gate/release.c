@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What a request holds goes back: permits and its lease. */
 #include "release.h"
+#include "scope.h"
 
 void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 {
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
 		uint32_t slot = r->scope[i].slot;
 
-		if ((r->held & (1U << i)) == 0 || slot > g->segment->entries)
+		if ((r->held & (1U << i)) == 0 || slot > g->segment->entries || !scope_is_still(g, r, i))
 			continue;
 		weir_concurrency_give(&g->segment->entry[slot].concurrency);
 		weir_entry_wake(g->segment, slot);

@@ -54,6 +54,7 @@ static void fill(const struct weir_segment *s, const struct weir_policy_view *vi
 		 struct scope *out)
 {
 	out->slot = slot;
+	out->word = 0;
 	out->entry = &s->entry[slot];
 	out->generation = which == SCOPE_RUN ? 0 : view->generation;
 	if (which == SCOPE_RUN || (which == SCOPE_TOTAL && view->total == NULL))
@@ -73,6 +74,14 @@ bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct s
 	return true;
 }
 
+bool scope_is_still(const struct weir_gate *g, const struct weir_request *r, unsigned which)
+{
+	const struct weir_scope *in = &r->scope[which];
+
+	return in->slot >= g->segment->entries || in->word == 0 ||
+	       atomic_load_explicit(&g->segment->index[in->slot], memory_order_acquire) == in->word;
+}
+
 bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct scope out[WEIR_SCOPES])
 {
 	const struct weir_segment *s = g->segment;
@@ -80,7 +89,7 @@ bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct s
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
 		out[i].slot = WEIR_NONE;
-		if (r->scope[i].slot <= s->entries)
+		if (r->scope[i].slot <= s->entries && scope_is_still(g, r, i))
 			fill(s, &view, i, r->scope[i].slot, &out[i]);
 	}
 	return out[SCOPE_HOST].slot != WEIR_NONE;
@@ -137,6 +146,7 @@ static bool host_scope(const struct weir_segment *s, const struct weir_policy_vi
 		    view->rules[index].group[0] == '\0') {
 			out->entry = &s->entry[out->slot];
 			out->rule = &view->rules[index];
+			out->word = weir_entry_word(s, out->slot, host_port);
 			return (out->rule->flags & WEIR_RULE_EXEMPT) == 0;
 		}
 	}
@@ -148,12 +158,13 @@ static bool host_scope(const struct weir_segment *s, const struct weir_policy_vi
 	if (out->slot > s->entries)
 		return false;
 	out->entry = &s->entry[out->slot];
+	out->word = weir_entry_word(s, out->slot, key);
 	if (out->slot < s->entries && out->rule != &weir_rule_builtin)
 		atomic_store_explicit(&out->entry->rule, rule_word(view->generation, index), memory_order_relaxed);
 	return true;
 }
 
-static uint32_t run_slot(const struct weir_gate *g, const char *host_port, uint64_t now_ns)
+static uint32_t run_slot(const struct weir_gate *g, const char *host_port, uint64_t now_ns, uint64_t *word)
 {
 	const struct weir_segment *s = g->segment;
 	char key[WEIR_KEY_MAX], run_key[WEIR_KEY_MAX];
@@ -162,8 +173,9 @@ static uint32_t run_slot(const struct weir_gate *g, const char *host_port, uint6
 	weir_gate_key(s, host_port, key, &rule);
 	scope_run_key(&g->run, key, run_key);
 	slot = weir_entry_acquire(s, run_key, now_ns);
-	if (slot >= s->entries) /* no room: the run's limit cannot be held, the host's still is */
+	if (slot >= s->entries) /* no room: a spare keeps its rate (spare.c) */
 		return WEIR_NONE;
+	*word = weir_entry_word(s, slot, run_key);
 	atomic_store_explicit(&s->entry[slot].set_burst, g->run.burst, memory_order_relaxed);
 	atomic_store_explicit(&s->entry[slot].set_concurrency, g->run.concurrency, memory_order_relaxed);
 	atomic_store_explicit(&s->entry[slot].set_rate, g->run.rate, memory_order_relaxed);
@@ -174,20 +186,23 @@ bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t no
 {
 	const struct weir_segment *s = g->segment;
 	struct weir_policy_view view = weir_policy_in_force(s);
+	uint64_t word = 0;
 	uint32_t slot;
 
 	if (!host_scope(s, &view, host_port, now_ns, &out[SCOPE_HOST]))
 		return false;
 	out[SCOPE_RUN].slot = out[SCOPE_TOTAL].slot = WEIR_NONE;
 	if (g->run.id[0] != '\0' && (g->run.rate != 0 || g->run.concurrency != 0)) {
-		slot = run_slot(g, host_port, now_ns);
+		slot = run_slot(g, host_port, now_ns, &word);
 		if (slot != WEIR_NONE)
 			fill(s, &view, SCOPE_RUN, slot, &out[SCOPE_RUN]);
+		out[SCOPE_RUN].word = word;
 	}
 	if (view.total != NULL) {
 		slot = weir_entry_acquire(s, TOTAL_KEY, now_ns);
 		if (slot < s->entries)
 			fill(s, &view, SCOPE_TOTAL, slot, &out[SCOPE_TOTAL]);
+		out[SCOPE_TOTAL].word = weir_entry_word(s, slot, TOTAL_KEY);
 	}
 	return true;
 }

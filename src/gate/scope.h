@@ -16,6 +16,7 @@ enum { QUOTA_CREDENTIAL = 1, QUOTA_PATH = 2, QUOTA_RESOURCE = 3 };
 struct scope {
 	uint32_t slot; /* WEIR_NONE: this scope does not apply, and the rest is not set */
 	struct weir_entry *entry;
+	uint64_t word; /* of the index, as long as the entry is that of the request; 0: the overflow, or not known */
 	const struct weir_rule *rule;
 	uint64_t generation; /* of the policy that the rule belongs to */
 };
@@ -28,6 +29,9 @@ bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct s
 
 /* Finds or makes the entries of a request for host_port and their rules. False when the host is exempt. */
 bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct scope out[WEIR_SCOPES]);
+
+/* Whether the entry of a request still is the one that it began with: it is for as long as the request holds a lease. */
+bool scope_is_still(const struct weir_gate *g, const struct weir_request *r, unsigned which);
 
 /* What holds for the bucket that the controller paces: the override (made up in *own), else the rule's. */
 const struct weir_rate_params *scope_rate_params(const struct scope *s, uint64_t now_ns, struct weir_rate_params *own);

@@ -2,6 +2,7 @@
 /* What a result teaches: counters, window, breaker, hold, controllers; then the permits and the lease go back. */
 #include "release.h"
 #include "scope.h"
+#include "spare.h"
 
 #include <string.h>
 
@@ -144,7 +145,7 @@ static uint64_t settle_hold(const struct weir_gate *g, const struct scope *host,
 {
 	uint64_t until;
 
-	if (result->retry_after_ns == 0)
+	if (result->retry_after_ns == 0 || host->slot == g->segment->entries)
 		return 0;
 	until = result->retry_after_ns < UINT64_MAX - now_ns ? now_ns + result->retry_after_ns : UINT64_MAX;
 	if (!weir_hold_raise(&host->entry->hold, until, host->rule->hold_max_ns, now_ns))
@@ -284,8 +285,12 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 		return;
 	}
 	r->phase = WEIR_PHASE_OVER;
-	if (!scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host))
+	/* Without a lease its entry may have been evicted meanwhile: its successor has nothing to do with this result. */
+	if (!scope_is_still(g, r, SCOPE_HOST) || !scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host)) {
+		request_give_permits(g, r);
+		request_free_lease(g, r);
 		return;
+	}
 	/* A lease that a reaper took (past its deadline) was counted and its permits given back by the reaper. */
 	if (r->lease != WEIR_NONE &&
 	    !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, r->held)) {
@@ -304,6 +309,12 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	if (result->outcome != WEIR_IGNORED) {
 		due = weir_rate_note(&host.entry->rate, rate, signal_of(result->outcome), now_ns);
 		weir_durations_add(g->segment, host.slot, WEIR_DURATIONS_LATENCY, latency);
+	}
+	/* The overflow stands for strangers: what one does says nothing of the others. */
+	if (host.slot == g->segment->entries) {
+		request_give_permits(g, r);
+		request_free_lease(g, r);
+		return;
 	}
 	settle_breaker(g, r, &host, result, latency, now_ns);
 	apart = settle_quota(g, r, &host, result, now_ns);
@@ -328,6 +339,7 @@ void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struc
 	r.begun_ns = r.admitted_ns = now_ns - (result->latency_ns < now_ns ? result->latency_ns : now_ns);
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
 		r.scope[i].slot = scope[i].slot;
+		r.scope[i].word = scope[i].word;
 		if (scope[i].slot == WEIR_NONE)
 			continue;
 		atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
@@ -335,6 +347,7 @@ void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struc
 		for (unsigned j = 0; j < WEIR_RATES; j++)
 			weir_bucket_charge(&scope[i].entry->bucket[j], now_ns);
 	}
+	spare_take(g, host_port, scope, UINT64_MAX, now_ns);
 	r.ticket.generation = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns).generation;
 	atomic_fetch_add_explicit(&host->entry->counters.admitted, 1, memory_order_relaxed);
 	weir_gate_settle(g, &r, result, now_ns);

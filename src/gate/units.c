@@ -151,7 +151,7 @@ void request_give_units(const struct weir_gate *g, struct weir_request *r)
 		for (unsigned j = 0; j < WEIR_RATES; j++) {
 			struct weir_bucket *b;
 
-			if (r->scope[i].slot > g->segment->entries || r->scope[i].unit[j] == 0)
+			if (r->scope[i].slot > g->segment->entries || r->scope[i].unit[j] == 0 || !scope_is_still(g, r, i))
 				continue;
 			b = &g->segment->entry[r->scope[i].slot].bucket[j];
 			if (weir_bucket_numbering(b) == r->scope[i].numbering[j])

@@ -30,8 +30,17 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* An entry used within this time is not evicted for another. */
+/* An entry used within this time is not evicted for another, when it has learned something; */
 #define IDLE_NS (60 * SECOND)
+/* when it has not. Longer than a user goes without renewing used_ns, and than clocks are apart. */
+#define IDLE_PLAIN_NS (2 * SECOND)
+/* when its port is one of many. A request looks again at the entry once it has its lease (weir_gate_begin), so this may be short.
+ */
+#define IDLE_EPHEMERAL_NS (SECOND / 10)
+/* What goes first is taken for so much older than it is. */
+#define PLAIN_AHEAD_NS     (3600 * SECOND)
+#define EPHEMERAL_AHEAD_NS (4 * 3600 * SECOND)
+#define EPHEMERAL_FROM     32768 /* net.ipv4.ip_local_port_range: ports that are a server's for as long as a test runs */
 /* The same for entries of a run that is over. */
 #define RUN_IDLE_NS  (10 * SECOND)
 #define RUN_AHEAD_NS (IDLE_NS - RUN_IDLE_NS)
@@ -159,6 +168,17 @@ uint32_t weir_entry_find(const struct weir_segment *s, const char *key)
 	return WEIR_NONE;
 }
 
+uint64_t weir_entry_word(const struct weir_segment *s, uint32_t slot, const char *key)
+{
+	struct wanted wanted;
+	uint64_t w;
+
+	if (slot >= s->entries || !want(&wanted, key))
+		return 0;
+	w = index_word(s, slot);
+	return holds(s, slot, w, &wanted) ? w : 0;
+}
+
 bool weir_entry_is(const struct weir_segment *s, uint32_t slot, const char *key)
 {
 	struct wanted wanted;
@@ -226,6 +246,54 @@ static bool remembers(const struct weir_entry *e, uint64_t idle_ns, uint64_t now
 	       (set_until == 0 || set_until > now_ns);
 }
 
+/* Whether the key is a port that nobody will ask again once its server is gone. */
+static bool is_ephemeral(const struct weir_entry *e)
+{
+	char key[WEIR_KEY_MAX];
+	const char *colon;
+	unsigned port = 0;
+
+	words_load(key, e->key, KEY_WORDS);
+	key[WEIR_KEY_MAX - 1] = '\0';
+	colon = strrchr(key, ':');
+	for (const char *c = colon == NULL ? "" : colon + 1; *c >= '0' && *c <= '9' && port < 65536; c++)
+		port = port * 10 + (unsigned)(*c - '0');
+	return port >= EPHEMERAL_FROM;
+}
+
+/* Whether it would be missed: a limit that was learned, failures in a row. */
+static bool has_learned(const struct weir_entry *e, uint64_t now_ns)
+{
+	return atomic_load_explicit(&e->rate.throttled, memory_order_relaxed) != 0 ||
+	       weir_breaker_view(&e->breaker, &(struct weir_breaker_params){0}, now_ns).streak != 0;
+}
+
+/* Whether one of its rates has not yet given back what was used of it: who evicts it would let a burst go anew. */
+static bool is_paced(const struct weir_entry *e, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < WEIR_RATES; i++)
+		if (!weir_bucket_unused(&e->bucket[i]) && weir_bucket_preview_ns(&e->bucket[i], now_ns) > now_ns)
+			return true;
+	return false;
+}
+
+/* How long the entry must have been idle to make room for another, and by how much it goes before others. */
+static uint64_t idle_for(const struct weir_entry *e, uint64_t now_ns, uint64_t *ahead_ns)
+{
+	if (of_a_run(e)) {
+		*ahead_ns = RUN_AHEAD_NS;
+		return is_paced(e, now_ns) ? IDLE_NS : RUN_IDLE_NS;
+	}
+	*ahead_ns = 0;
+	if (has_learned(e, now_ns) || is_paced(e, now_ns))
+		return IDLE_NS;
+	*ahead_ns = PLAIN_AHEAD_NS;
+	if (!is_ephemeral(e))
+		return IDLE_PLAIN_NS;
+	*ahead_ns = EPHEMERAL_AHEAD_NS;
+	return IDLE_EPHEMERAL_NS;
+}
+
 /* Frees the slot unless it turns out to be in use. */
 static bool evict(const struct weir_segment *s, uint32_t slot, uint64_t idle_ns, uint64_t now_ns)
 {
@@ -246,33 +314,32 @@ static bool evict(const struct weir_segment *s, uint32_t slot, uint64_t idle_ns,
 	return atomic_compare_exchange_strong(&s->index[slot], &clearing, 0);
 }
 
-/* Makes room in a full window: evicts its longest idle entry. */
+/* Makes room in a full window: evicts the entry that is missed least. A port of a server that is gone before any other, what has
+ * learned nothing before what has, and the longest idle first among these. */
 static bool evict_from_window(const struct weir_segment *s, uint32_t hash, uint64_t now_ns)
 {
+	uint64_t rank[WINDOW], idle[WINDOW];
 	uint32_t refused = 0;
 
+	for (uint32_t i = 0; i < WINDOW; i++) {
+		const struct weir_entry *e = &s->entry[slot_at(s, hash, i)];
+		uint64_t used = atomic_load_explicit(&e->used_ns, memory_order_relaxed), ahead_ns;
+		uint64_t age = now_ns > used ? now_ns - used : used - now_ns > FUTURE_MAX_NS ? FUTURE_MAX_NS : 0;
+
+		idle[i] = idle_for(e, now_ns, &ahead_ns);
+		rank[i] = age + ahead_ns;
+		if (age < idle[i])
+			refused |= 1U << i;
+	}
 	for (uint32_t n = 0; n < WINDOW; n++) {
-		uint64_t oldest = UINT64_MAX;
 		uint32_t choice = WINDOW;
 
-		for (uint32_t i = 0; i < WINDOW; i++) {
-			uint32_t slot = slot_at(s, hash, i);
-			uint64_t used = atomic_load_explicit(&s->entry[slot].used_ns, memory_order_relaxed);
-
-			/* A run's entry is the first to go: its limit begins anew, where a host's would forget what was learned.
-			 */
-			if (of_a_run(&s->entry[slot]))
-				used = used > RUN_AHEAD_NS ? used - RUN_AHEAD_NS : 0;
-			if ((refused & 1U << i) == 0 && used <= oldest) {
-				oldest = used;
+		for (uint32_t i = 0; i < WINDOW; i++)
+			if ((refused & 1U << i) == 0 && (choice == WINDOW || rank[i] > rank[choice]))
 				choice = i;
-			}
-		}
-		/* The oldest that is left was used a moment ago, and so were all the others. */
-		if (choice == WINDOW || (oldest <= now_ns && now_ns - oldest < IDLE_NS))
+		if (choice == WINDOW)
 			return false;
-		if (evict(s, slot_at(s, hash, choice), of_a_run(&s->entry[slot_at(s, hash, choice)]) ? RUN_IDLE_NS : IDLE_NS,
-			  now_ns))
+		if (evict(s, slot_at(s, hash, choice), idle[choice], now_ns))
 			return true;
 		refused |= 1U << choice;
 	}

@@ -132,6 +132,7 @@ const char *weir_event_name(uint32_t kind)
 		[WEIR_EVENT_LEASE_REAPED] = "lease_reaped",
 		[WEIR_EVENT_AGENT_STARTED] = "agent_started",
 		[WEIR_EVENT_AGENT_STOPPED] = "agent_stopped",
+		[WEIR_EVENT_TABLE_FULL] = "table_full",
 	};
 
 	return kind < WEIR_EVENT_COUNT ? name[kind] : "unknown";

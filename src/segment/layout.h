@@ -23,7 +23,7 @@ bool weir_layout_of(struct weir_layout *l, const struct weir_geometry *g);
 #define BLOCKS_PER_ENTRY 2U
 /* A spare is taken for as long as its rate lets nobody else go. */
 #define ENTRIES_PER_SPARE 4U
-#define SPARES_MIN        16U
+#define SPARES_MIN        64U
 
 /* The key of the overflow entry. */
 #define WEIR_OTHER_KEY "_other"

@@ -173,6 +173,7 @@ json_t *weir_render_json(const struct weir_snapshot *s)
 	json_object_set_new(totals, "hosts", number(s->hosts));
 	json_object_set_new(totals, "processes", number(s->processes));
 	put_tally(totals, &s->totals, s->in_flight, s->waiting);
+	json_object_set_new(totals, "table_full", number(s->entries_lost));
 	json_object_set_new(o, "totals", totals);
 	json_object_set_new(o, "hosts", hosts);
 	for (size_t i = 0; i < s->host_count; i++) {

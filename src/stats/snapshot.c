@@ -151,6 +151,11 @@ static void take_header(const struct weir_segment *s, const struct weir_policy_v
 	/* Ahead by more than what passed since now_ns was read: damage. */
 	if (out->now_ns < seen ? seen - out->now_ns < AGENT_SILENT_NS : out->now_ns - seen < AGENT_SILENT_NS)
 		out->agent_pid = (uint32_t)pid;
+	uint64_t lost = atomic_load_explicit(&h->entries_lost, memory_order_relaxed);
+	out->entries_lost = (uint32_t)lost;
+	out->entries_lost_ago_ns =
+		(uint32_t)lost ? (uint64_t)((uint32_t)(out->now_ns / 1000000000U) - (uint32_t)(lost >> 32)) * 1000000000U
+			       : WEIR_NEVER;
 	out->leases_lost = atomic_load_explicit(&h->leases_lost, memory_order_relaxed);
 	out->leases_reaped = atomic_load_explicit(&h->leases_reaped, memory_order_relaxed);
 	out->events = atomic_load_explicit(&h->event_head, memory_order_relaxed);

@@ -72,8 +72,10 @@ struct weir_snapshot {
 	uint64_t compiled_wall_ns;
 	char source[WEIR_SOURCES][WEIR_SOURCE_PATH_MAX]; /* those that exist */
 	uint32_t source_count, rule_count;
-	uint32_t agent_pid; /* 0 = none, or not heard of for 3 s */
-	uint32_t processes; /* that hold leases */
+	uint32_t agent_pid;           /* 0 = none, or not heard of for 3 s */
+	uint32_t processes;           /* that hold leases */
+	uint64_t entries_lost;        /* requests that found the table of hosts full */
+	uint64_t entries_lost_ago_ns; /* the last of these; WEIR_NEVER: none */
 	uint64_t leases_lost, leases_reaped, events;
 	struct weir_tally totals; /* over the hosts */
 	uint32_t in_flight, waiting;

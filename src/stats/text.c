@@ -11,6 +11,8 @@
 
 #define HOST_COLUMNS 30
 
+#define TABLE_FULL_FOR_NS UINT64_C(600000000000)
+
 static const char *state_color(enum weir_health h)
 {
 	return h == WEIR_HEALTH_OK ? "\033[32m" : h == WEIR_HEALTH_OPEN ? "\033[31m" : "\033[33m";
@@ -199,6 +201,11 @@ static void put_world(const struct weir_snapshot *s, const struct weir_world *w,
 		fputs("policy: the configuration as it is now was refused, what was in force before stays; see 'weir config "
 		      "check'\n",
 		      out);
+	if (s->entries_lost_ago_ns < TABLE_FULL_FOR_NS)
+		fprintf(out,
+			"table of hosts: full within the last ten minutes, %" PRIu64
+			" requests so far had their rule's rates alone, no breaker, no hold\n",
+			s->entries_lost);
 	if (w)
 		fprintf(out, "state: %s%s%s\n", w->segment, w->config[0] ? ", configuration: " : "", w->config);
 }
