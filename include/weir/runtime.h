@@ -22,7 +22,6 @@ struct weir_environment {
 	const char *xdg_config_home; /* XDG_CONFIG_HOME */
 	const char *xdg_state_home;  /* XDG_STATE_HOME */
 	const char *home;            /* HOME */
-	const char *xdg_state_home;  /* XDG_STATE_HOME */
 	uid_t uid;                   /* effective */
 };
 

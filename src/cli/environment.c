@@ -15,7 +15,6 @@ struct weir_environment weir_environment_read(void)
 		.xdg_runtime_dir = secure_getenv("XDG_RUNTIME_DIR"),
 		.config = secure_getenv("WEIR_CONFIG"),
 		.xdg_config_home = secure_getenv("XDG_CONFIG_HOME"),
-		.xdg_state_home = secure_getenv("XDG_STATE_HOME"),
 		.home = secure_getenv("HOME"),
 		.xdg_state_home = secure_getenv("XDG_STATE_HOME"),
 		.uid = geteuid(),

@@ -22,6 +22,8 @@ static bool state_home(const struct weir_environment *e, char out[WEIR_PATH_MAX]
 {
 	if (weir_path_given(e->xdg_state_home) && e->xdg_state_home[0] == '/')
 		return weir_path_join(out, e->xdg_state_home, "/weir", "");
+	if (e->uid == 0) /* as weir_state_directory has it */
+		return weir_path_join(out, "/var/lib/weir", "", "");
 	if (weir_path_given(e->home) && e->home[0] == '/')
 		return weir_path_join(out, e->home, "/.local/state/weir", "");
 	if (!weir_home_of(e->uid, out) || strlen(out) + sizeof "/.local/state/weir" > WEIR_PATH_MAX)

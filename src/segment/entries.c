@@ -316,7 +316,7 @@ static bool evict(const struct weir_segment *s, uint32_t slot, uint64_t idle_ns,
 
 /* Makes room in a full window: evicts the entry that is missed least. A port of a server that is gone before any other, what has
  * learned nothing before what has, and the longest idle first among these. */
-static bool evict_from_window(const struct weir_segment *s, uint32_t hash, uint64_t now_ns)
+static __attribute__((noinline)) bool evict_from_window(const struct weir_segment *s, uint32_t hash, uint64_t now_ns)
 {
 	uint64_t rank[WINDOW], idle[WINDOW];
 	uint32_t refused = 0;
