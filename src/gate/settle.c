@@ -110,8 +110,8 @@ static const struct weir_quota *binding_quota(const struct weir_result *result, 
 
 /* Takes in what the answer says of the quota of those who share it. True when it is spent and they are stopped until it is not,
  * so that nobody else need be. */
-static bool settle_quota(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
-			 const struct weir_result *result, uint64_t now_ns)
+static __attribute__((noinline)) bool settle_quota(const struct weir_gate *g, const struct weir_request *r,
+						   const struct scope *host, const struct weir_result *result, uint64_t now_ns)
 {
 	uint64_t ns = 0, was;
 	const struct weir_quota *q = binding_quota(result, &ns);
@@ -163,8 +163,10 @@ static enum weir_rate_signal signal_of(enum weir_outcome outcome)
 					   : WEIR_RATE_FAILED;
 }
 
-static void update_rate(const struct weir_gate *g, const struct scope *host, const struct weir_rate_params *params,
-			const struct weir_rate_answer *answer, bool held, uint64_t now_ns)
+/* A frame of its own: it is seldom called. */
+static __attribute__((noinline)) void update_rate(const struct weir_gate *g, const struct scope *host,
+						  const struct weir_rate_params *params, const struct weir_rate_answer *answer,
+						  bool held, uint64_t now_ns)
 {
 	struct weir_entry *e = host->entry;
 	uint64_t token = weir_trylock_take(&e->update_lock, now_ns);
@@ -228,8 +230,8 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 		update_rate(g, host, params, &answer, hold_until_ns != 0, now_ns);
 }
 
-static void settle_concurrency(const struct weir_gate *g, const struct scope *host, const struct weir_result *result,
-			       uint64_t latency_ns, uint64_t now_ns)
+static __attribute__((noinline)) void settle_concurrency(const struct weir_gate *g, const struct scope *host,
+							 const struct weir_result *result, uint64_t latency_ns, uint64_t now_ns)
 {
 	struct weir_entry *e = host->entry;
 	const struct weir_concurrency_params *p = &host->rule->concurrency;

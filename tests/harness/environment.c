@@ -115,18 +115,12 @@ char **environment_for(const struct command *c)
 	}
 	set(&list, "LC_ALL", "C");
 	if (c->dir != NULL) {
-		char *empty = make_dir(c->dir, EMPTY_CONFIG_DIR);
-
-		char *notices = path_in(c->dir, "no-state");
+		char *empty = make_dir(c->dir, EMPTY_CONFIG_DIR), *state = make_dir(c->dir, STATE_HOME_DIR);
 
 		set(&list, "XDG_CONFIG_HOME", empty);
-		set(&list, "XDG_STATE_HOME", notices);
-		free(notices);
+		set(&list, "XDG_STATE_HOME", state);
+		free(state);
 		free(empty);
-		char *kept = make_dir(c->dir, "state-home");
-
-		set(&list, "XDG_STATE_HOME", kept);
-		free(kept);
 	}
 	if (c->mode != COMMAND_BARE) {
 		char *runtime;

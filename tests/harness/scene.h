@@ -2,9 +2,11 @@
 #ifndef HARNESS_SCENE_H
 #define HARNESS_SCENE_H
 
-/* Where the commands of a scene keep weir's state, and the configuration directory that stays empty. */
+/* Where the commands of a scene keep weir's state and what outlives it, and the configuration directory that stays empty unless
+ * scene_configure fills it. */
 #define RUNTIME_DIR      "runtime"
 #define EMPTY_CONFIG_DIR "no-config"
+#define STATE_HOME_DIR   "state-home"
 
 struct scene {
 	char *dir;     /* temporary, removed at the end */

@@ -276,8 +276,8 @@ static void a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind(void **
 	assert_true(o.seconds < 3);
 	n = counts_under(s.scene, file, s.host_port);
 	assert_int_equal(n.admitted, 3);
-	assert_int_equal(n.failed + n.ignored, 3);
-	assert_true(n.failed >= 2);
+	/* 0.4 s of patience with a host that nobody has heard of yet says nothing of the host. */
+	assert_int_equal(n.ignored, 3);
 	assert_int_equal(n.permits, 0);
 	outcome_free(&o);
 	free(file);

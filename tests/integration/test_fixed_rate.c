@@ -9,25 +9,49 @@
 
 #define REQUESTS  200
 #define AT_A_TIME 8
-#define PER_S     50.0
+#define PER_S     50.0 /* where the machine can start as many curls; else what it can, and a third less */
 
 /* What the machine may add between the moment weir lets a request go and its arrival: a busy two-core machine starts a curl late
  * at times. */
 #define LATE_S 0.015
 
-static const char *fixed_limit(struct scene *scene)
+static const char *fixed_limit(struct scene *scene, double per_s)
 {
-	return write_file(scene->dir, "weir.conf",
-			  "hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"50/s\"; burst = 1; };\n"
-			  "            concurrency = { mode = \"off\"; }; } );\n");
+	char text[300];
+
+	snprintf(text, sizeof text,
+		 "hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"%.0f/s\"; burst = 1; };\n"
+		 "            concurrency = { mode = \"off\"; }; } );\n",
+		 per_s);
+	return write_file(scene->dir, "weir.conf", text);
 }
 
-static void two_hundred_curls_keep_fifty_a_second(void **state)
+/* A limit that the machine as it is now can reach: a limit that nobody reaches is kept by nobody. */
+static double reachable_rate(struct scene *scene)
 {
-	struct scene *scene = *state;
 	struct quotad *server = quotad_start(scene->dir, NULL);
 	char shell[512];
-	struct command curls = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .config = fixed_limit(scene)};
+	struct command bare = {.shell = shell, .dir = scene->dir};
+	struct outcome o;
+	double per_s;
+
+	snprintf(shell, sizeof shell, "seq 80 | xargs -P %d -I{} curl -sf -o /dev/null %s", AT_A_TIME,
+		 quotad_url(server, "/n/{}"));
+	o = command_run(&bare);
+	assert_int_equal(o.exit_status, 0);
+	per_s = (double)(int)(80 / o.seconds * 2 / 3);
+	outcome_free(&o);
+	return per_s < PER_S ? per_s : PER_S;
+}
+
+static void two_hundred_curls_keep_the_limit(void **state)
+{
+	struct scene *scene = *state;
+	double per_s = reachable_rate(scene);
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char shell[512];
+	struct command curls = {
+		.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .config = fixed_limit(scene, per_s)};
 	struct quotad_arrival *arrival;
 	struct outcome o;
 	size_t count, early = 0, furthest = 0;
@@ -46,10 +70,11 @@ static void two_hundred_curls_keep_fifty_a_second(void **state)
 		size_t id = (size_t)atol(arrival[i].path + strlen("/n/")), off = id > i ? id - i : i - id;
 
 		furthest = off > furthest ? off : furthest;
-		early += arrival[i].arrival_s - arrival[0].arrival_s < (double)i / PER_S - LATE_S;
+		early += arrival[i].arrival_s - arrival[0].arrival_s < (double)i / per_s - LATE_S;
 	}
-	print_message("measured %.2f/s over %.2f s; furthest out of order %zu places; early %zu\n", rate, span, furthest, early);
-	assert_true(rate > PER_S * 0.99 && rate < PER_S * 1.01);
+	print_message("measured %.2f/s of %.0f/s over %.2f s; furthest out of order %zu places; early %zu\n", rate, per_s, span,
+		      furthest, early);
+	assert_true(rate > per_s * 0.99 && rate < per_s * 1.01);
 	assert_int_equal(early, 0);
 	assert_true(furthest <= AT_A_TIME);
 	free(arrival);
@@ -61,7 +86,8 @@ static void wgets_are_held_to_the_same_limit(void **state)
 	struct scene *scene = *state;
 	struct quotad *server = quotad_start(scene->dir, NULL);
 	char shell[512];
-	struct command wgets = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .config = fixed_limit(scene)};
+	struct command wgets = {
+		.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .config = fixed_limit(scene, PER_S)};
 	struct quotad_count count;
 	struct outcome o;
 
@@ -101,7 +127,7 @@ static void a_run_has_its_own_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(two_hundred_curls_keep_fifty_a_second, scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(two_hundred_curls_keep_the_limit, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(wgets_are_held_to_the_same_limit, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(a_run_has_its_own_limit, scene_setup, scene_teardown),
 	};

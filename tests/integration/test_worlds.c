@@ -235,7 +235,8 @@ static void limits_that_are_not_in_force_are_noted_once_a_day(void **state)
 	assert_string_equal(o.out, "");
 	assert_string_equal(o.err, "");
 	outcome_free(&o);
-	char *state_dir = path_in(scene->dir, "no-state"), *weir = path_in(state_dir, "weir"), *file = path_in(weir, "notices");
+	char *state_dir = path_in(scene->dir, STATE_HOME_DIR), *weir = path_in(state_dir, "weir"),
+	     *file = path_in(weir, "notices");
 	char *text = read_file(file);
 	assert_non_null(text);
 	assert_contains(text, "wrong: its mode is not 0700\n");
