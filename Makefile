@@ -22,7 +22,7 @@ PACKAGES = libconfig libmicrohttpd libcurl jansson
 
 CFLAGS   ?= -O2 -g
 WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 $(if $(WERROR),-Werror)
-HARDEN    = -fstack-protector-strong -fstack-clash-protection -fcf-protection
+HARDEN    = -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection)
 # What goes into the library is not fortified: the checked calls are glibc's own, so that no other C library could load it, and end
 # the program when they find something.
 FORTIFY   = $(if $(SANITIZE)$(COVERAGE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $(IN_LIBRARY),0,2))
@@ -164,7 +164,7 @@ bench: all $(BUILD)/quotad $(BENCH_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/bench $(BENCH_BIN)
 
 sim: $(BUILD)/simulate
-	./$(BUILD)/simulate --report docs/evaluation.md
+	$(abspath $(BUILD))/simulate --report docs/evaluation.md
 
 # Exit status 1 tells that a target is missed; the report is written all the same.
 eval: all $(BUILD)/quotad $(BUILD)/evaluate
@@ -174,24 +174,24 @@ eval-short: all $(BUILD)/quotad $(BUILD)/evaluate
 	$(abspath $(BUILD))/evaluate --short
 
 install: all
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(docdir)
-	install -m 755 $(BUILD)/weir $(DESTDIR)$(bindir)/weir
-	install -m 755 $(BUILD)/libweir.so $(DESTDIR)$(libdir)/libweir.so
-	install -m 644 README.md CHANGELOG.md LICENSE conf/weir.conf $(DESTDIR)$(docdir)/
+	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)"
+	install -m 755 $(BUILD)/weir "$(DESTDIR)$(bindir)/weir"
+	install -m 755 $(BUILD)/libweir.so "$(DESTDIR)$(libdir)/libweir.so"
+	install -m 644 README.md CHANGELOG.md LICENSE conf/weir.conf "$(DESTDIR)$(docdir)/"
 
 # The directories that installing makes where they are missing, which are removed again when empty. Those of /usr and /usr/local
 # are the system's, empty or not.
-MADE = $(if $(DESTDIR)$(filter-out /usr /usr/local,$(PREFIX)),$(bindir) $(PREFIX)/lib $(PREFIX)/share/doc $(PREFIX)/share $(PREFIX))
+MADE = $(if $(DESTDIR)$(filter-out /usr /usr/local,$(PREFIX)),"$(DESTDIR)$(bindir)" "$(DESTDIR)$(PREFIX)/lib" "$(DESTDIR)$(PREFIX)/share/doc" "$(DESTDIR)$(PREFIX)/share" "$(DESTDIR)$(PREFIX)")
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/weir $(DESTDIR)$(libdir)/libweir.so
-	rm -f $(addprefix $(DESTDIR)$(docdir)/,README.md CHANGELOG.md LICENSE weir.conf)
-	rmdir $(addprefix $(DESTDIR),$(libdir) $(docdir) $(MADE)) 2>/dev/null || true
+	rm -f "$(DESTDIR)$(bindir)/weir" "$(DESTDIR)$(libdir)/libweir.so"
+	for file in README.md CHANGELOG.md LICENSE weir.conf; do rm -f "$(DESTDIR)$(docdir)/$$file"; done
+	rmdir "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" $(MADE) 2>/dev/null || true
 
 clean:
 	rm -rf $(BUILD)
 
-SOURCES = $(shell git ls-files '*.c' '*.h')
+SOURCES = $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep . || find include src tests -name '*.[ch]')
 format:
 	clang-format -i $(SOURCES)
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,6 +22,7 @@
 #define SCARCE_NS         UINT64_C(500000000) /* and for so long anyone may be silent even then */
 #define SILENCE_S         10U                 /* a client that says nothing for so long is let go */
 #define CONNECTION_MEMORY 32768U              /* request line and headers; beyond it libmicrohttpd answers 431 by itself */
+#define OWN_DESCRIPTORS   24U                 /* of the agent itself, files that it reads included */
 #define DRAIN_BYTES       (1U << 20)          /* of a body that is too large, before the client is cut off */
 
 /* A client's place. */
@@ -296,6 +298,23 @@ static int bind_socket(const char *path, const char **why)
 	return fd;
 }
 
+/* How many clients there can be. The agent was started by whoever came first, with that one's limits: a small soft limit of
+ * descriptors is no reason to serve nobody. */
+static unsigned places(void)
+{
+	const rlim_t wanted = CONNECTIONS + OWN_DESCRIPTORS;
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return CONNECTIONS;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+		weir_log(WEIR_LOG_WARN, "agent: only %u descriptors are allowed (ulimit -n): fewer clients at a time",
+			 (unsigned)limit.rlim_cur);
+	if (limit.rlim_cur >= wanted)
+		return CONNECTIONS;
+	return limit.rlim_cur > OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS : 1;
+}
+
 const char *weir_server_start(struct weir_server *s, const struct weir_world *world, const struct weir_segment *segment,
 			      const struct weir_compiler *compiler, int *err)
 {
@@ -308,7 +327,7 @@ const char *weir_server_start(struct weir_server *s, const struct weir_world *wo
 	struct weir_server_state *state = calloc(1, sizeof *state);
 	if (state) {
 		state->streams.segment = segment;
-		state->most = CONNECTIONS;
+		state->most = places();
 		state->api = (struct weir_api){.segment = segment, .world = world, .compiler = compiler};
 		state->daemon = MHD_start_daemon(
 			MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, state,

@@ -89,6 +89,22 @@ static void what_is_installed_runs_and_is_uninstalled_without_a_trace(void **sta
 	free(root);
 }
 
+static void blanks_in_its_places_are_no_obstacle(void **state)
+{
+	struct scene *scene = *state;
+	char *root = make_dir(scene->dir, "the root"), *opt;
+
+	install_or_uninstall(scene, root, "/opt/my weir", "install");
+	assert_true(there(root, "opt/my weir/bin/weir", 0755));
+	assert_true(there(root, "opt/my weir/lib/weir/libweir.so", 0755));
+	assert_true(there(root, "opt/my weir/share/doc/weir/README.md", 0644));
+	install_or_uninstall(scene, root, "/opt/my weir", "uninstall");
+	opt = path_in(root, "opt");
+	assert_true(is_empty(opt));
+	free(opt);
+	free(root);
+}
+
 static void what_others_installed_stays(void **state)
 {
 	struct scene *scene = *state;
@@ -151,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE(what_is_installed_runs_and_is_uninstalled_without_a_trace),
+		SCENE(blanks_in_its_places_are_no_obstacle),
 		SCENE(what_others_installed_stays),
 		SCENE(another_prefix_compiles_only_what_knows_it),
 	};

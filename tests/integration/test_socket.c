@@ -528,12 +528,36 @@ static void a_stopped_agent_is_done_without(void **state)
 	free(status);
 }
 
+/* Whoever starts the agent may be allowed few descriptors. Twenty clients at a time, none of them silent for long. */
+static void a_starter_s_small_limit_of_descriptors_is_not_the_agent_s(void **state)
+{
+	struct scene *scene = *state;
+	static const char *const env[] = {SANITIZERS, NULL};
+	char *weir = build_path("weir"), *shell = NULL;
+	assert_true(asprintf(&shell, "ulimit -S -n 10; exec '%s' run true", weir) > 0);
+	struct command c = {.shell = shell, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir, .env = env};
+	struct outcome o = command_run(&c);
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	int fd[20];
+	for (int i = 0; i < 20; i++)
+		fd[i] = dial(scene);
+	for (int i = 0; i < 20; i++) {
+		static const char request[] = "GET /healthz HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n";
+		send_bytes(fd[i], request, sizeof request - 1);
+		expect(receive(fd[i], 15), 200);
+	}
+	free(shell);
+	free(weir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_document_is_what_it_says),
 		TEST(silent_clients_keep_nobody_out),
 		TEST(a_stopped_agent_is_done_without),
+		TEST(a_starter_s_small_limit_of_descriptors_is_not_the_agent_s),
 		TEST(a_host_is_found_by_name_in_any_spelling),
 		TEST(what_is_wrong_is_told),
 		TEST(a_wrong_post_changes_nothing),

@@ -18,12 +18,17 @@
 #include "weir/kernel.h"
 #include "weir/log.h"
 
-#define SECOND_NS          UINT64_C(1000000000)
-#define RETRY_NS           (5 * SECOND_NS)
-#define OTHERS_WAIT_NS     (3 * SECOND_NS / 10) /* a little longer than the policy's 250 ms */
-#define LOOK_EVERY_NS      SECOND_NS
-#define VIEWS              16 /* files mapped one after the other; the old ones stay, as threads may be in them */
-#define PAGE_BYTES         4096
+#define SECOND_NS      UINT64_C(1000000000)
+#define RETRY_NS       (5 * SECOND_NS)
+#define OTHERS_WAIT_NS (3 * SECOND_NS / 10) /* a little longer than the policy's 250 ms */
+#define LOOK_EVERY_NS  SECOND_NS
+#define VIEWS          16 /* files mapped one after the other; the old ones stay, as threads may be in them */
+/* As large as the machine's pages may be: wiping goes by whole ones. */
+#if defined(__x86_64__)
+#define PAGE_BYTES 4096
+#else
+#define PAGE_BYTES 65536
+#endif
 #define KERNEL_SIGSET_SIZE 8
 
 enum { NEW = 0, BUSY, ATTACHED, FAILED };
