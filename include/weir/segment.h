@@ -394,6 +394,15 @@ struct weir_occupancy {
 	uint32_t in_flight, waiting;
 };
 
+/* A request in flight, as its lease tells. */
+struct weir_holder {
+	uint32_t pid, pid_namespace;
+	uint64_t begun_ns; /* when it began, its wait included */
+};
+
+/* The requests in flight at an entry that began first, oldest first, at most `max`. Returns how many. For exports. */
+size_t weir_lease_holders(const struct weir_segment *s, uint32_t slot, struct weir_holder *out, size_t max);
+
 /* Counts, from the leases, who is in flight and who waits at each entry: out[s->entries + 1]. Returns the number of distinct
  * processes. For exports. */
 uint32_t weir_lease_occupancy(const struct weir_segment *s, struct weir_occupancy *out);

@@ -191,3 +191,30 @@ uint32_t weir_lease_occupancy(const struct weir_segment *s, struct weir_occupanc
 	return processes;
 }
 #pragma GCC diagnostic pop
+
+size_t weir_lease_holders(const struct weir_segment *s, uint32_t slot, struct weir_holder *out, size_t max)
+{
+	uint32_t end = lease_scan_end(s);
+	struct lease_copy c;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < end; i++) {
+		struct weir_holder h;
+		size_t at;
+
+		if (!lease_scan_read(s, i, &c) || lease_word_state(c.word) != WEIR_LEASE_IN_FLIGHT || c.entry[0] != slot)
+			continue;
+		h.pid = lease_word_pid(c.word);
+		h.pid_namespace = atomic_load_explicit(&s->lease[i].pid_namespace, memory_order_relaxed);
+		h.begun_ns = atomic_load_explicit(&s->lease[i].begun_ns, memory_order_relaxed);
+		for (at = n; at > 0 && out[at - 1].begun_ns > h.begun_ns; at--) {
+			if (at < max)
+				out[at] = out[at - 1];
+		}
+		if (at < max)
+			out[at] = h;
+		if (n < max)
+			n++;
+	}
+	return n;
+}

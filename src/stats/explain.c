@@ -10,6 +10,9 @@
 #include "weir/log.h"
 #include "weir/units.h"
 
+#define HOLDERS      3
+#define HELD_LONG_NS UINT64_C(1000000000) /* what is over sooner holds nobody up */
+
 /* The texts of a few quantities at once: each call of duration() or rate() takes the next one. */
 struct words {
 	char text[8][32];
@@ -117,6 +120,50 @@ static void say_concurrency(struct weir_explanation *e, const struct weir_rule *
 		say(e, "Concurrency: adaptive; latency has given no reason for a limit yet; %s.", now);
 	else
 		say(e, "Concurrency: not limited; %s.", now);
+}
+
+/* The name of a process, and whether it is stopped (Ctrl-Z, SIGSTOP), from /proc/PID/stat: "PID (name) state ...". */
+static bool look_at_process(uint32_t pid, char name[64], bool *stopped)
+{
+	char path[40], text[400];
+	snprintf(path, sizeof path, "/proc/%" PRIu32 "/stat", pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	size_t n = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	char *open = strchr(text, '('), *close = strrchr(text, ')');
+	if (!open || !close || close < open || close[1] != ' ')
+		return false;
+	snprintf(name, 64, "%.*s", (int)(close - open - 1), open + 1);
+	*stopped = close[2] == 'T' || close[2] == 't';
+	return true;
+}
+
+/* Who has been in flight for longest: whom the others wait for where permits are short. */
+static void say_holders(struct weir_explanation *e, const struct weir_segment *s)
+{
+	struct weir_holder holder[HOLDERS];
+	struct weir_owner self;
+	size_t count = e->forecast.slot <= s->entries ? weir_lease_holders(s, e->forecast.slot, holder, HOLDERS) : 0;
+	if (count == 0)
+		return;
+	weir_owner_self(&self);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t since = holder[i].begun_ns < e->now_ns ? e->now_ns - holder[i].begun_ns : 0;
+		char name[64] = "?";
+		bool stopped = false, ours = holder[i].pid_namespace == self.pid_namespace;
+		struct words w = {.next = 0};
+		if (since < HELD_LONG_NS)
+			continue;
+		if (!ours || !look_at_process(holder[i].pid, name, &stopped))
+			say(e, "In flight for %s: process %" PRIu32 "%s.", duration(&w, since), holder[i].pid,
+			    ours ? "" : " of another pid namespace");
+		else
+			say(e, "In flight for %s: %s, process %" PRIu32 "%s.", duration(&w, since), name, holder[i].pid,
+			    stopped ? ", which is stopped" : "");
+	}
 }
 
 static void say_hold(struct weir_explanation *e, const struct weir_host_view *h)
@@ -249,6 +296,7 @@ bool weir_explain(const struct weir_segment *s, const struct weir_policy *policy
 	} else {
 		say_rate(e, &rule, h);
 		say_concurrency(e, &rule, h);
+		say_holders(e, s);
 		say_hold(e, h);
 		say_breaker(e, &rule, h);
 		say_total(e, view.total ? &total : NULL);

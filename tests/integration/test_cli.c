@@ -201,6 +201,39 @@ static void explain_says_what_would_happen(void **state)
 	free(out);
 }
 
+static bool was_asked(void *data)
+{
+	return quotad_count(data).requests > 0;
+}
+
+static bool tells_of_a_stopped_curl(void *data)
+{
+	struct outcome o = WEIR(((struct scene **)data)[0], "explain", ((char **)data)[1]);
+	bool told = strstr(o.out, "s: curl, process ") && strstr(o.out, ", which is stopped.");
+	outcome_free(&o);
+	return told;
+}
+
+/* A transfer that was stopped (Ctrl-Z) keeps its permit: whoever waits for one finds out whose it is. */
+static void explain_names_who_has_been_in_flight_for_long(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char *url = strdup(quotad_url(server, "/delay/20000"));
+	const char *const argv[] = {"curl", "-s", url, NULL};
+	struct command c = {.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	void *data[] = {scene, url};
+	struct running *curl = command_start(&c);
+	assert_soon(was_asked, server, 20, "the request has arrived");
+	command_signal(curl, SIGSTOP);
+	assert_soon(tells_of_a_stopped_curl, data, 20, "explain tells of the stopped curl");
+	command_signal(curl, SIGKILL);
+	command_signal(curl, SIGCONT);
+	struct outcome o = command_wait(curl);
+	outcome_free(&o);
+	free(url);
+}
+
 static void explain_names_the_file_and_the_line(void **state)
 {
 	struct scene *scene = *state;
@@ -426,6 +459,7 @@ int main(void)
 		TEST(stats_come_in_three_formats),
 		TEST(an_interrupted_watch_ends_well),
 		TEST(explain_says_what_would_happen),
+		TEST(explain_names_who_has_been_in_flight_for_long),
 		TEST(explain_names_the_file_and_the_line),
 		TEST(a_host_is_set_and_reset),
 		TEST(a_host_is_set_before_there_is_an_agent_or_a_segment),
