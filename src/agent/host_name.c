@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/stats/snapshot.h"
+#include "src/stats/spelling.h"
 #include "weir/http.h"
 #include "weir/log.h"
 
@@ -18,13 +19,15 @@ const char *weir_host_name(const char *text, char out[WEIR_KEY_MAX])
 	for (const char *c = text; *c; c++) {
 		if (*c == '[' || *c == ']')
 			continue;
-		if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '/' || *c == '\\' || *c == '"')
+		if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '/' || *c == '"')
 			return "a host's name has no spaces, slashes or quotes";
 		if (n + 1 >= WEIR_KEY_MAX)
 			return "the name is too long";
 		out[n++] = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
 	}
 	out[n] = '\0';
+	if (!weir_unspell(out))
+		return "a backslash in a host's name begins \\xHH, a byte";
 	return n > 0 ? NULL : "the name is empty";
 }
 

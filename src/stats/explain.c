@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/stats/render.h"
 #include "src/stats/snapshot.h"
 #include "weir/log.h"
 #include "weir/units.h"
@@ -327,7 +328,7 @@ json_t *weir_explanation_json(const struct weir_explanation *e)
 	json_t *o = json_object(), *sentences = json_array();
 	json_object_set_new(o, "schema", json_integer(1));
 	json_object_set_new(o, "host", json_string(e->host));
-	json_object_set_new(o, "entry", json_string(f->key));
+	json_object_set_new(o, "entry", weir_name_json(f->key));
 	json_object_set_new(o, "known", json_boolean(f->slot != WEIR_NONE));
 	json_object_set_new(o, "rule", json_string(e->rule[0] ? e->rule : "*"));
 	if (e->origin)

@@ -46,7 +46,7 @@ json_t *weir_history_event(const struct weir_event *e, uint64_t now_ns, uint64_t
 	json_object_set_new(o, "event", json_string(weir_event_name(e->kind)));
 	if (e->cause != WEIR_CAUSE_NONE)
 		json_object_set_new(o, "cause", json_string(weir_cause_name(e->cause)));
-	json_t *host = e->key[0] ? json_string(e->key) : NULL;
+	json_t *host = e->key[0] ? weir_name_json(e->key) : NULL;
 	if (host)
 		json_object_set_new(o, "host", host);
 	put_values(o, e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON, schema 1 (docs/operations.md). Times in seconds, rates per second; what is not known is left out. */
 #include "src/stats/render.h"
+#include "src/stats/spelling.h"
 
 #include <string.h>
 #include <time.h>
@@ -104,11 +105,18 @@ static json_t *text(const char *s)
 	return json_string(escaped);
 }
 
+json_t *weir_name_json(const char *key)
+{
+	char spelled[WEIR_SPELLING_MAX];
+	weir_spell(key, spelled);
+	return json_string(spelled);
+}
+
 json_t *weir_render_json_host(const struct weir_host_view *h)
 {
 	json_t *o = json_object();
-	json_object_set_new(o, "host", text(h->key));
-	json_object_set_new(o, "rule", text(h->rule[0] ? h->rule : "*"));
+	json_object_set_new(o, "host", weir_name_json(h->key));
+	json_object_set_new(o, "rule", weir_name_json(h->rule[0] ? h->rule : "*"));
 	json_object_set_new(o, "state", json_string(weir_health_name(h->health)));
 	put_tally(o, &h->tally, h->in_flight, h->waiting);
 	json_object_set_new(o, "rate", json_real(h->rate_per_s));
@@ -139,7 +147,7 @@ static json_t *share(const struct weir_host_view *h)
 	const char *slash = h->kind == WEIR_ENTRY_RUN ? strchr(h->key, '/') : NULL;
 	if (slash) {
 		json_object_set_new(o, "run", json_stringn(h->key + 1, (size_t)(slash - h->key - 1)));
-		json_object_set_new(o, "host", text(slash + 1));
+		json_object_set_new(o, "host", weir_name_json(slash + 1));
 	}
 	json_object_set_new(o, "in_flight", number(h->in_flight));
 	json_object_set_new(o, "waiting", number(h->waiting));

@@ -4,6 +4,7 @@
  * each with its HELP and TYPE and all its samples.
  */
 #include "src/stats/render.h"
+#include "src/stats/spelling.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,19 +21,16 @@ static void family(FILE *out, const char *name, const char *type, const char *he
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A label's value: backslash, quote and newline are escaped; bytes that are no UTF-8 here would spoil the whole page. */
+/* A label's value. The spelling has no quotes and no newlines; its backslashes are escaped as the format wants it. */
 static void label(FILE *out, const char *name, const char *value)
 {
+	char spelled[WEIR_SPELLING_MAX];
+	weir_spell(value, spelled);
 	fprintf(out, "%s=\"", name);
-	for (const char *c = value; *c; c++) {
-		if (*c == '\\' || *c == '"')
-			fprintf(out, "\\%c", *c);
-		else if (*c == '\n')
-			fputs("\\n", out);
-		else if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
-			fputc('?', out);
-		else
-			fputc(*c, out);
+	for (const char *c = spelled; *c; c++) {
+		if (*c == '\\')
+			fputc('\\', out);
+		fputc(*c, out);
 	}
 	fputc('"', out);
 }

@@ -34,4 +34,7 @@ void weir_render_status(const struct weir_snapshot *snapshot, const struct weir_
 enum weir_verdict_of_all { WEIR_ALL_WELL, WEIR_SOME_DEGRADED, WEIR_NOTHING_KNOWN };
 enum weir_verdict_of_all weir_snapshot_verdict(const struct weir_snapshot *snapshot);
 
+/* A host's name, spelled as everywhere (spelling.h). */
+json_t *weir_name_json(const char *key);
+
 #endif

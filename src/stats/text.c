@@ -2,6 +2,7 @@
 /* Text for people: `weir status` (a line per host) and `weir stats` (a paragraph per host). 80 columns, no more than one screen
  * for a few hosts, colour on the state alone. */
 #include "src/stats/render.h"
+#include "src/stats/spelling.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -24,13 +25,22 @@ static void put_state(enum weir_health h, int width, bool color, FILE *out)
 	fprintf(out, "%s%-*s%s", color ? state_color(h) : "", width, name, color ? "\033[0m" : "");
 }
 
-/* Names come from the network: what is not printable must not reach a terminal. */
 static int put_name(const char *name, FILE *out)
 {
-	int n = 0;
-	for (; *name; name++, n++)
-		fputc((unsigned char)*name < 0x20 || (unsigned char)*name >= 0x7f ? '?' : *name, out);
-	return n;
+	char spelled[WEIR_SPELLING_MAX];
+	size_t n = weir_spell(name, spelled);
+	fputs(spelled, out);
+	return (int)n;
+}
+
+/* What is shown of an entry: no host is called so, as a name has no blanks. */
+static int put_entry(const struct weir_host_view *h, FILE *out)
+{
+	static const char total[] = "all hosts together";
+	if (h->kind != WEIR_ENTRY_TOTAL)
+		return put_name(h->key, out);
+	fputs(total, out);
+	return (int)sizeof total - 1;
 }
 
 static void put_hold(const struct weir_host_view *h, FILE *out)
@@ -154,7 +164,7 @@ static void put_status_line(const struct weir_host_view *h, bool color, FILE *ou
 	char rate[80], flight[32];
 	format_rate(h, rate);
 	format_flight(h, flight);
-	int n = h->kind == WEIR_ENTRY_TOTAL ? put_name("all hosts together", out) : put_name(h->key, out);
+	int n = put_entry(h, out);
 	if (n > HOST_COLUMNS)
 		fprintf(out, "\n%-*s", HOST_COLUMNS, "");
 	else
@@ -261,15 +271,15 @@ static void put_host(const struct weir_host_view *h, bool color, FILE *out)
 {
 	char rate[80], flight[32];
 	bool share = h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL;
-	if (h->kind == WEIR_ENTRY_TOTAL)
-		put_name("all hosts together", out);
-	else
-		put_name(h->key, out);
+	put_entry(h, out);
 	if (!share) {
 		fputs("  ", out);
 		put_state(h->health, 0, color, out);
 		fputs("  rule ", out);
-		put_name(h->rule[0] ? h->rule : "built in", out);
+		if (h->rule[0])
+			put_name(h->rule, out);
+		else
+			fputs("built in", out);
 	}
 	fputc('\n', out);
 	if (!share)
