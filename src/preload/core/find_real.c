@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* musl has none: without the attribute a program that uses it would not even start. */
-extern __typeof__(dladdr1) dladdr1 __attribute__((weak));
+#pragma weak dladdr1
 
 /* glibc has _dl_find_object since 2.35. It is looked up by name, as a weak reference would still ask for that version of glibc.
  */

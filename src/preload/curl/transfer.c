@@ -200,7 +200,7 @@ static int prereq(void *data, char *to, char *from, int to_port, int from_port)
 	CURL *handle = data;
 	struct weir_handle *h = weir_handle_find(handle);
 	struct weir_transfer *t;
-	int answer, saved = errno;
+	int answer, saved;
 
 	if (!h)
 		return CURL_PREREQFUNC_OK;
