@@ -14,6 +14,9 @@
 /* What the machine may add between the moment weir lets a request go and its arrival: a busy two-core machine starts a curl late
  * at times. */
 #define LATE_S 0.015
+/* On one that cannot start as many curls as the limit is made for, the very first may be as late as this, from which all are
+ * reckoned. */
+#define LATE_WHERE_SLOW_S 0.080
 
 static const char *fixed_limit(struct scene *scene, double per_s)
 {
@@ -70,7 +73,8 @@ static void two_hundred_curls_keep_the_limit(void **state)
 		size_t id = (size_t)atol(arrival[i].path + strlen("/n/")), off = id > i ? id - i : i - id;
 
 		furthest = off > furthest ? off : furthest;
-		early += arrival[i].arrival_s - arrival[0].arrival_s < (double)i / per_s - LATE_S;
+		early += arrival[i].arrival_s - arrival[0].arrival_s <
+			 (double)i / per_s - (per_s < PER_S ? LATE_WHERE_SLOW_S : LATE_S);
 	}
 	print_message("measured %.2f/s of %.0f/s over %.2f s; furthest out of order %zu places; early %zu\n", rate, per_s, span,
 		      furthest, early);
