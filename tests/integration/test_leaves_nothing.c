@@ -290,6 +290,9 @@ static void init_of_a_container_gets_no_child(void **state)
 		print_message("    skipped: no PID namespace can be made here\n");
 		skip();
 	}
+	/* A sanitized program that unshare starts is one that exec keeps the library from. */
+	if (getenv("WEIR_TEST_PRELOAD_BEFORE"))
+		skip();
 	assert_true(n > 0);
 	self[n] = '\0';
 	snprintf(line, sizeof line, "unshare -pf --mount-proc '%s' --part no_child_as_init %s", self, quotad_url(server, "/n/1"));
