@@ -224,6 +224,15 @@ static void pop(struct weir_wire *w)
 	w->pending--;
 }
 
+/* The first line is read; of the body nothing is known yet. */
+static void begin_head(struct weir_wire_stream *s)
+{
+	s->state = FIELDS;
+	s->framing = BY_NOTHING;
+	s->has_length = false;
+	s->left = 0;
+}
+
 /* A request line. Empty lines before it are skipped (RFC 9112 2.2). */
 static bool begin_request(struct weir_wire *w, struct text line)
 {
@@ -238,10 +247,7 @@ static bool begin_request(struct weir_wire *w, struct text line)
 	} else if (!request_line(line, &method, &target)) {
 		return false;
 	}
-	w->sent.state = FIELDS;
-	w->sent.framing = BY_NOTHING;
-	w->sent.has_length = false;
-	w->sent.left = 0;
+	begin_head(&w->sent);
 	return push(w, is(method, "HEAD") ? HEAD : is(method, "CONNECT") ? CONNECT : OTHER);
 }
 
@@ -414,10 +420,7 @@ static bool begin_answer(struct weir_wire *w, struct text line)
 
 	if (w->pending == 0 || line.bytes == 0 || !status_line(line, &s->status))
 		return false;
-	s->state = FIELDS;
-	s->framing = BY_NOTHING;
-	s->has_length = false;
-	s->left = 0;
+	begin_head(s);
 	return true;
 }
 
