@@ -42,6 +42,10 @@ struct weir_elf {
 /* The file behind fd, which is not moved. What is damaged is told as far as it goes. */
 void weir_elf_read(int fd, struct weir_elf *out);
 
+/* Whether the object behind fd leaves one of these functions (a list that ends with NULL; names under 31 characters) to be found
+ * elsewhere. By its section headers: false where they have been stripped. A system call for each name that it leaves. */
+bool weir_elf_imports(int fd, const char *const *names);
+
 /* Why the library must not be preloaded: the program would not start, or complain. NULL when it may (it may also do nothing). */
 const char *weir_elf_unfit(const struct weir_elf *e);
 

@@ -279,7 +279,7 @@ static int check_command(const char *command)
 	if (x.elf.kind == WEIR_ELF_PROGRAM)
 		describe_libraries(&x.elf);
 	if (is_php(path))
-		note("DEEPBIND", "PHP loads extensions with RTLD_DEEPBIND: see README's table for php-curl");
+		note("DEEPBIND", "PHP loads extensions with RTLD_DEEPBIND; the library takes it away from those that ask hosts");
 	good("seen", "the library can be preloaded; README's table tells what is seen in which program");
 	return WEIR_EXIT_OK;
 }

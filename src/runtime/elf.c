@@ -8,11 +8,13 @@
 
 #include "weir/kernel.h"
 
-#define HEADERS_MAX 64   /* program headers looked at; real programs have some fifteen */
-#define DYNAMIC_MAX 4096 /* entries of the dynamic section */
-#define NEEDED_MAX  256  /* libraries looked at */
-#define NAME_BYTES  32   /* of a library's name: what tells them apart stands in front */
-#define LINE_BYTES  256  /* of a script's first line: the kernel's BINPRM_BUF_SIZE */
+#define HEADERS_MAX  64    /* program headers looked at; real programs have some fifteen */
+#define DYNAMIC_MAX  4096  /* entries of the dynamic section */
+#define NEEDED_MAX   256   /* libraries looked at */
+#define SECTIONS_MAX 256   /* section headers looked at; libraries have some thirty */
+#define SYMBOLS_MAX  16384 /* dynamic symbols looked at */
+#define NAME_BYTES   32    /* of a library's name: what tells them apart stands in front */
+#define LINE_BYTES   256   /* of a script's first line: the kernel's BINPRM_BUF_SIZE */
 
 #if defined(__x86_64__)
 #define MACHINE EM_X86_64
@@ -237,6 +239,62 @@ void weir_elf_read(int fd, struct weir_elf *out)
 		w.offset = w.got = 0;
 		read_program(&w, &h, out);
 	}
+}
+
+/* The section of dynamic symbols, for which no program header stands. */
+static bool dynamic_symbols(struct window *w, const Elf64_Ehdr *h, Elf64_Shdr *symbols, Elf64_Shdr *names)
+{
+	if (h->e_shentsize != sizeof *symbols || h->e_shoff > INT64_MAX / 2)
+		return false;
+	for (unsigned i = 0; i < h->e_shnum && i < SECTIONS_MAX; i++) {
+		if (!read_entry(w, h->e_shoff + (uint64_t)i * sizeof *symbols, symbols, sizeof *symbols))
+			return false;
+		if (symbols->sh_type == SHT_DYNSYM)
+			return symbols->sh_offset <= INT64_MAX / 2 && symbols->sh_link < h->e_shnum &&
+			       read_entry(w, h->e_shoff + (uint64_t)symbols->sh_link * sizeof *names, names, sizeof *names) &&
+			       names->sh_offset <= INT64_MAX / 2;
+	}
+	return false;
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	while (*names && strcmp(name, *names) != 0)
+		names++;
+	return *names != NULL;
+}
+
+/* One step for each symbol, from the symbol to its name. */
+static bool imports_one(struct window *w, int fd, const Elf64_Shdr *symbols, const Elf64_Shdr *names, const char *const *wanted)
+{
+	uint64_t count = symbols->sh_size / sizeof(Elf64_Sym);
+
+	for (uint64_t i = 0; i < count && i < SYMBOLS_MAX; i++) {
+		char name[NAME_BYTES];
+		Elf64_Sym symbol;
+
+		if (!read_entry(w, symbols->sh_offset + i * sizeof symbol, &symbol, sizeof symbol))
+			return false;
+		if (symbol.st_shndx != SHN_UNDEF || symbol.st_name == 0)
+			continue;
+		read_at(fd, names->sh_offset + symbol.st_name, name, sizeof name - 1);
+		name[sizeof name - 1] = '\0';
+		if (is_one_of(name, wanted))
+			return true;
+	}
+	return false;
+}
+
+bool weir_elf_imports(int fd, const char *const *names)
+{
+	Elf64_Shdr symbols, strings;
+	struct window w = {.fd = fd};
+	Elf64_Ehdr h;
+
+	if (read_at(fd, 0, &h, sizeof h) != sizeof h || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != DATA)
+		return false;
+	return dynamic_symbols(&w, &h, &symbols, &strings) && imports_one(&w, fd, &symbols, &strings, names);
 }
 
 static const char *name_in(const char *path)

@@ -259,6 +259,73 @@ static void a_set_group_id_program_of_another_group_gains_rights(void **state)
 	unlink(path);
 }
 
+/* A header, two sections (symbols, their names), two symbols: one that is left to others, one of its own. */
+struct symbols {
+	Elf64_Ehdr h;
+	Elf64_Shdr section[2];
+	Elf64_Sym symbol[3];
+	char names[64];
+};
+
+static struct symbols symbols_of(const char *left, const char *own)
+{
+	struct symbols s;
+
+	memset(&s, 0, sizeof s);
+	s.h = image_of(NULL, "").h;
+	s.h.e_shoff = offsetof(struct symbols, section);
+	s.h.e_shentsize = sizeof(Elf64_Shdr);
+	s.h.e_shnum = 2;
+	s.section[0] =
+		(Elf64_Shdr){.sh_type = SHT_STRTAB, .sh_offset = offsetof(struct symbols, names), .sh_size = sizeof s.names};
+	s.section[1] =
+		(Elf64_Shdr){.sh_type = SHT_DYNSYM, .sh_offset = offsetof(struct symbols, symbol), .sh_size = sizeof s.symbol};
+	s.symbol[1].st_name = 1;
+	s.symbol[2].st_name = 32;
+	s.symbol[2].st_shndx = 1;
+	snprintf(s.names + 1, 31, "%s", left);
+	snprintf(s.names + 32, 31, "%s", own);
+	return s;
+}
+
+static bool imports(const void *bytes, size_t size, const char *name)
+{
+	const char *const names[] = {"never", name, NULL};
+	int fd = memfd_create("library", MFD_CLOEXEC);
+	bool does;
+
+	assert_int_equal(write(fd, bytes, size), size);
+	does = weir_elf_imports(fd, names);
+	close(fd);
+	return does;
+}
+
+static void a_library_imports_what_it_leaves_to_others(void **state)
+{
+	struct symbols s = symbols_of("connect", "sendto");
+
+	(void)state;
+	assert_true(imports(&s, sizeof s, "connect"));
+	assert_false(imports(&s, sizeof s, "sendto"));
+	assert_false(imports(&s, sizeof s, "conn"));
+	s.names[0] = 'x';
+	assert_true(imports(&s, sizeof s, "connect"));
+	s.h.e_shnum = 0;
+	assert_false(imports(&s, sizeof s, "connect"));
+}
+
+static void damaged_symbols_are_read_without_harm(void **state)
+{
+	(void)state;
+	for (size_t at = 0; at < sizeof(struct symbols); at++) {
+		struct symbols s = symbols_of("connect", "sendto");
+
+		((unsigned char *)&s)[at] ^= 0xff;
+		(void)imports(&s, sizeof s, "connect");
+		(void)imports(&s, at, "connect");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +334,8 @@ int main(void)
 		cmocka_unit_test(static_and_go_programs_are_unseen),
 		cmocka_unit_test(a_scripts_first_line_is_read_as_the_kernel_reads_it),
 		cmocka_unit_test(damaged_files_are_read_without_harm),
+		cmocka_unit_test(a_library_imports_what_it_leaves_to_others),
+		cmocka_unit_test(damaged_symbols_are_read_without_harm),
 		cmocka_unit_test(commands_are_found_and_followed_to_what_runs),
 		cmocka_unit_test(a_set_group_id_program_of_another_group_gains_rights),
 	};

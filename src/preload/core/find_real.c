@@ -6,6 +6,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
+static struct weir_libc libc;
+static _Atomic bool libc_found;
+
 /* musl has none: without the attribute a program that uses it would not even start. */
 #pragma weak dladdr1
 
@@ -89,6 +92,13 @@ bool weir_behind_another(void)
 	return false;
 }
 
+void *weir_dlopen(const char *file, int mode)
+{
+	const struct weir_libc *real = weir_libc();
+
+	return real->dlopen ? real->dlopen(file, mode) : NULL;
+}
+
 /* NULL for a function of ours. */
 static void *foreign(void *function)
 {
@@ -106,7 +116,7 @@ static void *in_object(const struct link_map *map, const char *name)
 	/* The program itself has no name: it searches where everybody does, and would find us. */
 	if (!map->l_name || map->l_name[0] == '\0')
 		return NULL;
-	handle = dlopen(map->l_name, RTLD_NOLOAD | RTLD_LAZY);
+	handle = weir_dlopen(map->l_name, RTLD_NOLOAD | RTLD_LAZY);
 	if (!handle)
 		return NULL;
 	function = foreign(dlsym(handle, name));
@@ -125,15 +135,13 @@ void *weir_find_real(const char *name, const void *caller)
 	return function ? function : foreign(dlsym(RTLD_NEXT, name));
 }
 
-static struct weir_libc libc;
-static _Atomic bool found;
-
 /* Several threads may do this at once: they all write the same values. */
 static void find_libc(void)
 {
 	atomic_store_explicit(&find_object, (__typeof__(_dl_find_object) *)dlsym(RTLD_DEFAULT, "_dl_find_object"),
 			      memory_order_relaxed);
 #define FIND(name) libc.name = (__typeof__(libc.name))foreign(dlsym(RTLD_NEXT, #name))
+	FIND(dlopen);
 	FIND(connect);
 	FIND(close);
 	FIND(getsockopt);
@@ -164,18 +172,18 @@ static void find_libc(void)
 	FIND(prctl);
 	FIND(syscall);
 #undef FIND
-	atomic_store_explicit(&found, true, memory_order_release);
+	atomic_store_explicit(&libc_found, true, memory_order_release);
 }
 
 __attribute__((constructor)) static void find_early(void)
 {
-	if (!atomic_load_explicit(&found, memory_order_relaxed))
+	if (!atomic_load_explicit(&libc_found, memory_order_relaxed))
 		find_libc();
 }
 
 const struct weir_libc *weir_libc(void)
 {
-	if (__builtin_expect(!atomic_load_explicit(&found, memory_order_acquire), 0))
+	if (__builtin_expect(!atomic_load_explicit(&libc_found, memory_order_acquire), 0))
 		find_libc();
 	return &libc;
 }

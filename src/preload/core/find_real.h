@@ -35,8 +35,12 @@ bool weir_behind_another(void);
  * microseconds and the dynamic linker's lock: callers cache. */
 void *weir_find_real(const char *name, const void *caller);
 
+/* dlopen without our hook of it. NULL as well where there is none. */
+void *weir_dlopen(const char *file, int mode);
+
 /* The real functions of libc. NULL where libc has none (execveat came with glibc 2.34). */
 struct weir_libc {
+	void *(*dlopen)(const char *, int);
 	int (*connect)(int, const struct sockaddr *, socklen_t);
 	int (*close)(int);
 	int (*getsockopt)(int, int, int, void *, socklen_t *);

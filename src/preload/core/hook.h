@@ -16,4 +16,15 @@
 /* Thread-local storage at a fixed distance from the thread pointer: the library is loaded at start-up, by LD_PRELOAD. */
 #define WEIR_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 
+/* Returns what the call returns, as a jump: the function that is called sees the hook's caller. gcc does so of itself when it
+ * optimises, clang at -O0 as well. */
+#ifdef __has_attribute
+#if __has_attribute(musttail)
+#define WEIR_JUMP(call) __attribute__((musttail)) return call
+#endif
+#endif
+#ifndef WEIR_JUMP
+#define WEIR_JUMP(call) return call
+#endif
+
 #endif

@@ -73,7 +73,7 @@ static void *only_libcurl(const char *symbol)
 	void *handle, *function = NULL;
 
 	dl_iterate_phdr(look_at, &search);
-	handle = search.found == 1 ? dlopen(search.name, RTLD_NOLOAD | RTLD_LAZY) : NULL;
+	handle = search.found == 1 ? weir_dlopen(search.name, RTLD_NOLOAD | RTLD_LAZY) : NULL;
 	if (handle) {
 		function = dlsym(handle, symbol);
 		dlclose(handle);
