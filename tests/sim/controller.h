@@ -47,6 +47,10 @@ struct sim_controller {
 	void (*kill)(void *self, unsigned process, uint64_t now_ns);
 	/* Housekeeping, once a simulated second (weir's agent); NULL: none. */
 	void (*tick)(void *self, uint64_t now_ns);
+	/* How often its breaker has opened; NULL: it has none, or does not say. */
+	uint64_t (*trips)(void *self);
+	/* Whether it limits the rate at the end of the run; NULL: no. */
+	bool (*paced)(void *self);
 	/* Permits out at the end; NULL: 0. */
 	unsigned (*leaked)(void *self);
 	/* One line of internal state for --trace; NULL: none. */

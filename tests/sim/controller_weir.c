@@ -53,6 +53,12 @@ static void *start(const struct sim_setting *setting)
 		w->rule.wait_max_ns = (uint64_t)(setting->scenario->patience_s * 1e9);
 	if (setting->scenario->hold_max_s > 0)
 		w->rule.hold_max_ns = (uint64_t)(setting->scenario->hold_max_s * 1e9);
+	if (setting->scenario->limit[0].kind == SIM_BUDGET) {
+		w->rule.flags |= WEIR_RULE_LIMITS_RATE;
+		w->rule.rate.strategy = WEIR_FIXED;
+		w->rule.rate.max = (uint64_t)(setting->scenario->limit[0].rate * 1e9);
+		w->rule.rate.burst = (uint32_t)setting->scenario->limit[0].burst;
+	}
 	weir_policy_publish(&w->segment, &w->rule, 1, NULL, NULL, 0, false, WALL);
 	w->gate.segment = &w->segment;
 	weir_owner_self(&w->gate.owner);
@@ -94,6 +100,8 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 
 	if (w->setting->process_of[worker] + w->setting->scenario->hammers >= w->setting->processes)
 		wish.patience_ns = SIM_HAMMER_PATIENCE_NS;
+	if (w->setting->scenario->give_up_s > 0)
+		wish.patience_ns = (uint64_t)(w->setting->scenario->give_up_s * 1e9);
 	wish.lease_ns = (uint64_t)(timeout_s * 1e9) + 1000000000;
 	v = weir_gate_begin(&w->gate, &w->request[worker], &wish, now_ns, wake_ns);
 	if (w->entry == NULL && w->request[worker].scope[0].slot <= w->segment.entries)
@@ -126,7 +134,8 @@ static void headers(struct weir_client *w, const struct sim_result *r, uint64_t 
 
 static void result(void *self, unsigned worker, const struct sim_result *r, uint64_t now_ns)
 {
-	static const int http[] = {[SIM_OK] = 200, [SIM_TOO_MANY] = 429, [SIM_UNAVAILABLE] = 503, [SIM_ERROR] = 500};
+	static const int http[] = {
+		[SIM_OK] = 200, [SIM_TOO_MANY] = 429, [SIM_UNAVAILABLE] = 503, [SIM_ERROR] = 500, [SIM_FORBIDDEN] = 403};
 	struct weir_client *w = self;
 	struct weir_result out = {.latency_ns = r->latency_ns};
 
@@ -196,6 +205,20 @@ static void tick(void *self, uint64_t now_ns)
 	weir_gate_requeue(&w->segment, room, virtual_clock);
 }
 
+static uint64_t trips(void *self)
+{
+	struct weir_client *w = self;
+
+	return w->entry == NULL ? 0 : atomic_load(&w->entry->breaker.opened_total);
+}
+
+static bool paced(void *self)
+{
+	struct weir_client *w = self;
+
+	return w->entry != NULL && weir_bucket_pace(&w->entry->bucket[0]).rate != 0;
+}
+
 static unsigned leaked(void *self)
 {
 	struct weir_client *w = self;
@@ -242,5 +265,7 @@ const struct sim_controller sim_weir = {.name = "weir",
 					.freed = freed,
 					.kill = kill_process,
 					.tick = tick,
+					.trips = trips,
+					.paced = paced,
 					.leaked = leaked,
 					.trace = trace};

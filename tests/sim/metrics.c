@@ -19,7 +19,8 @@ static double sum(const uint32_t *per_s, double from_s, double to_s)
 }
 
 /* Admissions that limit i grants between two times, the depth of a bucket included when it starts full. */
-static double granted(const struct sim_record *r, const struct sim_scenario *s, unsigned i, double from_s, double to_s)
+static double granted(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server, unsigned i,
+		      double from_s, double to_s)
 {
 	const struct sim_limit *l = &s->limit[i];
 	double rate = l->rate, at = from_s, total;
@@ -28,7 +29,11 @@ static double granted(const struct sim_record *r, const struct sim_scenario *s, 
 		return INFINITY;
 	if (l->kind == SIM_WINDOW)
 		return l->limit * (to_s - from_s) / l->window_s;
+	if (l->kind == SIM_LOG)
+		return l->limit * ((to_s - from_s) / l->window_s + (from_s <= 0));
 	total = from_s <= 0 ? l->burst : 0;
+	if (l->swing > 0)
+		return total + sim_server_granted(server, i, from_s, to_s);
 	for (unsigned k = 0; i == 0 && k < SIM_CHANGES; k++) {
 		double when = r->change_s[k];
 
@@ -43,38 +48,40 @@ static double granted(const struct sim_record *r, const struct sim_scenario *s, 
 	return total + rate * (to_s - at);
 }
 
-static double capacity(const struct sim_record *r, const struct sim_scenario *s, double from_s, double to_s)
+static double capacity(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server, double from_s,
+		       double to_s)
 {
 	double least = INFINITY;
 
 	for (unsigned i = 0; i < SIM_LIMITS; i++)
-		least = fmin(least, granted(r, s, i, from_s, to_s));
+		least = fmin(least, granted(r, s, server, i, from_s, to_s));
 	return least;
 }
 
-static double utilisation(const struct sim_record *r, const struct sim_scenario *s)
+static double utilisation(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server)
 {
 	double from = (double)r->from_ns / NS, to = (double)r->end_ns / NS;
 	double good = 0;
 
 	/* Whole seconds, as the record has them; a window's remainder of a second is nothing beside its length. */
 	good = sum(r->accepted, from, to);
-	return good / capacity(r, s, floor(from), floor(to));
+	return good / capacity(r, s, server, floor(from), floor(to));
 }
 
-static double throttled(const struct sim_record *r)
+static double throttled(const struct sim_record *r, double from)
 {
-	double from = fmax((double)r->from_ns / NS, STARTUP_S), to = (double)r->end_ns / NS + 1;
+	double to = (double)r->end_ns / NS + 1;
 	double bad = sum(r->throttled, from, to), all = bad + sum(r->accepted, from, to);
 
 	return all > 0 ? bad / all : 0;
 }
 
 /* Seconds from `from_s` until the first second in which (over three seconds from there on) 90 % of the capacity is used. */
-static double reaches(const struct sim_record *r, const struct sim_scenario *s, double from_s, double to_s)
+static double reaches(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server, double from_s,
+		      double to_s)
 {
 	for (double t = ceil(from_s); t + 3 <= to_s; t++)
-		if (sum(r->accepted, t, t + 3) >= 0.9 * (capacity(r, s, t, t + 3) - (t <= 0 ? s->limit[0].burst : 0)))
+		if (sum(r->accepted, t, t + 3) >= 0.9 * (capacity(r, s, server, t, t + 3) - (t <= 0 ? s->limit[0].burst : 0)))
 			return t - from_s;
 	return to_s - from_s;
 }
@@ -144,13 +151,13 @@ static double jain(const struct sim_record *r)
 	return squares > 0 ? total * total / (n * squares) : 0;
 }
 
-static double polite(const struct sim_record *r, const struct sim_scenario *s)
+static double polite(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server)
 {
 	double least = INFINITY;
 
 	for (unsigned i = 0; i < r->polite; i++)
 		least = fmin(least, (double)r->worker_accepted[i]);
-	return least * r->workers / capacity(r, s, (double)r->from_ns / NS, (double)r->end_ns / NS);
+	return least * r->workers / capacity(r, s, server, (double)r->from_ns / NS, (double)r->end_ns / NS);
 }
 
 static double silence_s(const struct sim_record *r)
@@ -176,6 +183,12 @@ static bool is_trouble(const struct sim_change *c)
 }
 
 /* The share of the capacity that was used: during the trouble where there is one, else in the measured span. */
+/* What fixed permits, as many as the slots are, reach where a request too many is refused: a permit is busy on the way, too. */
+static double permits_per_s(const struct sim_scenario *s)
+{
+	return s->slots.count / (((s->rtt_ms > 0 ? s->rtt_ms : 45) + s->slots.service_ms) / 1000);
+}
+
 static double goodput(const struct sim_record *r, const struct sim_scenario *s)
 {
 	double from = (double)r->from_ns / NS, to = (double)r->end_ns / NS, slowdown = 1, end = 0;
@@ -192,6 +205,10 @@ static double goodput(const struct sim_record *r, const struct sim_scenario *s)
 		end = r->change_s[k];
 	}
 	to = end > 0 ? end : to;
+	if (s->slots.refuses)
+		return sum(r->accepted, from, to) /
+		       ((s->limit[0].rate > 0 ? fmin(permits_per_s(s), s->limit[0].rate) : permits_per_s(s)) *
+			(floor(to) - floor(from)));
 	return sum(r->accepted, from, to) / (slots_per_s(s, slowdown) * (floor(to) - floor(from)));
 }
 
@@ -224,21 +241,43 @@ static double drift(const struct sim_record *r)
 	return second > 0 ? last / second : 1;
 }
 
+/* Good answers per second of clients whom nobody holds back. */
+static double bare_per_s(const struct sim_record *r, const struct sim_scenario *s)
+{
+	double ms = (s->rtt_ms > 0 ? s->rtt_ms : 45) + s->slots.service_ms + (s->think_ms > 0 ? s->think_ms : .2), good = 1;
+
+	for (unsigned i = 0; i < SIM_NOISES; i++)
+		good *= 1 - (s->noise[i].every != 0 ? (double)s->noise[i].run / s->noise[i].every : s->noise[i].share);
+	return r->workers / ms * 1000 * good;
+}
+
+static double of_bare(const struct sim_record *r, const struct sim_scenario *s)
+{
+	double from = (double)r->from_ns / NS, to = (double)r->end_ns / NS;
+
+	return sum(r->accepted, from, to) / (bare_per_s(r, s) * (floor(to) - floor(from)));
+}
+
+/* 1 where there is none. */
+static double half_outage_s(const struct sim_record *r, const struct sim_scenario *s)
+{
+	return s->change[0].kind == SIM_SET_OUTAGE ? (r->change_s[1] - r->change_s[0]) / 2 : 1;
+}
+
 double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server,
 		     enum sim_metric metric)
 {
 	double to = (double)r->end_ns / NS, rise = fall_s(r, s, true);
 
-	(void)server;
 	switch (metric) {
 	case SIM_UTILISATION:
-		return utilisation(r, s);
+		return utilisation(r, s, server);
 	case SIM_THROTTLED:
-		return throttled(r);
+		return throttled(r, fmax((double)r->from_ns / NS, STARTUP_S));
 	case SIM_STARTUP_THROTTLED:
 		return sum(r->throttled, 0, STARTUP_S);
 	case SIM_REACHES_90_S:
-		return reaches(r, s, 0, to);
+		return reaches(r, s, server, 0, to);
 	case SIM_WINDOW_REJECTS:
 		return window_rejects(r, s);
 	case SIM_DROP_THROTTLED:
@@ -246,7 +285,7 @@ double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, c
 	case SIM_DROP_S:
 		return after_fall(r, s, true);
 	case SIM_RISE_S:
-		return rise < 0 ? 0 : reaches(r, s, rise, to);
+		return rise < 0 ? 0 : reaches(r, s, server, rise, to);
 	case SIM_INSIDE_HOLD:
 		return (double)r->inside_hold;
 	case SIM_RESUMES_LATE:
@@ -269,9 +308,34 @@ double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, c
 	case SIM_SILENCE_S:
 		return silence_s(r);
 	case SIM_POLITE:
-		return polite(r, s);
+		return polite(r, s, server);
 	case SIM_FALSE_TRIPS:
+	case SIM_HELD_OFF:
 		return sum(r->refused, 0, to + 1);
+	case SIM_REFUSED_60:
+		return throttled(r, fmax((double)r->from_ns / NS, 60));
+	case SIM_SAID_NO:
+		return sum(r->throttled, 0, to + 1);
+	case SIM_OF_BARE:
+		return of_bare(r, s);
+	case SIM_TRIPS:
+		return (double)r->trips;
+	case SIM_PACED:
+		return r->paced;
+	case SIM_BANS:
+		return (double)server->bans;
+	case SIM_P99_MS:
+		return quantile_ns(r, .99) / 1e6;
+	case SIM_HELD_S:
+		return (double)r->held_ns / NS;
+	case SIM_LOST:
+		return (double)r->items_lost;
+	case SIM_LOST_EARLY:
+		return (double)r->lost_early;
+	case SIM_COST:
+		return (double)r->dead_requests * recovery(r, s) / half_outage_s(r, s);
+	case SIM_HALF_OUTAGE_S:
+		return half_outage_s(r, s);
 	default:
 		return 0;
 	}
@@ -300,6 +364,18 @@ const char *sim_metric_name(enum sim_metric m)
 		[SIM_FALSE_TRIPS] = "false trips",
 		[SIM_SILENCE_S] = "longest silence, s",
 		[SIM_POLITE] = "share of the least served who waits",
+		[SIM_REFUSED_60] = "refused after 60 s",
+		[SIM_SAID_NO] = "refusals",
+		[SIM_OF_BARE] = "of bare",
+		[SIM_TRIPS] = "trips",
+		[SIM_HELD_OFF] = "refused by the controller",
+		[SIM_PACED] = "limited in rate at the end",
+		[SIM_BANS] = "bans",
+		[SIM_P99_MS] = "p99, ms",
+		[SIM_HELD_S] = "longest wait in vain, s",
+		[SIM_LOST] = "items lost",
+		[SIM_LOST_EARLY] = "items lost in the first 30 s of the outage",
+		[SIM_COST] = "requests x recovery / half the outage",
 	};
 
 	return m < SIM_METRICS && name[m] ? name[m] : "?";

@@ -15,6 +15,8 @@ struct oracle {
 	const struct sim_scenario *scenario;
 	const unsigned *process_of;
 	unsigned flying, workers;
+	uint64_t sent;    /* ... ever */
+	uint64_t next_ns; /* of the budget */
 	bool flies[SIM_WORKERS];
 	uint64_t moved;
 };
@@ -33,8 +35,9 @@ static void *start(const struct sim_setting *setting)
 static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64_t *wake_ns)
 {
 	struct oracle *o = self;
-	uint64_t at = sim_server_free_ns(o->server, now_ns - EPOCH_NS, o->flying);
+	uint64_t under_way = o->sent > o->server->arrived ? o->sent - o->server->arrived : 0, at;
 
+	at = sim_server_free_ns(o->server, now_ns - EPOCH_NS, under_way < o->flying ? (unsigned)under_way : o->flying);
 	if (o->server->outage != SIM_UP) {
 		*wake_ns = now_ns + 100000000;
 		return SIM_WAIT;
@@ -44,12 +47,20 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 		return SIM_WAIT;
 	}
 	at += EPOCH_NS;
+	/* The client's own budget: somebody will ask at the right time, and nobody waits for it. */
+	if (o->scenario->limit[0].kind == SIM_BUDGET && o->next_ns > now_ns) {
+		*wake_ns = o->next_ns;
+		return SIM_NO;
+	}
 	if (at > now_ns) {
 		/* What it knows may change. */
 		*wake_ns = at - now_ns < 1000000000 ? at : now_ns + 1000000000;
 		return SIM_WAIT;
 	}
 	o->flying++;
+	o->sent++;
+	if (o->scenario->limit[0].kind == SIM_BUDGET)
+		o->next_ns = (o->next_ns > 0 ? o->next_ns : now_ns) + (uint64_t)(1e9 / o->scenario->limit[0].rate);
 	o->flies[worker] = true;
 	return SIM_GO;
 }

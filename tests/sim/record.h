@@ -3,6 +3,7 @@
 #ifndef SIM_RECORD_H
 #define SIM_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "scenario.h"
@@ -25,6 +26,10 @@ struct sim_record {
 	uint64_t inside_hold;                /* sent inside a hold */
 	double late_s, held_s;               /* resumption after holds, and how long these were */
 	uint64_t dead_requests;
+	uint64_t trips;                  /* of a breaker */
+	bool paced;                      /* the rate controller has a limit at the end */
+	uint64_t held_ns;                /* the longest that a request was kept before it was refused or timed out */
+	uint64_t items_lost, lost_early; /* of a batch; in the first 30 s after the first change */
 	uint64_t leaked;
 	double change_s[SIM_CHANGES]; /* when the changes came */
 	double recovery_s;            /* outage: until the first success of a request sent after it; < 0: none yet */

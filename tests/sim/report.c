@@ -10,12 +10,13 @@
 
 static bool is_share(enum sim_metric m)
 {
-	return m == SIM_THROTTLED || m == SIM_RESUMES_LATE;
+	return m == SIM_THROTTLED || m == SIM_RESUMES_LATE || m == SIM_REFUSED_60;
 }
 
 static void number(FILE *f, enum sim_metric m, double x)
 {
-	if (m == SIM_UTILISATION || m == SIM_GOODPUT || m == SIM_JAIN || m == SIM_DRIFT || m == SIM_P99_RATIO || m == SIM_POLITE)
+	if (m == SIM_UTILISATION || m == SIM_GOODPUT || m == SIM_JAIN || m == SIM_DRIFT || m == SIM_P99_RATIO ||
+	    m == SIM_POLITE || m == SIM_OF_BARE || m == SIM_COST)
 		fprintf(f, "%.3f", x);
 	else if (is_share(m))
 		fprintf(f, x < .01 ? "%.3f %%" : "%.1f %%", 100 * x);

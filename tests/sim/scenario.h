@@ -11,15 +11,35 @@
 
 #include "dialect.h"
 
-enum sim_limit_kind { SIM_NO_LIMIT, SIM_BUCKET, SIM_WINDOW };
+/* What comes back. */
+enum sim_status {
+	SIM_OK,
+	SIM_TOO_MANY,    /* 429 */
+	SIM_UNAVAILABLE, /* 503 */
+	SIM_ERROR,       /* 500 */
+	SIM_FORBIDDEN,   /* 403 */
+	SIM_REFUSED,     /* connection refused */
+	SIM_SILENCE,     /* no answer ever: the client's time-out ends it */
+};
+
+enum sim_limit_kind {
+	SIM_NO_LIMIT,
+	SIM_BUCKET,
+	SIM_WINDOW,
+	SIM_LOG,    /* a sliding log: so many in any window_s */
+	SIM_DELAY,  /* nginx's limit_req with delay: queues up to burst requests, refuses beyond */
+	SIM_BUDGET, /* the server has no limit; the client's own rule is a fixed rate */
+};
 
 /* One quota of the server; a request must pass all of them. */
 struct sim_limit {
 	enum sim_limit_kind kind;
-	double rate;     /* bucket: tokens per second */
-	double burst;    /* bucket: its depth */
-	double limit;    /* window: requests per window */
-	double window_s; /* window: its length; its phase is drawn per seed */
+	double rate;     /* bucket, delay, budget: per second */
+	double burst;    /* bucket, budget: its depth; delay: the length of the queue */
+	double limit;    /* window, log: requests per window */
+	double window_s; /* window, log: its length; the phase of a window is drawn per seed */
+	double swing;    /* bucket: the rate goes up and down by this share of it, as a sine */
+	double period_s; /* ... in so long; the phase is drawn per seed */
 };
 
 /* A pool of equal servers behind one FIFO queue. */
@@ -27,6 +47,14 @@ struct sim_slots {
 	unsigned count;
 	double service_ms; /* mean; exponential */
 	double tail;       /* share of requests that take 50 times as long (a heavy tail without overload) */
+	bool refuses;      /* no queue: refused at once when all are busy */
+};
+
+/* Answers that have nothing to do with the pace. */
+struct sim_noise {
+	enum sim_status status;
+	double share;        /* of all requests, at random */
+	unsigned run, every; /* or: the first `run` of `every` requests, in order of arrival */
 };
 
 enum sim_change_kind {
@@ -73,6 +101,19 @@ enum sim_metric {
 	SIM_FALSE_TRIPS,   /* requests refused by a healthy host's breaker */
 	SIM_SILENCE_S,     /* the longest time without a request */
 	SIM_POLITE,        /* what the least served of those who wait got / an equal share of all threads */
+	SIM_REFUSED_60,    /* share of throttled answers after the first minute */
+	SIM_SAID_NO,       /* throttled answers, all of them */
+	SIM_OF_BARE,       /* good answers / those that the clients would get without any control */
+	SIM_TRIPS,         /* how often a breaker opened */
+	SIM_HELD_OFF,      /* requests refused by the controller */
+	SIM_PACED,         /* 1: the rate controller has a limit at the end of the run */
+	SIM_BANS,          /* bans that refused requests began */
+	SIM_P99_MS,        /* 99th percentile of the latency */
+	SIM_HELD_S,        /* the longest that a request was kept before it was refused or timed out */
+	SIM_LOST,          /* of the batch: items that got no good answer */
+	SIM_LOST_EARLY,    /* ... in the first 30 s of the outage */
+	SIM_HALF_OUTAGE_S,
+	SIM_COST, /* requests to the dead host x recovery / (outage / 2); its mean is that of the three means */
 	SIM_METRICS
 };
 
@@ -85,6 +126,7 @@ struct sim_target {
 
 #define SIM_TIMEOUT_S 30
 #define SIM_LIMITS    3
+#define SIM_NOISES    2
 #define SIM_CHANGES   6
 #define SIM_TARGETS   6
 
@@ -112,6 +154,11 @@ struct sim_scenario {
 	struct sim_limit limit[SIM_LIMITS];
 	struct sim_slots slots;
 	double errors; /* share of 500 */
+	struct sim_noise noise[SIM_NOISES];
+	enum sim_status refusal; /* how the limits say no; 0 = 429 */
+	double ban_s;            /* so long everything is refused after a refusal, anew with each request meanwhile */
+	double give_up_s;        /* a client's own time-out, which its waiting counts towards; it asks again at once; 0 = none */
+	unsigned items;          /* a batch: so many requests, each made once; 0 = no end */
 	enum sim_dialect dialect;
 	struct sim_change change[SIM_CHANGES];
 	struct sim_target target[SIM_TARGETS]; /* what weir must reach; each is a column of the report */

@@ -129,7 +129,7 @@ const struct sim_scenario sim_scenarios[] = {
 		.text = "token bucket 100/s, 20/s from 200 s, 100/s from 400 s, burst 20",
 		.duration_s = 600,
 		.limit = {{SIM_BUCKET, .rate = 100, .burst = 20}},
-		.change = {{200, SIM_SET_RATE, 20}, {400, SIM_SET_RATE, 100}},
+		.change = {{200, SIM_SET_RATE, 20, 0}, {400, SIM_SET_RATE, 100, 0}},
 		.target = {UTIL(0), THROTTLED(1), {SIM_DROP_THROTTLED, '<', 10}, {SIM_DROP_S, '<', 2}, {SIM_RISE_S, '<', 30}},
 		.families = SIM_RATE_BASELINES,
 	},
@@ -168,7 +168,7 @@ const struct sim_scenario sim_scenarios[] = {
 		.threads = 8,
 		.rtt_ms = 1,
 		.slots = {.count = 20, .service_ms = 50},
-		.change = {{200, SIM_SET_SLOWDOWN, 10}, {500, SIM_SET_SLOWDOWN, 1}},
+		.change = {{200, SIM_SET_SLOWDOWN, 10, 0}, {500, SIM_SET_SLOWDOWN, 1, 0}},
 		.target = {{SIM_GOODPUT, '>', .90}, {SIM_RECOVERY_S, '<', 10}},
 		.families = SIM_CONCURRENCY_BASELINES,
 	},
@@ -181,10 +181,10 @@ const struct sim_scenario sim_scenarios[] = {
 		.threads = 8,
 		.rtt_ms = 1,
 		.slots = {.count = 20, .service_ms = 50},
-		.change = {{200, SIM_SET_SLOWDOWN, 10},
-			   {200, SIM_SET_ERRORS, .3},
-			   {500, SIM_SET_SLOWDOWN, 1},
-			   {500, SIM_SET_ERRORS, 0}},
+		.change = {{200, SIM_SET_SLOWDOWN, 10, 0},
+			   {200, SIM_SET_ERRORS, .3, 0},
+			   {500, SIM_SET_SLOWDOWN, 1, 0},
+			   {500, SIM_SET_ERRORS, 0, 0}},
 		.target = {{SIM_GOODPUT, '>', .90}, {SIM_RECOVERY_S, '<', 10}},
 		.families = SIM_CONCURRENCY_BASELINES,
 	},
@@ -192,8 +192,12 @@ const struct sim_scenario sim_scenarios[] = {
 	{                                                                                                                        \
 		.row = 9, .name = short_name, .text = what " for 120 to 480 s at 50 requests/s, one prober in five is killed",   \
 		.seeds = 100, .duration_s = 700, .processes = 200, .rtt_ms = 20, .offered = 50, .timeout_s = 2,                  \
-		.kill_probe = .2, .patience_s = 1, .change = {{60, SIM_SET_OUTAGE, kind}, {180, SIM_SET_OUTAGE, SIM_UP, 540}},   \
-		.target = {{SIM_DEAD_REQUESTS, '<', 30}, {SIM_RECOVERY_S, 'm', 5}, {SIM_RECOVERY_S, 'w', 15}},                   \
+		.kill_probe = .2, .patience_s = 1,                                                                               \
+		.change = {{60, SIM_SET_OUTAGE, kind, 0}, {180, SIM_SET_OUTAGE, SIM_UP, 540}},                                   \
+		.target = {{SIM_DEAD_REQUESTS, 'm', 1e9},                                                                        \
+			   {SIM_RECOVERY_S, 'm', 1e9},                                                                           \
+			   {SIM_COST, 'm', 1.25},                                                                                \
+			   {SIM_RECOVERY_S, 'w', 15}},                                                                           \
 		.families = SIM_BREAKER_BASELINES, .loopback = true,                                                             \
 	}
 	OUTAGE("outage-rst", "connections refused", SIM_RST),
@@ -238,6 +242,137 @@ const struct sim_scenario sim_scenarios[] = {
 		.target = {{SIM_FALSE_TRIPS, 'w', 0}},
 		.families = SIM_BREAKER_BASELINES,
 	},
+#define SAYS(short_name, what, status)                                                                                           \
+	{                                                                                                                        \
+		.row = 11, .name = short_name, .text = "token bucket 10/s, burst 20, that refuses with " what,                   \
+		.duration_s = 600, .limit = {{SIM_BUCKET, .rate = 10, .burst = 20}}, .refusal = status,                          \
+		.target = {UTIL(.95), {SIM_REFUSED_60, '<', .02}, {SIM_TRIPS, 'w', 0}, {SIM_HELD_OFF, 'w', 0}},                  \
+		.families = SIM_RATE_BASELINES, .loopback = true,                                                                \
+	}
+	SAYS("says-503", "a bare 503", SIM_UNAVAILABLE),
+	SAYS("says-403", "a bare 403", SIM_FORBIDDEN),
+#define AT_A_TIME(short_name, k, ms, clients)                                                                                    \
+	{                                                                                                                        \
+		.row = 12, .name = short_name, .text = #k " at a time, each " #ms " ms, exponential, else 429 at once",          \
+		.duration_s = 600, .from_s = 60, .processes = clients, .slots = {.count = k, .service_ms = ms, .refuses = true}, \
+		.target = {{SIM_GOODPUT, '>', .90}, {SIM_REFUSED_60, '<', .03}, {SIM_PACED, '<', 0}, {SIM_TRIPS, 'w', 0}},       \
+		.families = SIM_RATE_BASELINES | SIM_CONCURRENCY_BASELINES, .loopback = (k) == 4 && (ms) == 200,                 \
+	}
+	AT_A_TIME("busy-2-50", 2, 50, 16),
+	AT_A_TIME("busy-2-200", 2, 200, 16),
+	AT_A_TIME("busy-2-1000", 2, 1000, 16),
+	AT_A_TIME("busy-4-50", 4, 50, 16),
+	AT_A_TIME("busy-4-200", 4, 200, 16),
+	AT_A_TIME("busy-4-1000", 4, 1000, 16),
+	AT_A_TIME("busy-20-50", 20, 50, 40),
+	AT_A_TIME("busy-20-200", 20, 200, 40),
+	AT_A_TIME("busy-20-1000", 20, 1000, 40),
+	{
+		.row = 12,
+		.name = "busy-4-bucket",
+		.text = "4 at a time, each 200 ms, exponential, and a token bucket of 10/s, burst 10; 429 for either",
+		.duration_s = 600,
+		.from_s = 60,
+		.limit = {{SIM_BUCKET, .rate = 10, .burst = 10}},
+		.slots = {.count = 4, .service_ms = 200, .refuses = true},
+		.target = {{SIM_GOODPUT, '>', .90}, {SIM_REFUSED_60, '<', .03}, {SIM_TRIPS, 'w', 0}},
+		.families = SIM_RATE_BASELINES | SIM_CONCURRENCY_BASELINES,
+	},
+#define NOISE(short_name, percent)                                                                                               \
+	{                                                                                                                        \
+		.row = 13, .name = short_name, .text = #percent " % of answers are 429 whatever the rate; capacity without end", \
+		.duration_s = 600, .noise = {{SIM_TOO_MANY, .share = percent / 100.}},                                           \
+		.target = {{SIM_OF_BARE, '>', .90}, THROTTLED(1)}, .families = SIM_RATE_BASELINES,                               \
+	}
+#define NOISE_OVER(short_name, percent)                                                                                          \
+	{                                                                                                                        \
+		.row = 13, .name = short_name, .text = #percent " % of answers are 429 whatever the rate; a bucket of 20/s",     \
+		.duration_s = 600, .limit = {{SIM_BUCKET, .rate = 20, .burst = 20}},                                             \
+		.noise = {{SIM_TOO_MANY, .share = percent / 100.}}, .target = {UTIL(.90), THROTTLED(percent / 100. + .05)},      \
+		.families = SIM_RATE_BASELINES,                                                                                  \
+	}
+	NOISE("noise-5", 5),
+	NOISE("noise-20", 20),
+	NOISE_OVER("noise-5-bucket", 5),
+	NOISE_OVER("noise-20-bucket", 20),
+#define BROKEN(short_name, what, ...)                                                                                            \
+	{                                                                                                                        \
+		.row = 14, .name = short_name, .text = what "; capacity without end", .duration_s = 600, .noise = {__VA_ARGS__}, \
+		.target = {{SIM_OF_BARE, '>', .98}, {SIM_TRIPS, 'w', 0}, {SIM_HELD_OFF, 'w', 0}},                                \
+		.families = SIM_BREAKER_BASELINES,                                                                               \
+	}
+	BROKEN("random-503", "30 % of answers are 503 at random", {SIM_UNAVAILABLE, .share = .3}),
+	BROKEN("random-500", "10 % of answers are 500 at random", {SIM_ERROR, .share = .1}),
+	BROKEN("every-fourth-403", "every fourth answer is 403", {SIM_FORBIDDEN, .run = 1, .every = 4}),
+	BROKEN("poisoned", "the same 10 % of items, six in a row of sixty, always 500", {SIM_ERROR, .run = 6, .every = 60}),
+#define BANS(short_name, what, status, seconds, hours, from, least, most)                                                        \
+	{                                                                                                                        \
+		.row = 15, .name = short_name,                                                                                   \
+		.text = "token bucket 10/s, burst 10; a refusal (" what ") bans for " #seconds                                   \
+			" s, anew with each request meanwhile; " hours " h",                                                     \
+		.duration_s = 3600. * (from == 300 ? 1 : 6), .from_s = from, .limit = {{SIM_BUCKET, .rate = 10, .burst = 10}},   \
+		.refusal = status, .ban_s = seconds,                                                                             \
+		.target = {UTIL(least), THROTTLED(1), {SIM_BANS, '<', most}, {SIM_TRIPS, 'w', 0}},                               \
+		.families = SIM_RATE_BASELINES,                                                                                  \
+	}
+	BANS("bans-20-429", "429", SIM_TOO_MANY, 20, "1", 300, .85, 6),
+	BANS("bans-20-503", "503", SIM_UNAVAILABLE, 20, "1", 300, .85, 6),
+	BANS("bans-20-403", "403", SIM_FORBIDDEN, 20, "1", 300, .85, 6),
+	BANS("bans-600-429", "429", SIM_TOO_MANY, 600, "6", 3600, .80, 2),
+	BANS("bans-600-503", "503", SIM_UNAVAILABLE, 600, "6", 3600, .80, 2),
+	BANS("bans-600-403", "403", SIM_FORBIDDEN, 600, "6", 3600, .80, 2),
+	{
+		.row = 16,
+		.name = "log-100",
+		.text = "a sliding log, 100 in any 10 s",
+		.duration_s = 1200,
+		.limit = {{SIM_LOG, .limit = 100, .window_s = 10}},
+		.target = {UTIL(.95), {SIM_REFUSED_60, '<', .02}},
+		.families = SIM_RATE_BASELINES,
+	},
+#define SWING(short_name, seconds, period, least)                                                                                \
+	{                                                                                                                        \
+		.row = 16, .name = short_name,                                                                                   \
+		.text = "token bucket, burst 10, whose rate swings between 5 and 20/s in " period, .duration_s = 3600,           \
+		.limit = {{SIM_BUCKET, .rate = 12.5, .burst = 10, .swing = .6, .period_s = seconds}},                            \
+		.target = {UTIL(least), {SIM_REFUSED_60, '<', .02}}, .families = SIM_RATE_BASELINES,                             \
+	}
+	SWING("swing-40s", 40, "40 s", .93),
+	SWING("swing-10m", 600, "10 min", .97),
+	{
+		.row = 17,
+		.name = "delay",
+		.text = "nginx's limit_req 10/s, burst 20 with delay: it queues up to 2 s, then says 503; 20 processes",
+		.duration_s = 600,
+		.from_s = 60,
+		.processes = 20,
+		.limit = {{SIM_DELAY, .rate = 10, .burst = 20}},
+		.refusal = SIM_UNAVAILABLE,
+		.target = {UTIL(.98), {SIM_P99_MS, '<', 300}, {SIM_SAID_NO, '<', 0}, {SIM_HELD_OFF, 'w', 0}},
+		.families = SIM_RATE_BASELINES | SIM_CONCURRENCY_BASELINES,
+		.loopback = true,
+	},
+	{
+		.row = 18,
+		.name = "give-up",
+		.text = "a healthy host of 0.3 s, a rule of 4/s, 20 clients that give up after 2 s and ask again",
+		.duration_s = 600,
+		.processes = 20,
+		.rtt_ms = 300,
+		.give_up_s = 2,
+		.limit = {{SIM_BUDGET, .rate = 4, .burst = 1}},
+		.target = {UTIL(.95), {SIM_TRIPS, 'w', 0}, {SIM_HELD_S, 'w', .1}},
+		.loopback = true,
+	},
+#define BATCH(short_name, what, count, seconds, recovery, last)                                                                  \
+	{                                                                                                                        \
+		.row = 19, .name = short_name, .text = what, .duration_s = 600, .processes = 8, .think_ms = 9, .items = count,   \
+		.patience_s = 60, .change = {{6, SIM_SET_OUTAGE, SIM_RST, 0}, {6 + seconds, SIM_SET_OUTAGE, SIM_UP, 0}},         \
+		.target = {{SIM_LOST, '<', last}, {SIM_LOST_EARLY, 'w', 16}, {SIM_RECOVERY_S, 'w', recovery}},                   \
+		.families = SIM_BREAKER_BASELINES, .loopback = true,                                                             \
+	}
+	BATCH("restart-5", "a batch of 2,000 by eight at a time; the host restarts for 5 s in the middle", 2000, 5, 3, 16),
+	BATCH("restart-60", "a batch of 40,000 by eight at a time; the host is away for 60 s", 40000, 60, 3, 1e9),
 #define BEYOND(short_name, what, ...)                                                                                            \
 	{                                                                                                                        \
 		.name = short_name, .text = what, .target = {UTIL(0), THROTTLED(1)}, .families = SIM_RATE_BASELINES, __VA_ARGS__ \
@@ -248,7 +383,7 @@ const struct sim_scenario sim_scenarios[] = {
 	{                                                                                                                        \
 		.name = short_name, .text = "token bucket 10/s, burst 10; everything is refused " what, .duration_s = 1800,      \
 		.limit = {{SIM_BUCKET, .rate = 10, .burst = 10}},                                                                \
-		.change = {{from, SIM_SET_RATE, 1e-6}, {to, SIM_SET_RATE, 10}},                                                  \
+		.change = {{from, SIM_SET_RATE, 1e-6, 0}, {to, SIM_SET_RATE, 10, 0}},                                            \
 		.target = {UTIL(0), THROTTLED(1), {SIM_RISE_S, '<', 1e9}},                                                       \
 	}
 	BAN("ban", "from 200 s to 800 s", 200, 800),

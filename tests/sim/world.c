@@ -15,6 +15,7 @@
 #define RESTART_NS 100000000 /* a killed process is started again after this */
 
 #define BRIEF_S 300
+#define EARLY_S 30 /* of an outage */
 
 /* Time begins some way from 0, as a machine's does. */
 #define EPOCH_NS (1000 * NS)
@@ -25,7 +26,7 @@ enum doing { RESTING, WAITING, FLYING };
 struct worker {
 	enum doing doing;
 	unsigned process;
-	uint64_t stamp, sent_ns, due_ns;
+	uint64_t stamp, asked_ns, sent_ns, due_ns;
 	struct sim_answer answer;
 	bool timed_out;
 	uint64_t stopped_ns;    /* SIGSTOP until then */
@@ -48,6 +49,7 @@ struct world {
 	unsigned turn;        /* whose turn it is: to be offered a request, to be killed */
 	uint64_t hold_set_ns, hold_until_ns;
 	bool hold_open;
+	unsigned items;     /* of the batch, that nobody has begun */
 	bool trouble_known; /* the first failure of an outage has been heard of */
 	uint64_t trouble_ns;
 	uint64_t last_second_ns;
@@ -145,6 +147,44 @@ static void hold(struct world *w, const struct sim_answer *a)
 	w->hold_open = true;
 }
 
+/* An item of the batch got no good answer. */
+static void lose(struct world *w)
+{
+	double early_s = w->record->change_s[0] + EARLY_S;
+
+	if (w->scenario->items == 0)
+		return;
+	w->record->items_lost++;
+	w->record->lost_early += (double)(w->now_ns - EPOCH_NS) / NS < early_s;
+}
+
+static uint64_t think_ns(struct world *w)
+{
+	return (uint64_t)(sim_random_exponential(&w->random, w->scenario->think_ms > 0 ? w->scenario->think_ms : THINK_MS) * 1e6);
+}
+
+/* When who was refused asks again: clients in a loop, and those of a batch, do not wait until it is worth it. */
+static uint64_t pause_ns(struct world *w, const struct worker *k, uint64_t wake_ns)
+{
+	if (k->process + w->scenario->hammers >= w->processes)
+		return SIM_HAMMER_PAUSE_NS;
+	if (w->scenario->items > 0)
+		return think_ns(w);
+	return wake_ns > w->now_ns + REFUSED_NS && w->scenario->give_up_s <= 0 ? wake_ns - w->now_ns : REFUSED_NS;
+}
+
+/* How long it has been kept in vain. */
+static void vain(struct world *w, const struct worker *k)
+{
+	if (w->now_ns - k->asked_ns > w->record->held_ns)
+		w->record->held_ns = w->now_ns - k->asked_ns;
+}
+
+static uint64_t patience_ends_ns(const struct world *w, const struct worker *k)
+{
+	return w->scenario->give_up_s > 0 ? k->asked_ns + (uint64_t)(w->scenario->give_up_s * 1e9) : UINT64_MAX;
+}
+
 static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t wake_ns)
 {
 	struct worker *k = &w->worker[i];
@@ -164,6 +204,8 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 		/* Looking again at the same instant forever would stop the clock. */
 		if (wake_ns <= w->now_ns)
 			wake_ns = w->now_ns + 1000;
+		if (wake_ns > patience_ends_ns(w, k))
+			wake_ns = patience_ends_ns(w, k);
 		/* A look that is on the calendar already and comes no later than this one would makes do for it. */
 		if (k->doing == WAITING && k->due_ns > w->now_ns && k->due_ns <= wake_ns)
 			break;
@@ -177,10 +219,9 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 		break;
 	case SIM_NO:
 		w->record->refused[second_of(w->now_ns)]++;
-		if (k->process + w->scenario->hammers >= w->processes)
-			rest(w, i, SIM_HAMMER_PAUSE_NS);
-		else
-			rest(w, i, wake_ns > w->now_ns + REFUSED_NS ? wake_ns - w->now_ns : REFUSED_NS);
+		vain(w, k);
+		lose(w);
+		rest(w, i, pause_ns(w, k, wake_ns));
 		break;
 	}
 }
@@ -188,9 +229,12 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 static void ask(struct world *w, unsigned i)
 {
 	uint64_t wake = w->now_ns;
-	enum sim_verdict v = w->controller->ask(w->self, i, w->now_ns, &wake);
 
-	obey(w, i, v, wake);
+	if (w->scenario->items > 0 && w->items == 0)
+		return;
+	w->items -= w->scenario->items > 0;
+	w->worker[i].asked_ns = w->now_ns;
+	obey(w, i, w->controller->ask(w->self, i, w->now_ns, &wake), wake);
 }
 
 static void look(struct world *w, unsigned i)
@@ -199,6 +243,8 @@ static void look(struct world *w, unsigned i)
 	enum sim_verdict v;
 
 	v = (w->controller->look ? w->controller->look : w->controller->ask)(w->self, i, w->now_ns, &wake);
+	if (v == SIM_WAIT && w->now_ns >= patience_ends_ns(w, &w->worker[i]))
+		v = SIM_NO;
 	obey(w, i, v, wake);
 }
 
@@ -269,10 +315,19 @@ static void offer(struct world *w)
 	at(w, w->now_ns + (uint64_t)(sim_random_exponential(&w->random, 1 / w->scenario->offered) * 1e9), OFFER, 0);
 }
 
+/* When the client of the request that has been sent gives up. */
+static uint64_t ends_ns(const struct world *w, const struct worker *k)
+{
+	double timeout_s = w->scenario->timeout_s > 0 ? w->scenario->timeout_s : SIM_TIMEOUT_S;
+	uint64_t ends = w->scenario->give_up_s > 0 ? patience_ends_ns(w, k) : k->sent_ns + (uint64_t)(timeout_s * 1e9);
+
+	return ends > w->now_ns ? ends : w->now_ns;
+}
+
 static void arrive(struct world *w, unsigned i)
 {
 	struct worker *k = &w->worker[i];
-	uint64_t timeout = (uint64_t)((w->scenario->timeout_s > 0 ? w->scenario->timeout_s : SIM_TIMEOUT_S) * 1e9);
+	uint64_t ends = ends_ns(w, k);
 	uint64_t back;
 
 	sim_server_arrive(&w->server, w->now_ns - EPOCH_NS, &k->answer);
@@ -285,8 +340,8 @@ static void arrive(struct world *w, unsigned i)
 		}
 	}
 	back = k->answer.leaves_ns + EPOCH_NS + half_trip(w);
-	k->timed_out = k->answer.status == SIM_SILENCE || back > k->sent_ns + timeout;
-	at(w, k->timed_out ? k->sent_ns + timeout : back, RETURN, i);
+	k->timed_out = k->answer.status == SIM_SILENCE || back > ends;
+	at(w, k->timed_out ? ends : back, RETURN, i);
 }
 
 static void came_back(struct world *w, unsigned i)
@@ -295,7 +350,7 @@ static void came_back(struct world *w, unsigned i)
 	struct sim_result r = {.answer = k->answer, .sent_ns = k->sent_ns, .latency_ns = w->now_ns - k->sent_ns};
 	struct sim_record *rec = w->record;
 	unsigned s = second_of(w->now_ns);
-	double think = sim_random_exponential(&w->random, w->scenario->think_ms > 0 ? w->scenario->think_ms : THINK_MS);
+	uint64_t think = think_ns(w);
 
 	if (k->timed_out)
 		r.answer.status = SIM_SILENCE;
@@ -305,7 +360,7 @@ static void came_back(struct world *w, unsigned i)
 		w->trouble_ns = w->now_ns;
 	}
 	flights(w, -1);
-	if (w->trace && r.answer.status == SIM_TOO_MANY) {
+	if (w->trace && r.answer.facts.throttled) {
 		char line[256] = "";
 
 		if (w->controller->trace)
@@ -321,7 +376,7 @@ static void came_back(struct world *w, unsigned i)
 			rec->worker_accepted[i]++;
 			sim_record_latency(rec, r.latency_ns);
 		}
-	} else if (r.answer.status == SIM_TOO_MANY) {
+	} else if (r.answer.facts.throttled && !k->timed_out) {
 		rec->throttled[s]++;
 		hold(w, &r.answer);
 		if (rec->refusals < SIM_REFUSALS)
@@ -329,8 +384,12 @@ static void came_back(struct world *w, unsigned i)
 	} else {
 		rec->failed[s]++;
 	}
+	if (r.answer.status != SIM_OK)
+		lose(w);
+	if (k->timed_out)
+		vain(w, k);
 	w->controller->result(w->self, i, &r, w->now_ns);
-	rest(w, i, (uint64_t)(think * 1e6));
+	rest(w, i, think);
 }
 
 static void every_second(struct world *w)
@@ -440,7 +499,7 @@ static void plan(struct world *w)
 	if (w->controller->brief && s->windows > 0)
 		duration = from + s->limit[0].window_s;
 	else if (w->controller->brief && duration > BRIEF_S && s->change[0].kind == SIM_KEEP)
-		duration = BRIEF_S;
+		duration = from < BRIEF_S ? BRIEF_S : from + BRIEF_S;
 	w->record->end_ns = (uint64_t)(duration * 1e9);
 	w->record->from_ns = (uint64_t)(from * 1e9);
 	w->end_ns = EPOCH_NS + w->record->end_ns;
@@ -470,6 +529,7 @@ void sim_run(const struct sim_scenario *scenario, const struct sim_controller *c
 	*w = (struct world){.scenario = scenario, .controller = controller, .record = record, .trace = trace};
 	w->now_ns = w->flight_from_ns = EPOCH_NS;
 	w->first = w->last = NOBODY;
+	w->items = scenario->items;
 	w->random.state = seed * 1000003 + 5;
 	sim_server_start(&w->server, scenario, seed);
 	plan(w);
@@ -485,6 +545,8 @@ void sim_run(const struct sim_scenario *scenario, const struct sim_controller *c
 		w->now_ns = e.at_ns;
 		happen(w, &e);
 	}
+	record->trips = controller->trips ? controller->trips(w->self) : 0;
+	record->paced = controller->paced && controller->paced(w->self);
 	if (controller->leaked) {
 		controller->tick(w->self, w->now_ns + NS);
 		record->leaked = controller->leaked(w->self);
