@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Conversations: what passes over the TCP connections that the program has opened by connect, request by request.
+ *
+ * A descriptor is marked by connect (always anew), its copies by dup, and the mark goes with close. A mark is a hint: descriptors
+ * are closed behind our back, so the socket's identity (SO_COOKIE) is compared wherever a request begins. All copies of a
+ * descriptor have one conversation. The records stand in a table of fixed size, mapped when the first is needed; a connection
+ * that finds no place there counts as a connection alone, as it does where memory cannot be had.
+ *
+ * A conversation is HTTP/1, or TLS, or neither (opaque). Of HTTP/1 each request is admitted before it is sent and settled by its
+ * own answer, and holds a permit from the one to the other. What is opaque is one request, from its first byte to close. In TLS
+ * the same is done for the plain text where somebody tells it (weir_conversation_plain_...); where nobody does the connection is
+ * one request. The wait is always at the socket: a request that has been begun holds back what is sent next.
+ *
+ * Functions that are told of bytes never block, and leave errno alone.
+ */
+#ifndef WEIR_CONVERSATION_H
+#define WEIR_CONVERSATION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "src/preload/core/room.h"
+#include "src/preload/socket/pending.h"
+#include "weir/gate.h"
+#include "weir/wire.h"
+
+/* Descriptors beyond are never marked. */
+#define WEIR_MARKS 65536
+
+/* By descriptor: 0, or the number of its conversation's record. */
+extern _Atomic uint16_t weir_mark[WEIR_MARKS];
+
+static inline bool weir_is_marked(int fd)
+{
+	return (unsigned)fd < WEIR_MARKS && atomic_load_explicit(&weir_mark[fd], memory_order_relaxed) != 0;
+}
+
+/* A conversation, for whoever keeps it beyond a call: record and serial number. 0 = none. One whose record serves another
+ * connection by now is as good as none; every function takes that in its stride. */
+typedef uint64_t weir_conversation;
+
+/* --- Life of a descriptor -------------------------------------------------------------------------------------------------- */
+
+/* The program has begun to connect fd, to host_port, by a request that was admitted (*request; taken over), or by none (NULL:
+ * then a request of its own is begun by what is sent first). connected: the handshake is over. Returns false when there is no
+ * place: the request stays the caller's. */
+bool weir_conversation_open(const struct weir_gate *g, int fd, const char *host_port, const struct weir_request *request,
+			    bool connected);
+
+/* `copy` is another name of fd from now on, whatever it was before. */
+void weir_conversation_copied(int fd, int copy);
+
+/* fd is about to be closed. With its last name the conversation ends: what is under way is settled. */
+void weir_conversation_closing(int fd);
+
+/* --- Finding one ----------------------------------------------------------------------------------------------------------- */
+
+/* That of fd. About 2 ns. */
+weir_conversation weir_conversation_on(int fd);
+
+/* The one whose ClientHello, as it passed the socket, had this random (SSL_get_client_random, gnutls_session_get_random): for
+ * sessions that are bound to no descriptor (memory BIOs, callbacks). A walk over the records in use: keep what is found. 0 as
+ * long as the hello has not been sent. */
+weir_conversation weir_conversation_with_random(const uint8_t random[32]);
+
+/* --- Plain text inside TLS ------------------------------------------------------------------------------------------------- */
+
+/* The program is about to hand these bytes to its TLS library (SSL_write, gnutls_record_send). Where they begin a request, that
+ * is begun, and what is then sent on the socket waits for its turn: in place, or by EAGAIN, which the library hands on as "want
+ * write". Called again with the same bytes (a retry) it does nothing. Does not block. */
+void weir_conversation_plain_sending(weir_conversation c, const void *bytes, size_t n);
+
+/* The library has taken so many of them. */
+void weir_conversation_plain_sent(weir_conversation c, const void *bytes, size_t n);
+
+/* The library has returned these bytes to the program; not those that it only peeked at. */
+void weir_conversation_plain_received(weir_conversation c, const void *bytes, size_t n);
+
+/* The other side has ended the stream of plain text. */
+void weir_conversation_plain_closed(weir_conversation c);
+
+/* --- At the socket: for the hooks of send and receive ---------------------------------------------------------------------- */
+
+enum weir_leave {
+	WEIR_LEAVE_GO,      /* make the call */
+	WEIR_LEAVE_REFUSED, /* answer -1, errno is set: EAGAIN (held back for now), or ECONNREFUSED, ETIMEDOUT */
+};
+
+/* The program is about to send on a marked fd. May wait in place, as long as a request may. dont_wait: MSG_DONTWAIT. */
+enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_t parts, bool dont_wait);
+
+/* `taken` bytes of it have been sent. */
+void weir_conversation_sent(int fd, const struct iovec *iov, size_t parts, size_t taken);
+
+/* `taken` bytes have been received into it; 0: the other side has closed. */
+void weir_conversation_received(int fd, const struct iovec *iov, size_t parts, size_t taken);
+
+/* The connection is broken: a send or receive has failed with this errno. */
+void weir_conversation_broken(int fd, int error);
+
+/* At the end of the process all is settled, in a forked child all that is in flight is dropped without settling. */
+extern const struct weir_room weir_conversation_room;
+
+#endif
