@@ -15,10 +15,10 @@
 
 #define WEIR_HOST_PORT_MAX 264
 
-/* The "host:port" of a URL: lower case, brackets and zone of IPv6 literals stripped, addresses in their canonical form (127.1 is
- * 127.0.0.1), a dot at the end dropped, port from the scheme when not given (http 80, https 443, ftp 21 and so on, 0 for an
- * unknown scheme; no scheme: as curl guesses, http mostly). User, password, path and query are skipped and go nowhere. False, and
- * out empty, when there is no host or it does not fit. */
+/* The "host:port" of a URL: lower case, international names in ASCII, brackets and zone of IPv6 literals stripped, addresses in
+ * their canonical form (127.1 is 127.0.0.1), a dot at the end dropped, port from the scheme when not given (http 80, https 443,
+ * ftp 21 and so on, 0 for an unknown scheme; no scheme: as curl guesses, http mostly). User, password, path and query are skipped
+ * and go nowhere. False, and out empty, when there is no host or it does not fit. */
 bool weir_url_host_port(const char *url, char out[WEIR_HOST_PORT_MAX]);
 
 /* The same for a Location that may be relative: `base_host_port` is who answered. "//host" takes https's port when that was port
@@ -30,6 +30,11 @@ bool weir_url_is_http(const char *url);
 
 /* Joins a name or address and a port into the form above. False, and out empty, when it is no host or does not fit. */
 bool weir_host_port(const char *host, uint16_t port, char out[WEIR_HOST_PORT_MAX]);
+
+/* A name (or "name:port", or a glob) of `length` bytes with its letters lowered and its international labels in ASCII
+ * ("xn--..."), which is their form in keys and rules. False, and out empty, when it is empty or does not fit, or such a label is
+ * no UTF-8 or too long for a host. What is lowered and what is not: src/http/idna.c. */
+bool weir_idna(const char *name, size_t length, char *out, size_t size);
 
 /* Whether a key "host:port" names this very machine: 127.0.0.0/8, ::1, localhost or a name under localhost (RFC 6761). Other
  * names may lead here as well; only their address tells. */

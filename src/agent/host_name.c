@@ -26,6 +26,9 @@ const char *weir_host_name(const char *text, char out[WEIR_KEY_MAX])
 		out[n++] = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
 	}
 	out[n] = '\0';
+	char ascii[WEIR_KEY_MAX];
+	if (weir_idna(out, n, ascii, sizeof ascii))
+		memcpy(out, ascii, sizeof ascii);
 	if (!weir_unspell(out))
 		return "a backslash in a host's name begins \\xHH, a byte";
 	return n > 0 ? NULL : "the name is empty";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The one form in which a host is written as a key: lower case, no brackets, no dot at the end, IPv4 with four decimal numbers,
- * IPv6 as RFC 5952 writes it. */
+/* The one form in which a host is written as a key: lower case, international labels in ASCII, no brackets, no dot at the end,
+ * IPv4 with four decimal numbers, IPv6 as RFC 5952 writes it. */
 #include "src/http/host.h"
 
 #include <arpa/inet.h>
@@ -26,8 +26,19 @@ static void as_dotted_quad(char host[WEIR_HOST_PORT_MAX])
 		inet_ntop(AF_INET, &binary, host, WEIR_HOST_PORT_MAX);
 }
 
+/* A name that is not ASCII, to the form in which resolvers and servers know it. What has none stays as it is. */
+__attribute__((noinline)) static void as_ascii(char host[WEIR_HOST_PORT_MAX])
+{
+	char ascii[WEIR_HOST_PORT_MAX];
+
+	if (weir_idna(host, strlen(host), ascii, sizeof ascii))
+		memcpy(host, ascii, sizeof ascii);
+}
+
 static bool put_name(const char *name, size_t length, char out[WEIR_HOST_PORT_MAX])
 {
+	bool international = false;
+
 	/* "example.org." asks the same host as "example.org". */
 	if (length > 0 && name[length - 1] == '.')
 		length--;
@@ -37,8 +48,11 @@ static bool put_name(const char *name, size_t length, char out[WEIR_HOST_PORT_MA
 		if (impossible(name[i]))
 			return false;
 		out[i] = ascii_lower(name[i]);
+		international |= (unsigned char)name[i] >= 0x80;
 	}
 	out[length] = '\0';
+	if (international)
+		as_ascii(out);
 	if (ascii_digit(out[0]))
 		as_dotted_quad(out);
 	return true;

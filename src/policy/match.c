@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which hosts a rule is for: NAME, NAME:PORT, [V6], [V6]:PORT, with * and ? in names and * for the port. What comes out has the
- * form of the keys that it is compared with: lower case, "host:port", no brackets.
+ * form of the keys that it is compared with: lower case, international names in ASCII, "host:port", no brackets.
  */
 #include "src/policy/field.h"
 
@@ -9,9 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weir/http.h"
 #include "weir/units.h"
 
 #define NAME_MAX_BYTES 253 /* RFC 1035, 2.3.4: 255 octets on the wire */
+
+static bool is_international(const char *text)
+{
+	while (*text != '\0' && (unsigned char)*text < 0x80)
+		text++;
+	return *text != '\0';
+}
 
 static bool is_glob(const char *text)
 {
@@ -21,6 +29,25 @@ static bool is_glob(const char *text)
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* An international name (or glob) becomes what its key is. A wildcard stands for characters of that, not of the name as people
+ * write it, so that it has a label to itself or to ASCII. Returns NULL or what is wrong. */
+static const char *as_ascii(const char *name, char out[WEIR_MATCH_MAX])
+{
+	for (const char *label = name; *label != '\0';) {
+		size_t n = strcspn(label, ".");
+		bool wild = false, international = false;
+
+		for (size_t i = 0; i < n; i++) {
+			wild |= label[i] == '*' || label[i] == '?';
+			international |= (unsigned char)label[i] >= 0x80;
+		}
+		if (wild && international)
+			return "a wildcard stands beside letters that are not ASCII: write the label as xn--...";
+		label += n + (label[n] == '.');
+	}
+	return weir_idna(name, strlen(name), out, WEIR_MATCH_MAX) ? NULL : "it is no UTF-8, or too long for a host";
 }
 
 /* Letters, digits, '-', '_' and '.', globs; no empty label. */
@@ -35,8 +62,6 @@ static const char *check_name(const char *name)
 	for (const char *p = name; *p != '\0'; p++) {
 		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || strchr("-_.*?", *p);
 
-		if ((unsigned char)*p >= 0x80)
-			return "not ASCII: write the IDNA form, xn--...";
 		if (*p == '[' || *p == ']' || *p == '{' || *p == '!')
 			return "the only wildcards are * and ?";
 		if (!plain)
@@ -93,10 +118,11 @@ static const char *split(char *text, char **name, char **port)
 
 const char *weir_match_read(const char *text, char match[WEIR_MATCH_MAX], uint32_t *flags)
 {
-	char copy[WEIR_MATCH_MAX + INET6_ADDRSTRLEN] = "", *name, *port;
+	char copy[WEIR_MATCH_MAX + INET6_ADDRSTRLEN] = "", ascii[WEIR_MATCH_MAX], *name, *port;
 	uint64_t number = 0;
 	const char *wrong;
 	size_t n = strlen(text);
+	bool brackets;
 
 	if (n == 0)
 		return "it is empty";
@@ -105,8 +131,13 @@ const char *weir_match_read(const char *text, char match[WEIR_MATCH_MAX], uint32
 	for (size_t i = 0; i <= n; i++)
 		copy[i] = lower(text[i]);
 	wrong = split(copy, &name, &port);
-	if (!wrong)
-		wrong = name == copy ? check_name(name) : NULL;
+	brackets = !wrong && name != copy;
+	if (!wrong && !brackets && is_international(name)) {
+		wrong = as_ascii(name, ascii);
+		name = ascii;
+	}
+	if (!wrong && !brackets)
+		wrong = check_name(name);
 	if (wrong)
 		return wrong;
 	if (port && strcmp(port, "*") == 0)
@@ -114,7 +145,7 @@ const char *weir_match_read(const char *text, char match[WEIR_MATCH_MAX], uint32
 	if (port && (weir_parse_count(port, 65535, &number) || number == 0))
 		return "the port is none of 1 to 65535, or *";
 	/* The canonical form may be longer than what was written, and run over the port: that is a number by now. */
-	wrong = name != copy ? check_v6(name, sizeof copy - 1) : NULL;
+	wrong = brackets ? check_v6(name, sizeof copy - 1) : NULL;
 	if (wrong)
 		return wrong;
 	*flags = (is_glob(name) ? WEIR_RULE_GLOB : 0U) | (port ? 0U : WEIR_RULE_ANY_PORT);

@@ -251,6 +251,23 @@ static void explain_names_the_file_and_the_line(void **state)
 	free(config);
 }
 
+static void a_rule_holds_for_an_international_name_in_either_form(void **state)
+{
+	static const char *const spelled[] = {"http://b\xc3\xbc\x63her.example/", "http://B%C3%9CCHER.example/",
+					      "http://xn--bcher-kva.example/"};
+	struct scene *scene = *state;
+	for (int form = 0; form < 2; form++) {
+		scene_configure(scene, form == 0 ? "hosts = ( { match = \"b\xc3\xbc\x63her.example\"; concurrency = 3; } );\n"
+						 : "hosts = ( { match = \"*.XN--bcher-kva.example\"; concurrency = 3; },\n"
+						   "          { match = \"xn--bcher-kva.example\"; concurrency = 3; } );\n");
+		for (size_t i = 0; i < sizeof spelled / sizeof spelled[0]; i++) {
+			char *out = WEIR_EXPECT(scene, 0, "explain", spelled[i]);
+			assert_contains(out, "The rule \"xn--bcher-kva.example\"");
+			free(out);
+		}
+	}
+}
+
 static void a_host_is_set_and_reset(void **state)
 {
 	struct scene *scene = *state;
@@ -461,6 +478,7 @@ int main(void)
 		TEST(explain_says_what_would_happen),
 		TEST(explain_names_who_has_been_in_flight_for_long),
 		TEST(explain_names_the_file_and_the_line),
+		TEST(a_rule_holds_for_an_international_name_in_either_form),
 		TEST(a_host_is_set_and_reset),
 		TEST(a_host_is_set_before_there_is_an_agent_or_a_segment),
 		TEST(what_acts_on_a_terminal_is_not_repeated),

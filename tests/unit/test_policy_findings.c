@@ -272,8 +272,11 @@ static void hosts_that_are_none_are_refused(void **state)
 		{"a b", "it holds a character that no host name has"},
 		{"a@b", "it holds a character that no host name has"},
 		{"b\xc3\xbc"
+		 "*.example",
+		 "a wildcard stands beside letters that are not ASCII: write the label as xn--..."},
+		{"b\xfc"
 		 "cher.example",
-		 "not ASCII: write the IDNA form, xn--..."},
+		 "it is no UTF-8, or too long for a host"},
 		{"a**", "** is no wildcard: * matches dots as well"},
 		{"[a-z].example.org", "only :PORT may follow the bracket"},
 		{"x[a-z].example.org", "the only wildcards are * and ?"},

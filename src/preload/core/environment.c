@@ -306,6 +306,8 @@ static void read_hosts(const char *glob)
 		weir_log(WEIR_LOG_WARN, "WEIR_HOSTS: too long; all hosts are limited");
 		return;
 	}
+	if (weir_idna(glob, length, hosts, sizeof hosts))
+		return;
 	for (size_t i = 0; i <= length; i++)
 		hosts[i] = glob[i] >= 'A' && glob[i] <= 'Z' ? (char)(glob[i] - 'A' + 'a') : glob[i];
 }
