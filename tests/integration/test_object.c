@@ -72,6 +72,7 @@ static const char *const never_called[] = {
 /* What the library imports. glibc 2.34 has all of it, and musl, but for what is marked weak: a program on either starts with the
  * library preloaded. Before a name is added here: is it in musl, and which GLIBC_ version has it (nm -D --undefined)? */
 static const char *const imports[] = {
+	"_r_debug",
 	"__environ",
 	"__errno_location",
 	"__stack_chk_fail",
@@ -136,7 +137,7 @@ static const char *const imports[] = {
 };
 
 /* What may be missing where the program runs. */
-static const char *const weak_imports[] = {"dladdr1", "gnu_get_libc_version"};
+static const char *const weak_imports[] = {"_r_debug", "dladdr1", "gnu_get_libc_version"};
 
 #define GLIBC_NEWEST 34 /* of GLIBC_2.x: since then one library has what libdl and libpthread had */
 

@@ -36,20 +36,16 @@ enum variable {
 	VARIABLES
 };
 
-static const char *const names[VARIABLES] = {
-	[WEIR_DISABLE] = "WEIR_DISABLE",
-	[WEIR_LOG] = "WEIR_LOG",
-	[WEIR_AGENT] = "WEIR_AGENT",
-	[WEIR_DRY_RUN] = "WEIR_DRY_RUN",
-	[WEIR_RUN] = "WEIR_RUN",
-	[WEIR_MAX_WAIT] = "WEIR_MAX_WAIT",
-	[WEIR_HOSTS] = "WEIR_HOSTS",
-	[WEIR_RUNTIME_DIR] = "WEIR_RUNTIME_DIR",
-	[WEIR_CONFIG] = "WEIR_CONFIG",
-	[XDG_RUNTIME_DIR] = "XDG_RUNTIME_DIR",
-	[XDG_CONFIG_HOME] = "XDG_CONFIG_HOME",
-	[XDG_STATE_HOME] = "XDG_STATE_HOME",
-	[HOME] = "HOME",
+/* With lengths, as every process that is started compares its whole environment with them. */
+#define VARIABLE(name) [name] = {#name, sizeof #name - 1}
+static const struct {
+	char text[20];
+	size_t length;
+} names[VARIABLES] = {
+	VARIABLE(WEIR_DISABLE), VARIABLE(WEIR_LOG),        VARIABLE(WEIR_AGENT),      VARIABLE(WEIR_DRY_RUN),
+	VARIABLE(WEIR_RUN),     VARIABLE(WEIR_MAX_WAIT),   VARIABLE(WEIR_HOSTS),      VARIABLE(WEIR_RUNTIME_DIR),
+	VARIABLE(WEIR_CONFIG),  VARIABLE(XDG_RUNTIME_DIR), VARIABLE(XDG_CONFIG_HOME), VARIABLE(XDG_STATE_HOME),
+	VARIABLE(HOME),
 };
 
 #define KEPT_BYTES      4096
@@ -134,9 +130,9 @@ static void remember_entry(const char *text)
 	if (strncmp(text, "LD_PRELOAD=", 11) == 0)
 		remember_own(text + 11);
 	for (size_t i = 0; i < VARIABLES; i++) {
-		size_t length = strlen(names[i]);
+		size_t length = names[i].length;
 
-		if (strncmp(text, names[i], length) != 0 || text[length] != '=')
+		if (strncmp(text, names[i].text, length) != 0 || text[length] != '=')
 			continue;
 		entry[i] = i == WEIR_CONFIG ? keep_path(text, length + 1) : keep(text);
 	}
@@ -178,7 +174,7 @@ static const char *value_of(enum variable which)
 
 	if (!atomic_load_explicit(&remembered, memory_order_acquire))
 		remember();
-	value = entry[which] ? entry[which] + strlen(names[which]) + 1 : NULL;
+	value = entry[which] ? entry[which] + names[which].length + 1 : NULL;
 	return value && value[0] != '\0' ? value : NULL;
 }
 
@@ -199,9 +195,9 @@ const char *weir_environment_own(void)
 static bool is_kept(const char *text)
 {
 	for (size_t i = 0; i < VARIABLES; i++) {
-		size_t length = strlen(names[i]);
+		size_t length = names[i].length;
 
-		if (strncmp(text, names[i], length) == 0 && text[length] == '=')
+		if (strncmp(text, names[i].text, length) == 0 && text[length] == '=')
 			return true;
 	}
 	return false;

@@ -6,15 +6,15 @@
 #include <stdatomic.h>
 #include <string.h>
 
-static struct weir_libc libc;
-static _Atomic bool libc_found;
+#include "src/preload/core/next_symbol.h"
 
 /* musl has none: without the attribute a program that uses it would not even start. */
 #pragma weak dladdr1
 
 /* glibc has _dl_find_object since 2.35. It is looked up by name, as a weak reference would still ask for that version of glibc.
  */
-static _Atomic(__typeof__(_dl_find_object) *) find_object;
+typedef __typeof__(_dl_find_object) find_object_function;
+static find_object_function *_Atomic find_object;
 
 /* For glibc before 2.35. Without the end, which is not needed to tell objects apart. */
 static bool object_by_address(const void *address, struct weir_object *out)
@@ -31,7 +31,7 @@ static bool object_by_address(const void *address, struct weir_object *out)
 
 bool weir_object_of(const void *address, struct weir_object *out)
 {
-	__typeof__(_dl_find_object) *find = atomic_load_explicit(&find_object, memory_order_relaxed);
+	find_object_function *find = atomic_load_explicit(&find_object, memory_order_relaxed);
 	struct dl_find_object found;
 
 	if (!find)
@@ -52,12 +52,25 @@ bool weir_object_is(const struct weir_object *object, const void *address)
 	       now.end == object->end;
 }
 
-static const void *ourselves(void)
+/* glibc and others that debuggers understand have it. */
+#pragma weak _r_debug
+
+/* Known by its dynamic section, in the list that debuggers read: the one way that costs nothing. A second list of objects
+ * (dlmopen) is not in there. */
+static const struct link_map *ourselves(void)
 {
-	static const char here;
+	static const struct link_map *_Atomic self;
+	const struct link_map *map = atomic_load_explicit(&self, memory_order_relaxed);
 	struct weir_object object;
 
-	return weir_object_of(&here, &object) ? object.link_map : NULL;
+	if (map)
+		return map;
+	for (map = &_r_debug ? _r_debug.r_map : NULL; map && map->l_ld != _DYNAMIC; map = map->l_next)
+		;
+	if (!map && weir_object_of(_DYNAMIC, &object))
+		map = object.link_map;
+	atomic_store_explicit(&self, map, memory_order_relaxed);
+	return map;
 }
 
 /* The dynamic linker may or may not have made addresses of the offsets in there. */
@@ -135,43 +148,78 @@ void *weir_find_real(const char *name, const void *caller)
 	return function ? function : foreign(dlsym(RTLD_NEXT, name));
 }
 
+/* Stands where one is not libc's. */
+#define FIND_OBJECT UINT16_MAX
+#define REAL(function)                                                                                                           \
+	{                                                                                                                        \
+#function, offsetof(struct weir_libc, function)                                                                  \
+	}
+static const struct {
+	char name[22];
+	uint16_t offset;
+} real[] = {
+	REAL(dlopen),
+	REAL(connect),
+	REAL(close),
+	REAL(getsockopt),
+	REAL(getaddrinfo),
+	REAL(gethostbyname),
+	REAL(gethostbyname2),
+	REAL(gethostbyname_r),
+	REAL(gethostbyname2_r),
+	REAL(execve),
+	REAL(execv),
+	REAL(execvp),
+	REAL(execvpe),
+	REAL(fexecve),
+	REAL(execveat),
+	REAL(posix_spawn),
+	REAL(posix_spawnp),
+	REAL(setuid),
+	REAL(seteuid),
+	REAL(setreuid),
+	REAL(setresuid),
+	REAL(setgid),
+	REAL(setegid),
+	REAL(setregid),
+	REAL(setresgid),
+	REAL(setgroups),
+	REAL(initgroups),
+	REAL(chroot),
+	REAL(prctl),
+	REAL(syscall),
+	{"_dl_find_object", FIND_OBJECT},
+};
+#define REAL_COUNT (sizeof real / sizeof real[0])
+
+static struct weir_libc libc;
+static _Atomic bool libc_found;
+
+static const char *name_of_real(size_t i)
+{
+	return real[i].name;
+}
+
+static void take(size_t i, void *function)
+{
+	if (real[i].offset == FIND_OBJECT)
+		atomic_store_explicit(&find_object, (find_object_function *)function, memory_order_relaxed);
+	else
+		memcpy((char *)&libc + real[i].offset, &function, sizeof function);
+}
+
 /* Several threads may do this at once: they all write the same values. */
 static void find_libc(void)
 {
-	atomic_store_explicit(&find_object, (__typeof__(_dl_find_object) *)dlsym(RTLD_DEFAULT, "_dl_find_object"),
-			      memory_order_relaxed);
-#define FIND(name) libc.name = (__typeof__(libc.name))foreign(dlsym(RTLD_NEXT, #name))
-	FIND(dlopen);
-	FIND(connect);
-	FIND(close);
-	FIND(getsockopt);
-	FIND(getaddrinfo);
-	FIND(gethostbyname);
-	FIND(gethostbyname2);
-	FIND(gethostbyname_r);
-	FIND(gethostbyname2_r);
-	FIND(execve);
-	FIND(execv);
-	FIND(execvp);
-	FIND(execvpe);
-	FIND(fexecve);
-	FIND(execveat);
-	FIND(posix_spawn);
-	FIND(posix_spawnp);
-	FIND(setuid);
-	FIND(seteuid);
-	FIND(setreuid);
-	FIND(setresuid);
-	FIND(setgid);
-	FIND(setegid);
-	FIND(setregid);
-	FIND(setresgid);
-	FIND(setgroups);
-	FIND(initgroups);
-	FIND(chroot);
-	FIND(prctl);
-	FIND(syscall);
-#undef FIND
+	struct weir_wanted wanted[REAL_COUNT];
+
+	for (size_t i = 0; i < REAL_COUNT; i++)
+		wanted[i] = (struct weir_wanted){weir_symbol_hash(real[i].name), (uint16_t)i, WEIR_MISSING};
+	weir_next_symbols(ourselves(), wanted, REAL_COUNT, name_of_real, take);
+	for (size_t i = 0; i < REAL_COUNT; i++) {
+		if (wanted[i].found != WEIR_FOUND)
+			take(i, foreign(dlsym(RTLD_NEXT, real[i].name)));
+	}
 	atomic_store_explicit(&libc_found, true, memory_order_release);
 }
 
