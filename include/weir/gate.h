@@ -125,6 +125,10 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 /* Looks again. */
 enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns);
 
+/* For a request that waits where nobody may be made to wait: it goes now, on the units that it has taken, and those behind it
+ * wait the longer. Only the breaker still refuses it. Never blocks. */
+enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns);
+
 /* Gives an admitted request's permits back before its result is known; lease, units and the breaker's ticket stay with it until
  * it is settled. For what nobody promises to end soon. */
 void weir_gate_release_permits(const struct weir_gate *g, struct weir_request *r);

@@ -293,3 +293,24 @@ enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request 
 	}
 	return request_look(g, r, scope, now_ns, wake_ns);
 }
+
+enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)
+{
+	struct scope scope[WEIR_SCOPES];
+	uint64_t until = 0;
+	bool ramp = false;
+
+	if (r->phase != WEIR_PHASE_WAITING)
+		return r->phase == WEIR_PHASE_REFUSED ? WEIR_REFUSE : WEIR_GO;
+	if (!scopes_of(g, r, scope)) {
+		r->phase = WEIR_PHASE_EXEMPT;
+		return WEIR_GO;
+	}
+	if (weir_breaker_try(&scope[SCOPE_HOST].entry->breaker, &scope[SCOPE_HOST].rule->breaker, now_ns, &r->ticket, &until) ==
+	    WEIR_BREAKER_REFUSE)
+		return refuse_open(g, r, &scope[SCOPE_HOST], until, now_ns);
+	(void)take_permits(g, r, scope, true, now_ns, &ramp);
+	request_spend_units(g, r);
+	admit(g, r, &scope[SCOPE_HOST], now_ns);
+	return WEIR_GO;
+}

@@ -183,6 +183,44 @@ static void permits_can_go_back_before_the_result(void **state)
 	assert_int_equal(atomic_load(&entry()->rate.accepted), 2);
 }
 
+static void who_cannot_wait_goes_on_its_unit_and_those_behind_it_wait_the_longer(void **state)
+{
+	struct weir_request first, hasty, next;
+	uint64_t wake;
+
+	(void)state;
+	rule.concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 1};
+	fixed_rate(10, 1);
+	go(&first);
+	assert_int_equal(begin(&hasty, &wake), WEIR_WAIT);
+	assert_int_equal(weir_gate_go_now(&gate, &hasty, now), WEIR_GO);
+	assert_int_equal(weir_gate_go_now(&gate, &hasty, now), WEIR_GO);
+	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 2);
+	assert_int_equal(begin(&next, &wake), WEIR_WAIT);
+	assert_in_range(next.until_ns, now + 200 * MS, now + 201 * MS);
+	end(&first, WEIR_SUCCEEDED, 0);
+	end(&hasty, WEIR_SUCCEEDED, 0);
+	assert_int_equal(atomic_load(&entry()->counters.admitted), 2);
+	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 0);
+	weir_gate_cancel(&gate, &next, now);
+}
+
+static void who_cannot_wait_is_refused_where_the_breaker_is_open(void **state)
+{
+	struct weir_request first, hasty;
+	uint64_t wake;
+
+	(void)state;
+	fixed_rate(10, 1);
+	go(&first);
+	assert_int_equal(begin(&hasty, &wake), WEIR_WAIT);
+	weir_gate_breaker(&segment, HOST, WEIR_BREAKER_FORCED_OPEN, false, now);
+	assert_int_equal(weir_gate_go_now(&gate, &hasty, now), WEIR_REFUSE);
+	assert_int_equal(hasty.phase, WEIR_PHASE_REFUSED);
+	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 1);
+	end(&first, WEIR_SUCCEEDED, 0);
+}
+
 static void permits_bound_the_requests_in_flight(void **state)
 {
 	struct weir_request r[5];
@@ -784,6 +822,8 @@ int main(void)
 		GATE_TEST(retry_after_holds_everybody_and_they_resume_one_by_one),
 		GATE_TEST(an_absurd_retry_after_is_capped),
 		GATE_TEST(permits_can_go_back_before_the_result),
+		GATE_TEST(who_cannot_wait_goes_on_its_unit_and_those_behind_it_wait_the_longer),
+		GATE_TEST(who_cannot_wait_is_refused_where_the_breaker_is_open),
 		GATE_TEST(permits_bound_the_requests_in_flight),
 		GATE_TEST(those_who_waited_long_for_a_permit_do_not_go_in_a_burst),
 		GATE_TEST(a_runs_rate_holds_for_those_who_waited_for_its_permit),
