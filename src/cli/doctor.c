@@ -222,7 +222,7 @@ static void describe_libraries(const struct weir_elf *e)
 		unsigned need;
 		const char *what, *text;
 	} table[] = {
-		{WEIR_NEEDS_CURL, "libcurl", "linked with it: requests through curl_easy_perform are seen one by one"},
+		{WEIR_NEEDS_CURL, "libcurl", "linked with it: its requests are seen one by one"},
 		{WEIR_NEEDS_OPENSSL, "TLS", "OpenSSL"},
 		{WEIR_NEEDS_GNUTLS, "TLS", "GnuTLS"},
 		{WEIR_NEEDS_NSS, "TLS", "NSS: connections are seen, not what is said in them"},

@@ -16,6 +16,7 @@ static WEIR_THREAD_LOCAL struct {
 	enum weir_flight_kind kind;
 	uint32_t lease;            /* of the last request */
 	int (*ask)(uint16_t port); /* see weir_flight_watch */
+	int (*expected_by)(uint16_t port);
 	struct weir_request request;
 } hand;
 
@@ -69,9 +70,22 @@ void weir_flight_watch(int (*ask)(uint16_t port))
 	hand.ask = ask;
 }
 
+void weir_flight_expect(int (*ask)(uint16_t port))
+{
+	hand.expected_by = ask;
+}
+
+bool weir_flight_expects(void)
+{
+	return hand.expected_by != NULL;
+}
+
 int weir_flight_ask(uint16_t port)
 {
-	return hand.ask ? hand.ask(port) : 0;
+	int (*ask)(uint16_t) = hand.expected_by ? hand.expected_by : hand.ask;
+
+	hand.expected_by = NULL;
+	return ask ? ask(port) : 0;
 }
 
 bool weir_flight_has(uint32_t number)

@@ -33,7 +33,12 @@ bool weir_flight_inside(uintptr_t frame);
  * request may, and may change errno. */
 void weir_flight_watch(int (*ask)(uint16_t port));
 
-/* Asks it. */
+/* The next connect of this thread belongs to a transfer that has been admitted elsewhere, and asks that one, whatever the thread
+ * has in hand. NULL: it does not. */
+void weir_flight_expect(int (*ask)(uint16_t port));
+bool weir_flight_expects(void);
+
+/* Asks: whom the connect was expected by, else the transfer in hand. */
 int weir_flight_ask(uint16_t port);
 
 /* Whether the flight of that number is still in hand: a jump may have ended it. */

@@ -20,74 +20,6 @@
 #include "weir/gate.h"
 #include "weir/http.h"
 
-static bool from_url(const char *url, char host_port[WEIR_HOST_PORT_MAX])
-{
-	return url && weir_url_is_http(url) && weir_url_host_port(url, host_port);
-}
-
-static bool from_curlu(const struct weir_curl *curl, const CURLU *parts, char host_port[WEIR_HOST_PORT_MAX])
-{
-	char *url = NULL;
-	bool good;
-
-	if (!curl->url_get || curl->url_get(parts, CURLUPART_URL, &url, 0) != CURLUE_OK || !url)
-		return false;
-	good = from_url(url, host_port);
-	curl->free(url);
-	return good;
-}
-
-static bool from_effective_url(const struct weir_curl *curl, CURL *handle, char host_port[WEIR_HOST_PORT_MAX])
-{
-	char *url = NULL;
-
-	return curl->getinfo(handle, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && from_url(url, host_port);
-}
-
-static bool with_port(char host_port[WEIR_HOST_PORT_MAX], uint16_t port)
-{
-	char host[WEIR_HOST_PORT_MAX], *colon;
-
-	memcpy(host, host_port, sizeof host);
-	colon = strrchr(host, ':');
-	if (!colon)
-		return false;
-	*colon = '\0';
-	return weir_host_port(host, port, host_port);
-}
-
-/* Where the transfer goes. False when it is none of weir's business. */
-static bool find_host(const struct weir_handle *h, const struct weir_curl *curl, CURL *handle, char host_port[WEIR_HOST_PORT_MAX])
-{
-	if (!h)
-		return from_effective_url(curl, handle, host_port);
-	if (h->local)
-		return false;
-	if (h->url) {
-		if (!from_curlu(curl, h->url, host_port))
-			return false;
-	} else if (h->host_port[0] != '\0' && h->http) {
-		memcpy(host_port, h->host_port, strnlen(h->host_port, sizeof h->host_port - 1) + 1);
-	} else {
-		return false;
-	}
-	return h->port == 0 || with_port(host_port, h->port);
-}
-
-/* A refused transfer ends as if its connect had failed; only the text is weir's. What libcurl found wrong before that stands. */
-__attribute__((noinline)) static CURLcode refused(const struct weir_transfer *t, const struct weir_request *r, CURLcode code)
-{
-	char text[CURL_ERROR_SIZE];
-
-	if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK)
-		return code;
-	if (t->known && t->known->error_buffer) {
-		weir_gate_describe(t->gate, r, t->host_port, weir_now_ns(), text, sizeof text);
-		memcpy(t->known->error_buffer, text, strlen(text) + 1);
-	}
-	return t->refused == ETIMEDOUT ? CURLE_OPERATION_TIMEDOUT : CURLE_COULDNT_CONNECT;
-}
-
 /* Lets libcurl do it. A transfer that is refused already it is to refuse by itself, so that its options are judged, its callbacks
  * called, and all that curl_easy_getinfo tells is of this transfer. */
 static CURLcode perform(struct weir_transfer *t)
@@ -135,7 +67,7 @@ __attribute__((noinline)) static CURLcode exchange(const struct weir_gate *g, ui
 	weir_transfer_enter(outer);
 	ours = weir_flight_end(&flight, &request);
 	if (t->refused != 0)
-		code = refused(t, ours ? r : flight.request, code);
+		code = weir_transfer_refusal(t, ours ? r : flight.request, code);
 	else if (ours)
 		weir_transfer_end(t, r, code);
 	t->handle = NULL;
@@ -153,9 +85,12 @@ WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)
 
 	if (!curl)
 		return CURLE_FAILED_INIT;
+	/* Kept back it is in a multi handle for the program, and not for libcurl, which else says so itself. */
+	if (h && weir_handle_transfer(h)->multi)
+		return weir_handle_transfer(h)->place == WEIR_PLACE_KEPT ? CURLE_FAILED_INIT : curl->perform(handle);
 	if (h)
 		weir_transfer_restore(curl, handle, h);
-	if (!handle || weir_disabled() || !find_host(h, curl, handle, host_port))
+	if (!handle || weir_disabled() || !weir_transfer_target(h, curl, handle, host_port))
 		return curl->perform(handle);
 	g = weir_attach();
 	if (g && weir_pending_any())

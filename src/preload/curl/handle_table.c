@@ -7,8 +7,10 @@
 
 #include "weir/gate.h"
 
-#define PLACES 512 /* a power of two */
-#define PROBES 16  /* places that one handle may have: two cache lines of keys */
+/* A power of two. Of a multi handle with more transfers than this the rest passes as connections. Only pages in use take memory.
+ */
+#define PLACES 4096
+#define PROBES 16 /* places that one handle may have: two cache lines of keys */
 
 static _Atomic uintptr_t keys[PLACES]; /* 0 = free */
 static struct weir_handle handles[PLACES];
@@ -59,6 +61,7 @@ struct weir_handle *weir_handle_make(const CURL *handle, const struct weir_curl 
 			h = &handles[place];
 			weir_handle_clear(h);
 			transfers[place].handle = NULL;
+			transfers[place].multi = NULL;
 		}
 	}
 	if (h)

@@ -36,15 +36,30 @@ struct weir_handle {
 	uint32_t plain;                /* good answers in a row that said nothing of a quota */
 	bool whole;                    /* all that has been set on it was seen */
 	bool chained;                  /* libcurl calls weir_transfer_prereq, which calls the program's */
-	bool refusing;                 /* what a refusal sets (easy.c) may still be set */
+	bool refusing;                 /* what a refusal sets (transfer.c) may still be set */
+	bool shortened;                /* libcurl has what was left of the program's time-out, not the whole */
+	bool marked;                   /* libcurl calls weir's socket callback (connects.c), which calls the program's */
 	bool proxy;                    /* CURLOPT_PROXY or CURLOPT_PRE_PROXY names one */
 	long fresh_connect;            /* CURLOPT_FRESH_CONNECT */
 	struct curl_slist *connect_to; /* CURLOPT_CONNECT_TO */
 	curl_prereq_callback prereq;   /* CURLOPT_PREREQFUNCTION, and its data */
 	void *prereq_data;
+	curl_sockopt_callback sockopt; /* CURLOPT_SOCKOPTFUNCTION, and its data */
+	void *sockopt_data;
 };
 
-/* A transfer under way. Lives beside the handle's entry and not in a frame: a program may jump out of it. */
+struct weir_multi;
+
+/* Where a transfer stands that was given to a multi handle (multi_table.h). */
+enum weir_place {
+	WEIR_PLACE_KEPT,      /* kept back: libcurl does not have it yet */
+	WEIR_PLACE_UNDER_WAY, /* libcurl has it */
+	WEIR_PLACE_DONE,      /* over; the program has not been told */
+	WEIR_PLACE_TOLD,      /* over and told, and still to be removed */
+	WEIR_PLACES
+};
+
+/* A transfer under way, or kept back. Lives beside the handle's entry and not in a frame: a program may jump out of it. */
 struct weir_transfer {
 	CURL *handle; /* NULL = none under way */
 	const struct weir_curl *curl;
@@ -60,6 +75,15 @@ struct weir_transfer {
 	long redirects, connects;   /* before the request in hand */
 	uint64_t credential, path;  /* of the request in hand, as struct weir_wish wants them */
 	char host_port[WEIR_HOST_PORT_MAX];
+	/* Only in a multi handle, else NULL and without meaning. */
+	struct weir_multi *multi;
+	enum weir_place place;
+	bool told_long;                      /* that it waits for long */
+	struct weir_transfer *next, *before; /* in the line of its place */
+	uint64_t wake_ns;                    /* kept back: when to look again */
+	CURLMsg *message;                    /* over: libcurl's, good until the handle is removed, or `failed` */
+	CURLMsg failed;
+	uint32_t process; /* weir_process_serial() of whose request it is */
 	struct weir_request own;
 };
 

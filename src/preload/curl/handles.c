@@ -8,6 +8,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/curl/handle_table.h"
+#include "src/preload/curl/kept.h"
 #include "src/preload/curl/transfer.h"
 
 #include <limits.h>
@@ -19,7 +20,8 @@ WEIR_HOOK CURL *curl_easy_init(void)
 	const struct weir_curl *curl = weir_curl_for(__builtin_return_address(0));
 	CURL *handle = curl ? curl->init() : NULL;
 
-	if (handle && !weir_disabled()) {
+	/* What libcurl makes for itself it frees without curl_easy_cleanup. */
+	if (handle && !weir_disabled() && !weir_curl_contains(curl, __builtin_return_address(0))) {
 		struct weir_handle *h = weir_handle_make(handle, curl);
 
 		if (h) {
@@ -93,6 +95,8 @@ static bool is_remembered(CURLoption option)
 	case CURLOPT_CONNECT_TO:
 	case CURLOPT_PREREQFUNCTION:
 	case CURLOPT_PREREQDATA:
+	case CURLOPT_SOCKOPTFUNCTION:
+	case CURLOPT_SOCKOPTDATA:
 		return true;
 	default:
 		return false;
@@ -116,9 +120,11 @@ static void remember(struct weir_handle *h, CURLoption option, void *word)
 		break;
 	case CURLOPT_TIMEOUT:
 		h->timeout_ms = seconds_as_ms(word);
+		h->shortened = false;
 		break;
 	case CURLOPT_TIMEOUT_MS:
 		h->timeout_ms = positive(word);
+		h->shortened = false;
 		break;
 	case CURLOPT_CONNECTTIMEOUT:
 		h->connect_timeout_ms = seconds_as_ms(word);
@@ -158,9 +164,22 @@ static void remember(struct weir_handle *h, CURLoption option, void *word)
 	case CURLOPT_PREREQDATA:
 		h->prereq_data = word;
 		break;
+	case CURLOPT_SOCKOPTFUNCTION:
+		h->sockopt = (curl_sockopt_callback)word;
+		break;
+	case CURLOPT_SOCKOPTDATA:
+		h->sockopt_data = word;
+		break;
 	default: /* CURLOPT_UNIX_SOCKET_PATH, CURLOPT_ABSTRACT_UNIX_SOCKET */
 		h->local = word != NULL;
 	}
+}
+
+/* Whether the place of the program's own is taken by weir's, which calls it. */
+static bool is_chained(const struct weir_handle *h, CURLoption option)
+{
+	return (h->chained && (option == CURLOPT_PREREQFUNCTION || option == CURLOPT_PREREQDATA)) ||
+	       (h->marked && (option == CURLOPT_SOCKOPTFUNCTION || option == CURLOPT_SOCKOPTDATA));
 }
 
 /* The third argument is a pointer, a long, a curl_off_t or a function: one word on every 64-bit Linux (LP64), handed on as such.
@@ -178,8 +197,7 @@ WEIR_HOOK CURLcode curl_easy_setopt(CURL *handle, CURLoption option, ...)
 	va_end(arguments);
 	if (!curl)
 		return CURLE_FAILED_INIT;
-	/* The place of the program's own is taken by weir's, which calls it. */
-	if (h && h->chained && (option == CURLOPT_PREREQFUNCTION || option == CURLOPT_PREREQDATA))
+	if (h && is_chained(h, option))
 		code = CURLE_OK;
 	else
 		code = curl->setopt(handle, option, word);
@@ -223,8 +241,11 @@ WEIR_HOOK void curl_easy_reset(CURL *handle)
 
 WEIR_HOOK void curl_easy_cleanup(CURL *handle)
 {
-	const struct weir_curl *curl = weir_handle_library(weir_handle_find(handle), __builtin_return_address(0));
+	const struct weir_handle *h = weir_handle_find(handle);
+	const struct weir_curl *curl = weir_handle_library(h, __builtin_return_address(0));
 
+	if (h)
+		weir_kept_drop(weir_handle_transfer(h));
 	weir_handle_forget(handle);
 	if (curl)
 		curl->cleanup(handle);

@@ -30,6 +30,13 @@ bool weir_curl_is_loaded(const struct weir_curl *curl)
 	return weir_object_is(&curl->object, (const void *)(uintptr_t)curl->perform);
 }
 
+bool weir_curl_contains(const struct weir_curl *curl, const void *caller)
+{
+	struct weir_object object;
+
+	return weir_object_of(caller, &object) && object.link_map == curl->object.link_map;
+}
+
 static uint64_t mixed(uint64_t h, uint64_t word)
 {
 	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
@@ -81,6 +88,13 @@ static void *only_libcurl(const char *symbol)
 	return function;
 }
 
+static bool has_multi(const struct weir_curl *curl)
+{
+	return curl->multi_init && curl->multi_add && curl->multi_remove && curl->multi_perform && curl->multi_info_read &&
+	       curl->multi_cleanup && curl->multi_setopt && curl->multi_timeout && curl->multi_wait &&
+	       curl->multi_socket_action && curl->multi_socket && curl->multi_socket_all;
+}
+
 static bool fill(struct weir_curl *curl, const void *caller)
 {
 	const void *inside;
@@ -100,11 +114,25 @@ static bool fill(struct weir_curl *curl, const void *caller)
 	FIND(duphandle, "curl_easy_duphandle");
 	FIND(reset, "curl_easy_reset");
 	FIND(cleanup, "curl_easy_cleanup");
+	FIND(multi_init, "curl_multi_init");
+	FIND(multi_add, "curl_multi_add_handle");
+	FIND(multi_remove, "curl_multi_remove_handle");
+	FIND(multi_perform, "curl_multi_perform");
+	FIND(multi_info_read, "curl_multi_info_read");
+	FIND(multi_cleanup, "curl_multi_cleanup");
+	FIND(multi_setopt, "curl_multi_setopt");
+	FIND(multi_timeout, "curl_multi_timeout");
+	FIND(multi_wait, "curl_multi_wait");
+	FIND(multi_poll, "curl_multi_poll");
+	FIND(multi_socket_action, "curl_multi_socket_action");
+	FIND(multi_socket, "curl_multi_socket");
+	FIND(multi_socket_all, "curl_multi_socket_all");
 	FIND(url_get, "curl_url_get");
 	FIND(free, "curl_free");
 	FIND(header, "curl_easy_header");
 #undef FIND
-	return curl->init && curl->setopt && curl->getinfo && curl->duphandle && curl->reset && curl->cleanup && curl->free;
+	return curl->init && curl->setopt && curl->getinfo && curl->duphandle && curl->reset && curl->cleanup && curl->free &&
+	       has_multi(curl);
 }
 
 /* Puts it in the table unless it is there. Returns its number, LIBRARIES when the table is full of libraries in use. */

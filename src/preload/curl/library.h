@@ -12,6 +12,7 @@
 #include <curl/curl.h>
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
+#undef curl_multi_setopt
 
 #include "src/preload/core/find_real.h"
 
@@ -24,15 +25,32 @@ struct weir_curl {
 	CURL *(*duphandle)(CURL *);
 	void (*reset)(CURL *);
 	void (*cleanup)(CURL *);
+	CURLM *(*multi_init)(void);
+	CURLMcode (*multi_add)(CURLM *, CURL *);
+	CURLMcode (*multi_remove)(CURLM *, CURL *);
+	CURLMcode (*multi_perform)(CURLM *, int *);
+	CURLMsg *(*multi_info_read)(CURLM *, int *);
+	CURLMcode (*multi_cleanup)(CURLM *);
+	CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
+	CURLMcode (*multi_timeout)(CURLM *, long *);
+	CURLMcode (*multi_wait)(CURLM *, struct curl_waitfd[], unsigned int, int, int *);
+	/* Since 7.66, else NULL. */
+	CURLMcode (*multi_poll)(CURLM *, struct curl_waitfd[], unsigned int, int, int *);
+	CURLMcode (*multi_socket_action)(CURLM *, curl_socket_t, int, int *);
+	CURLMcode (*multi_socket)(CURLM *, curl_socket_t, int *);
+	CURLMcode (*multi_socket_all)(CURLM *, int *);
 	CURLUcode (*url_get)(const CURLU *, CURLUPart, char **, unsigned int);
 	void (*free)(void *);
 	/* Since 7.84, else NULL. */
 	CURLHcode (*header)(CURL *, const char *, size_t, unsigned int, int, struct curl_header **);
 };
 
-/* The libcurl that the code at `caller` is bound to; NULL when there is none. All functions but url_get and header are there.
- * About 100 ns when it has been asked before. */
+/* The libcurl that the code at `caller` is bound to; NULL when there is none. All functions but multi_poll, url_get and header
+ * are there. About 100 ns when it has been asked before. */
 const struct weir_curl *weir_curl_for(const void *caller);
+
+/* Whether the code at `caller` is libcurl's own, which calls itself through its public functions. */
+bool weir_curl_contains(const struct weir_curl *curl, const void *caller);
 
 /* Whether it is still loaded. */
 bool weir_curl_is_loaded(const struct weir_curl *curl);

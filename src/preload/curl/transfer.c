@@ -10,6 +10,7 @@
 #include "src/preload/core/hook.h"
 #include "src/preload/core/tell.h"
 #include "src/preload/curl/answer.h"
+#include "src/preload/curl/connects.h"
 #include "weir/http.h"
 #include "weir/log.h"
 
@@ -28,6 +29,13 @@ struct weir_transfer *weir_transfer_enter(struct weir_transfer *t)
 	return before;
 }
 
+const struct weir_curl *weir_transfer_inner(const void *caller)
+{
+	const struct weir_curl *curl = current ? current->curl : NULL;
+
+	return curl && caller >= curl->object.start && caller < curl->object.end ? curl : NULL;
+}
+
 static uint64_t in_ns(long ms)
 {
 	return ms > 0 && (uint64_t)ms < WEIR_NEVER / MS_NS ? (uint64_t)ms * MS_NS : 0;
@@ -36,7 +44,8 @@ static uint64_t in_ns(long ms)
 /* How long the program lets its next request wait: libcurl's time-outs run meanwhile. 0 = as long as it takes. */
 static uint64_t patience_ns(const struct weir_transfer *t, uint64_t now_ns)
 {
-	uint64_t patience = 0, connecting = t->known ? in_ns(t->known->connect_timeout_ms) : 0;
+	/* A transfer in libcurl's own queue is not connecting yet either (CURLMOPT_MAX_TOTAL_CONNECTIONS). */
+	uint64_t patience = 0, connecting = t->known && !t->multi ? in_ns(t->known->connect_timeout_ms) : 0;
 
 	if (t->over_ns != 0)
 		patience = t->over_ns > now_ns ? t->over_ns - now_ns : 1;
@@ -70,16 +79,16 @@ static void begin_request(struct weir_transfer *t, uint64_t now_ns)
 		.host_port = t->host_port,
 		.patience_ns = patience_ns(t, now_ns),
 		.lease_ns = t->over_ns > now_ns ? t->over_ns - now_ns + LEASE_MARGIN_NS : 0,
-		.thread = weir_thread_id(),
+		.thread = t->multi ? 0 : weir_thread_id(),
 		.lease_hint = weir_flight_lease_hint(),
 		.credential = t->credential,
 		.path = t->path,
 	};
-	uint64_t wake;
 
 	t->sent = false;
 	t->here = true;
-	take(t, weir_gate_begin(t->gate, t->request, &wish, now_ns, &wake));
+	t->process = weir_process_serial();
+	take(t, weir_gate_begin(t->gate, t->request, &wish, now_ns, &t->wake_ns));
 }
 
 void weir_transfer_begin(struct weir_transfer *t)
@@ -94,8 +103,30 @@ void weir_transfer_begin(struct weir_transfer *t)
 	t->credential = weir_handle_credential(t->known);
 	t->path = t->known && !t->known->url ? t->known->path : 0;
 	begin_request(t, now);
-	if (t->request->phase == WEIR_PHASE_WAITING && !(t->known && t->known->chained))
+	if (t->request->phase == WEIR_PHASE_WAITING && !t->multi && !(t->known && t->known->chained))
 		take(t, weir_gate_await(t->gate, t->request, t->host_port));
+}
+
+bool weir_transfer_is_ours(const struct weir_transfer *t)
+{
+	return t->process == weir_process_serial() && (t->number == 0 || weir_flight_has(t->number));
+}
+
+void weir_transfer_look(struct weir_transfer *t)
+{
+	const struct weir_gate *g = weir_attach();
+	uint64_t now = weir_now_ns();
+
+	if (!g) {
+		t->request->phase = WEIR_PHASE_EXEMPT;
+	} else if (t->process != weir_process_serial()) {
+		/* It began in the parent of this process, or with another segment. */
+		t->gate = g;
+		t->request->phase = WEIR_PHASE_IDLE;
+		begin_request(t, now);
+	} else {
+		take(t, weir_gate_look(t->gate, t->request, now, &t->wake_ns));
+	}
 }
 
 /* What the next request is. Libcurl tells its URL while the transfer runs, also where the connection goes to a proxy. */
@@ -163,8 +194,16 @@ __attribute__((noinline)) static void go_on(struct weir_transfer *t, enum step s
 	begin_request(t, now);
 }
 
-/* The next request is about to be sent, or to be connected for. Returns 0, or the errno of its refusal. */
-static int arrive(struct weir_transfer *t, bool sending)
+/* The request in hand may not be sent yet. */
+static void await(struct weir_transfer *t)
+{
+	if (t->multi)
+		take(t, weir_gate_go_now(t->gate, t->request, weir_now_ns()));
+	else
+		take(t, weir_gate_await(t->gate, t->request, t->host_port));
+}
+
+int weir_transfer_arrive(struct weir_transfer *t, bool sending)
 {
 	char host_port[WEIR_HOST_PORT_MAX];
 	long redirects;
@@ -172,14 +211,14 @@ static int arrive(struct weir_transfer *t, bool sending)
 
 	if (t->refused != 0)
 		return t->refused;
-	if (t->number != 0 && !weir_flight_has(t->number))
+	if (!weir_transfer_is_ours(t))
 		return 0;
 	redirects = long_of(t, CURLINFO_REDIRECT_COUNT);
 	step = next_step(t, sending, redirects, host_port);
 	if (step != SAME)
 		go_on(t, step, redirects, host_port);
 	if (t->here && t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING)
-		take(t, weir_gate_await(t->gate, t->request, t->host_port));
+		await(t);
 	t->sent = t->sent || sending;
 	return t->refused;
 }
@@ -191,7 +230,7 @@ int weir_transfer_connects(uint16_t port)
 	if (!t || !t->handle)
 		return 0;
 	t->port = port;
-	return arrive(t, false);
+	return weir_transfer_arrive(t, false);
 }
 
 /* Runs after the program's own: what that one stops need not wait. */
@@ -209,7 +248,7 @@ static int prereq(void *data, char *to, char *from, int to_port, int from_port)
 	if (answer != CURL_PREREQFUNC_OK || t->handle != handle)
 		return answer;
 	saved = errno;
-	answer = arrive(t, true) == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+	answer = weir_transfer_arrive(t, true) == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 	errno = saved;
 	return answer;
 }
@@ -230,6 +269,12 @@ void weir_transfer_copied(const struct weir_curl *curl, CURL *copy, const struct
 		curl->setopt(copy, CURLOPT_PREREQFUNCTION, original->prereq);
 		curl->setopt(copy, CURLOPT_PREREQDATA, original->prereq_data);
 	}
+	weir_connects_copied(curl, copy, original, h);
+	if (original->shortened) {
+		curl->setopt(copy, CURLOPT_TIMEOUT_MS, original->timeout_ms);
+		if (h)
+			h->shortened = false;
+	}
 	if (original->refusing) {
 		curl->setopt(copy, CURLOPT_FRESH_CONNECT, original->fresh_connect);
 		curl->setopt(copy, CURLOPT_CONNECT_TO, original->connect_to);
@@ -249,13 +294,41 @@ void weir_transfer_refuse(const struct weir_curl *curl, CURL *handle, struct wei
 		curl->setopt(handle, CURLOPT_CONNECT_TO, &here);
 }
 
+void weir_transfer_shorten(struct weir_transfer *t)
+{
+	uint64_t now = weir_now_ns(), left = t->over_ns > now ? (t->over_ns - now) / MS_NS : 0;
+
+	if (t->over_ns == 0 || !t->known || !t->known->whole)
+		return;
+	t->known->shortened = true;
+	t->curl->setopt(t->handle, CURLOPT_TIMEOUT_MS, left > 0 ? (long)left : 1L);
+}
+
 void weir_transfer_restore(const struct weir_curl *curl, CURL *handle, struct weir_handle *h)
 {
+	if (h->shortened)
+		curl->setopt(handle, CURLOPT_TIMEOUT_MS, h->timeout_ms);
+	h->shortened = false;
 	if (!h->refusing)
 		return;
 	curl->setopt(handle, CURLOPT_FRESH_CONNECT, h->fresh_connect);
 	curl->setopt(handle, CURLOPT_CONNECT_TO, h->connect_to);
 	h->refusing = false;
+}
+
+/* A refused transfer ends as if its connect had failed; only the text is weir's. What libcurl found wrong before that stands. */
+__attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_transfer *t, const struct weir_request *r,
+							 CURLcode code)
+{
+	char text[CURL_ERROR_SIZE];
+
+	if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK)
+		return code;
+	if (t->known && t->known->error_buffer) {
+		weir_gate_describe(t->gate, r, t->host_port, weir_now_ns(), text, sizeof text);
+		memcpy(t->known->error_buffer, text, strlen(text) + 1);
+	}
+	return t->refused == ETIMEDOUT ? CURLE_OPERATION_TIMEDOUT : CURLE_COULDNT_CONNECT;
 }
 
 /* The target was not reached because of what stands before it. */
@@ -287,4 +360,16 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 		weir_gate_cancel(t->gate, r, weir_now_ns());
 	else if (r->phase == WEIR_PHASE_ADMITTED)
 		weir_exchange_settle(&x, code);
+}
+
+void weir_transfer_leave(struct weir_transfer *t)
+{
+	struct weir_result left = {.outcome = WEIR_IGNORED};
+
+	if (!weir_transfer_is_ours(t))
+		return;
+	if (t->request->phase == WEIR_PHASE_ADMITTED)
+		weir_gate_settle(t->gate, t->request, &left, weir_now_ns());
+	else if (t->request->phase == WEIR_PHASE_WAITING)
+		weir_gate_cancel(t->gate, t->request, weir_now_ns());
 }

@@ -15,8 +15,13 @@
 
 #include "src/preload/curl/handle_table.h"
 
+/* Where the transfer goes. False when it is none of weir's business. h: NULL = not known. */
+bool weir_transfer_target(const struct weir_handle *h, const struct weir_curl *curl, CURL *handle,
+			  char host_port[WEIR_HOST_PORT_MAX]);
+
 /* Begins it with its first request, to t->host_port. t->handle, curl, gate, known, request, number are set. Refused: t->refused.
- * Blocks only where libcurl cannot be made to wait, for as long as a request may. */
+ * Blocks only where libcurl cannot be made to wait, for as long as a request may; in a multi handle (t->multi) never: then
+ * t->wake_ns is when to look again. */
 void weir_transfer_begin(struct weir_transfer *t);
 
 /* From now on it is the transfer whose connects ask (core/flight.h). Returns the one before. */
@@ -24,6 +29,30 @@ struct weir_transfer *weir_transfer_enter(struct weir_transfer *t);
 
 /* Libcurl has ended it with `code`; `r` is the request in hand, if it is still the caller's. Settles it. */
 void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode code);
+
+/* Looks again at the first request of a transfer that is kept back. It is not refused and phase WAITING: keep it. */
+void weir_transfer_look(struct weir_transfer *t);
+
+/* Whether its request is this process's own, and still in hand. */
+bool weir_transfer_is_ours(const struct weir_transfer *t);
+
+/* It ends without having been made, or half-way, and nobody hears the answer. */
+void weir_transfer_leave(struct weir_transfer *t);
+
+/* A refused transfer is over with `code`: the code to tell the program instead. `r` tells why; the text goes to the program's
+ * error buffer. */
+CURLcode weir_transfer_refusal(const struct weir_transfer *t, const struct weir_request *r, CURLcode code);
+
+/* The next request is about to be connected for, or sent (`sending`). Returns 0, or the errno of its refusal. Waits for its turn;
+ * in a multi handle it does not: a hop that would have to wait goes at once, on the unit that it has taken. */
+int weir_transfer_arrive(struct weir_transfer *t, bool sending);
+
+/* The transfer whose callbacks run in this thread's libcurl, if the code at `caller` is that library's: calls of its own
+ * functions pass straight through. Else NULL. */
+const struct weir_curl *weir_transfer_inner(const void *caller);
+
+/* Leaves libcurl what is left of the program's time-out, where the transfer was kept back. */
+void weir_transfer_shorten(struct weir_transfer *t);
 
 /* What a connect inside the transfer has to ask; see weir_flight_watch. */
 int weir_transfer_connects(uint16_t port);
@@ -34,7 +63,7 @@ bool weir_transfer_chain(const struct weir_curl *curl, CURL *handle, struct weir
 /* A handle has been copied with what weir has set on it. `h`: the copy's entry, NULL = there was no place. */
 void weir_transfer_copied(const struct weir_curl *curl, CURL *copy, const struct weir_handle *original, struct weir_handle *h);
 
-/* Takes back what a refusal has set, if a jump out of it has left it there. */
+/* Takes back what weir has set for one transfer: a refusal's options, the shortened time-out. */
 void weir_transfer_restore(const struct weir_curl *curl, CURL *handle, struct weir_handle *h);
 
 /* Makes libcurl connect anew, and not look for a name before it does: the connect is refused. */

@@ -194,7 +194,7 @@ WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 
 	if (!weir_address_of(address, length, &to, &port) || port == PORT_DOMAIN || weir_disabled())
 		return real_connect(fd, address, length);
-	if (weir_flight_inside(WEIR_FRAME))
+	if (weir_flight_expects() || weir_flight_inside(WEIR_FRAME))
 		return inside(fd, address, length, port);
 	state = weir_tcp_state(fd);
 	if (state != WEIR_TCP_NONE && weir_pending_any() && weir_pending_has(fd)) {

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/curl/kept.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "src/preload/core/attach.h"
+#include "src/preload/curl/connects.h"
+#include "src/preload/curl/transfer.h"
+#include "weir/kernel.h"
+
+/* What is over, as far as weir is concerned. */
+static void close_transfer(struct weir_transfer *t)
+{
+	weir_transfer_restore(t->curl, t->handle, t->known);
+	t->handle = NULL;
+}
+
+static bool waits(const struct weir_transfer *t)
+{
+	return t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING;
+}
+
+/* To libcurl, which is to refuse by itself what is refused: so the transfer's options are judged, its callbacks called, and all
+ * that curl_easy_getinfo tells is of this transfer. */
+static CURLMcode hand_over(struct weir_multi *m, struct weir_transfer *t)
+{
+	CURLMcode code;
+
+	if (t->refused != 0)
+		weir_transfer_refuse(t->curl, t->handle, t->known);
+	else if (t->request->delayed)
+		weir_transfer_shorten(t);
+	weir_line_move(m, t, WEIR_PLACE_UNDER_WAY);
+	code = t->curl->multi_add(m->handle, t->handle);
+	/* In the midst of a callback: not now. */
+	if (code == CURLM_RECURSIVE_API_CALL)
+		weir_transfer_restore(t->curl, t->handle, t->known);
+	return code;
+}
+
+CURLMcode weir_kept_add(struct weir_multi *m, struct weir_transfer *t, CURL *handle, struct weir_handle *h)
+{
+	CURLMcode code;
+
+	t->handle = handle;
+	t->curl = m->curl;
+	t->known = h;
+	t->request = &t->own;
+	t->number = 0;
+	t->told_long = false;
+	t->message = NULL;
+	t->own.phase = WEIR_PHASE_IDLE;
+	weir_line_move(m, t, WEIR_PLACE_KEPT);
+	weir_transfer_begin(t);
+	if (waits(t)) {
+		if (t->wake_ns < m->wake_ns)
+			m->wake_ns = t->wake_ns;
+		return CURLM_OK;
+	}
+	code = hand_over(m, t);
+	if (code == CURLM_OK)
+		return code;
+	weir_transfer_leave(t);
+	close_transfer(t);
+	weir_line_leave(t);
+	return code;
+}
+
+/* The program may have changed where it goes, as it may for a handle that libcurl has not begun with. False: it is none of weir's
+ * business any more. */
+static bool still_goes_there(struct weir_transfer *t)
+{
+	char host_port[WEIR_HOST_PORT_MAX];
+
+	if (!t->known->whole || !weir_transfer_target(t->known, t->curl, t->handle, host_port))
+		return false;
+	if (strcmp(host_port, t->host_port) == 0)
+		return true;
+	weir_transfer_leave(t);
+	memcpy(t->host_port, host_port, sizeof host_port);
+	weir_transfer_begin(t);
+	return true;
+}
+
+static void tell_long(struct weir_transfer *t, uint64_t now_ns)
+{
+	const struct weir_request *r = t->request;
+	uint64_t from = r->until_ns > now_ns ? now_ns : r->begun_ns, to = r->until_ns > now_ns ? r->until_ns : now_ns;
+
+	if (t->told_long || !t->gate->long_wait || to - from <= WEIR_LONG_WAIT_NS || to < from)
+		return;
+	t->told_long = true;
+	t->gate->long_wait(r, t->host_port, now_ns);
+}
+
+/* Libcurl would not have it. What the program was not told when it added the handle it is told now. */
+__attribute__((noinline)) static void fail(struct weir_multi *m, struct weir_transfer *t)
+{
+	CURL *handle = t->handle;
+
+	weir_transfer_leave(t);
+	close_transfer(t);
+	memset(&t->failed, 0, sizeof t->failed);
+	t->failed.msg = CURLMSG_DONE;
+	t->failed.easy_handle = handle;
+	t->failed.data.result = CURLE_FAILED_INIT;
+	t->message = &t->failed;
+	weir_line_move(m, t, WEIR_PLACE_DONE);
+}
+
+/* Its time has come, or it is refused. False when libcurl cannot take it now. */
+static bool release(struct weir_multi *m, struct weir_transfer *t)
+{
+	CURLMcode code = hand_over(m, t);
+
+	if (code == CURLM_RECURSIVE_API_CALL) {
+		weir_line_move(m, t, WEIR_PLACE_KEPT);
+		return false;
+	}
+	if (code != CURLM_OK)
+		fail(m, t);
+	return true;
+}
+
+/* Looks at one. True when it is kept on. */
+static bool look_at(struct weir_multi *m, struct weir_transfer *t, uint64_t now_ns)
+{
+	bool there = still_goes_there(t);
+
+	if (!there) {
+		weir_transfer_leave(t);
+		t->here = false;
+	} else if (waits(t)) {
+		weir_transfer_look(t);
+	}
+	if (there && waits(t)) {
+		tell_long(t, now_ns);
+		return true;
+	}
+	return !release(m, t);
+}
+
+void weir_kept_look(struct weir_multi *m)
+{
+	uint64_t now = weir_now_ns(), wake = WEIR_NEVER;
+	uint32_t full = WEIR_NONE, left = m->line[WEIR_PLACE_KEPT].count;
+	struct weir_transfer *t = m->line[WEIR_PLACE_KEPT].first, *next;
+
+	if (!t || now < m->wake_ns)
+		return;
+	/* As many as there are: one that libcurl cannot take now goes to the end. */
+	for (m->wake_ns = WEIR_NEVER; t && left > 0; t = next, left--) {
+		/* Libcurl has called the program, which has moved it: what is left is looked at next time. */
+		if (t->multi != m || t->place != WEIR_PLACE_KEPT) {
+			wake = now;
+			break;
+		}
+		next = t->next;
+		/* Where one waits for a permit the next need not ask. */
+		if (t->request->wait_slot == full && t->request->until_ns == 0)
+			t->wake_ns = wake;
+		else if (t->wake_ns <= now && look_at(m, t, now) && waits(t) && t->request->until_ns == 0)
+			full = t->request->wait_slot;
+		if (t->multi == m && t->place == WEIR_PLACE_KEPT && t->wake_ns < wake)
+			wake = t->wake_ns;
+	}
+	if (wake < m->wake_ns)
+		m->wake_ns = wake;
+}
+
+void weir_kept_freed(struct weir_multi *m)
+{
+	for (struct weir_transfer *t = m->line[WEIR_PLACE_KEPT].first; t; t = t->next) {
+		if (t->request->until_ns == 0)
+			t->wake_ns = m->wake_ns = 0;
+	}
+}
+
+void weir_kept_drop(struct weir_transfer *t)
+{
+	if (!t->multi)
+		return;
+	if (t->handle) {
+		if (t->place == WEIR_PLACE_KEPT || t->refused != 0)
+			weir_transfer_leave(t);
+		else if (weir_transfer_is_ours(t))
+			weir_transfer_end(t, t->request, CURLE_ABORTED_BY_CALLBACK);
+		close_transfer(t);
+	}
+	if (t->multi->line[WEIR_PLACE_KEPT].count == (t->place == WEIR_PLACE_KEPT))
+		t->multi->wake_ns = WEIR_NEVER;
+	weir_line_leave(t);
+}
+
+void weir_kept_drop_all(struct weir_multi *m)
+{
+	for (unsigned i = 0; i < WEIR_PLACES; i++) {
+		while (m->line[i].first)
+			weir_kept_drop(m->line[i].first);
+	}
+}
+
+/* Those kept back begin anew, should the process go on (an exec that fails). */
+static void finish_multi(struct weir_multi *m)
+{
+	for (unsigned i = WEIR_PLACE_KEPT; i <= WEIR_PLACE_UNDER_WAY; i++) {
+		for (struct weir_transfer *t = m->line[i].first; t; t = t->next) {
+			weir_transfer_leave(t);
+			t->process = 0;
+		}
+	}
+}
+
+/* Not in a vfork child, which runs in its parent's memory. */
+static void finish(void)
+{
+	const struct weir_gate *g = weir_attached();
+
+	if (g && g->owner.pid == (uint32_t)weir_getpid())
+		weir_multi_each(finish_multi);
+}
+
+const struct weir_room weir_multi_room = {.finish = finish};
