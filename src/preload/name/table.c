@@ -7,18 +7,21 @@
 #include <stddef.h>
 #include <string.h>
 
-#define SETS       64 /* a power of two */
-#define WAYS       8  /* places for addresses with one hash, and for the names of one address: 512 in all */
-#define NAME_WORDS (WEIR_NAME_MAX / 8)
-#define READ_TRIES 64
-#define FAMILIES   512 /* names whose families are remembered; a power of two */
+#define SETS        64 /* a power of two */
+#define WAYS        8  /* places for addresses with one hash, and for the names of one address: 512 in all */
+#define NAME_WORDS  (WEIR_NAME_MAX / 8)
+#define READ_TRIES  64
+#define WRITE_TRIES 64  /* a try is lost to another thread that has written something meanwhile */
+#define FAMILIES    512 /* names whose families are remembered; a power of two */
+#define ASKED       256 /* who asked for what last, four of one hash each; a power of two */
+#define ASKED_WAYS  4
 
 /* Readers copy a place and then look whether its version has changed; an odd version is being written. A writer that never came
  * back (its process was forked from another thread meanwhile) costs one place. */
 struct place {
 	_Atomic uint32_t version;
-	_Atomic uint32_t age;    /* when its name was asked for last, on the table's own clock: the oldest goes */
-	_Atomic uint32_t thread; /* who asked */
+	_Atomic uint32_t age;       /* when its name was asked for last, on the table's own clock: the oldest goes */
+	_Atomic uint32_t name_hash; /* of `name`, as in `asked` */
 	_Atomic uint64_t high, low;
 	_Atomic uint64_t more;
 	_Atomic uint64_t name[NAME_WORDS];
@@ -26,6 +29,15 @@ struct place {
 
 static struct place table[SETS][WAYS];
 static _Atomic uint32_t clock_now;
+
+/* By thread and address: hash of the two (upper half) | hash of the name that this thread asked for last (lower half). A thread's
+ * word is its own: others may have asked for the same name since. The oldest of a set goes; who has none takes the last of all.
+ */
+static struct asked {
+	_Atomic uint64_t word[ASKED_WAYS];
+	_Atomic uint32_t next; /* the way that goes next */
+} asked[ASKED];
+#define NAME_BITS UINT64_C(0xffffffff)
 
 /* Of names, by their hash: hash (all but two bits) | which families were found. A collision forgets a name's families, or, for
  * two names in 2^62, mixes them. */
@@ -149,41 +161,61 @@ static uint32_t tick(void)
 	return now != 0 ? now : 1; /* 0: never written */
 }
 
-/* The place of this very name, or else the one to give up: an unused one, or the oldest of the set. */
-static struct place *place_for(struct weir_address a, const uint64_t name[NAME_WORDS], bool more, bool *there)
+struct choice {
+	struct place *place; /* NULL: all are being written */
+	uint32_t version;    /* its version before it was looked at */
+	bool there;          /* it has this very name already */
+};
+
+/* The place of this very name, or else the one to give up: an unused one, or the oldest of the set. One that is being written is
+ * left alone: its writer may never come back. */
+static struct choice choose(struct weir_address a, const uint64_t name[NAME_WORDS], bool more)
 {
-	struct place *set = set_of(a), *oldest = &set[0];
+	struct place *set = set_of(a);
+	struct choice chosen = {0};
 	uint64_t found[NAME_WORDS];
 	bool found_more;
 
 	for (unsigned i = 0; i < WAYS; i++) {
-		if (copy(&set[i], a, found, &found_more) && memcmp(found, name, sizeof found) == 0) {
-			*there = found_more == more;
-			return &set[i];
-		}
-		if (age_of(oldest) != 0 && (age_of(&set[i]) == 0 || later(age_of(oldest), age_of(&set[i]))))
-			oldest = &set[i];
+		uint32_t version = atomic_load_explicit(&set[i].version, memory_order_acquire);
+		uint32_t age = age_of(&set[i]);
+
+		if ((version & 1) != 0)
+			continue;
+		if (copy(&set[i], a, found, &found_more) && memcmp(found, name, sizeof found) == 0)
+			return (struct choice){&set[i], version, found_more == more};
+		if (!chosen.place || (age_of(chosen.place) != 0 && (age == 0 || later(age_of(chosen.place), age))))
+			chosen = (struct choice){&set[i], version, false};
 	}
-	*there = false;
-	return oldest;
+	return chosen;
 }
 
-static void write(struct place *p, struct weir_address a, const uint64_t name[NAME_WORDS], bool more, uint32_t thread)
+/* False when another thread has written there since it was chosen. */
+static bool write(const struct choice *c, struct weir_address a, const uint64_t name[NAME_WORDS], bool more, uint32_t name_hash)
 {
-	uint32_t version = atomic_load_explicit(&p->version, memory_order_relaxed);
+	struct place *p = c->place;
+	uint32_t version = c->version;
 
-	if ((version & 1) != 0 || !atomic_compare_exchange_strong_explicit(&p->version, &version, version + 1,
-									   memory_order_relaxed, memory_order_relaxed))
-		return;
+	if (!atomic_compare_exchange_strong_explicit(&p->version, &version, version + 1, memory_order_relaxed,
+						     memory_order_relaxed))
+		return false;
 	atomic_thread_fence(memory_order_release);
 	atomic_store_explicit(&p->high, a.high, memory_order_relaxed);
 	atomic_store_explicit(&p->low, a.low, memory_order_relaxed);
 	atomic_store_explicit(&p->age, tick(), memory_order_relaxed);
-	atomic_store_explicit(&p->thread, thread, memory_order_relaxed);
+	atomic_store_explicit(&p->name_hash, name_hash, memory_order_relaxed);
 	atomic_store_explicit(&p->more, more, memory_order_relaxed);
 	for (unsigned w = 0; w < NAME_WORDS; w++)
 		atomic_store_explicit(&p->name[w], name[w], memory_order_relaxed);
 	atomic_store_explicit(&p->version, version + 2, memory_order_release);
+	return true;
+}
+
+/* The common case, the same name again. False when the place was given to another name meanwhile. */
+static bool refresh(const struct choice *c)
+{
+	atomic_store_explicit(&c->place->age, tick(), memory_order_relaxed);
+	return atomic_load_explicit(&c->place->version, memory_order_relaxed) == c->version;
 }
 
 /* 127.1 and 0x7f000001 are 127.0.0.1, and only an IPv6 address has a colon. */
@@ -224,13 +256,55 @@ static bool has_both_families(const uint64_t name[NAME_WORDS])
 	return atomic_load_explicit(&families[(hash >> 40) & (FAMILIES - 1)], memory_order_relaxed) == (hash | BOTH_FAMILIES);
 }
 
+/* Thread and address in the upper half of a word; never 0, which is what an unused word has. */
+static uint64_t asker(struct weir_address a, uint32_t thread)
+{
+	uint64_t h = (a.high ^ (a.low * UINT64_C(0x9e3779b97f4a7c15)) ^ thread) * UINT64_C(0xbf58476d1ce4e5b9);
+
+	h = (h ^ h >> 29) * UINT64_C(0x94d049bb133111eb);
+	return (h | UINT64_C(1) << 63) & ~NAME_BITS;
+}
+
+/* The word of a thread and an address, or NULL. */
+static _Atomic uint64_t *find_asked(struct asked *set, uint64_t who)
+{
+	for (unsigned i = 0; i < ASKED_WAYS; i++)
+		if ((atomic_load_explicit(&set->word[i], memory_order_relaxed) & ~NAME_BITS) == who)
+			return &set->word[i];
+	return NULL;
+}
+
+static struct asked *asked_set(uint64_t who)
+{
+	return &asked[(who >> 32) & (ASKED - 1)];
+}
+
+static void remember_asked(uint64_t who, uint32_t name_hash)
+{
+	struct asked *set = asked_set(who);
+	_Atomic uint64_t *word = find_asked(set, who);
+
+	if (!word)
+		word = &set->word[atomic_fetch_add_explicit(&set->next, 1, memory_order_relaxed) & (ASKED_WAYS - 1)];
+	atomic_store_explicit(word, who | name_hash, memory_order_relaxed);
+}
+
+/* The hash of the name that it asked for last. False when that is not known. */
+static bool recall_asked(uint64_t who, uint32_t *name_hash)
+{
+	const _Atomic uint64_t *word = find_asked(asked_set(who), who);
+	uint64_t value = word ? atomic_load_explicit(word, memory_order_relaxed) : 0;
+
+	*name_hash = (uint32_t)value;
+	return (value & ~NAME_BITS) == who;
+}
+
 void weir_name_remember(struct weir_address address, const char *name, bool more, uint32_t thread)
 {
 	uint64_t words[NAME_WORDS] = {0};
 	char text[WEIR_NAME_MAX];
-	struct place *p;
+	uint32_t name_hash;
 	size_t length;
-	bool there;
 
 	if (is_an_address(name)) {
 		weir_address_text(address, text);
@@ -243,30 +317,30 @@ void weir_name_remember(struct weir_address address, const char *name, bool more
 		return;
 	memcpy(words, name, length);
 	remember_family(address, words);
-	p = place_for(address, words, more, &there);
-	if (!there) {
-		write(p, address, words, more, thread);
-		return;
+	name_hash = (uint32_t)(hash_of(words) >> 32);
+	remember_asked(asker(address, thread), name_hash);
+	for (unsigned i = 0; i < WRITE_TRIES; i++) {
+		struct choice c = choose(address, words, more);
+
+		if (c.place && (c.there ? refresh(&c) : write(&c, address, words, more, name_hash)))
+			return;
 	}
-	/* The common case, the same name again: who asked last, and when. */
-	atomic_store_explicit(&p->age, tick(), memory_order_relaxed);
-	atomic_store_explicit(&p->thread, thread, memory_order_relaxed);
 }
 
-/* The place to believe: this thread's last, else the last of all. */
+/* The place to believe: what this thread asked for last, else the last of all. */
 static const struct place *best_of(const struct place set[WAYS], struct weir_address a, uint32_t thread)
 {
+	uint32_t hash;
+	bool known = recall_asked(asker(a, thread), &hash);
 	const struct place *best = NULL;
-	bool mine = false;
 
 	for (unsigned i = 0; i < WAYS; i++) {
-		bool asked = atomic_load_explicit(&set[i].thread, memory_order_relaxed) == thread;
-
-		if (!is_for(&set[i], a) || (mine && !asked))
+		if (!is_for(&set[i], a))
 			continue;
-		if (!best || (asked && !mine) || later(age_of(&set[i]), age_of(best)))
+		if (known && atomic_load_explicit(&set[i].name_hash, memory_order_relaxed) == hash)
+			return &set[i];
+		if (!best || later(age_of(&set[i]), age_of(best)))
 			best = &set[i];
-		mine |= asked;
 	}
 	return best;
 }

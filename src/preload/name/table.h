@@ -39,8 +39,8 @@ struct weir_name {
 };
 
 /* Remembers that `name` has this address, asked for by the thread `thread` (any number that is its own). more: other addresses of
- * it follow. A name that is an address itself, in whatever form, is remembered in the usual one. Lock-free; does nothing when the
- * place is being written by another thread. */
+ * it follow. A name that is an address itself, in whatever form, is remembered in the usual one. Lock-free: what other
+ * threads write meanwhile may cost it some tries, never the name (short of 64 lost in a row). */
 void weir_name_remember(struct weir_address address, const char *name, bool more, uint32_t thread);
 
 /* The name to take for a connect to this address by `thread`; false when none was asked. */
