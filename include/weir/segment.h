@@ -314,6 +314,9 @@ void weir_segment_close(struct weir_segment *s);
 /* Finds the entry of `key` (NUL-terminated, < WEIR_KEY_MAX). Returns its slot or WEIR_NONE. Lock-free. */
 uint32_t weir_entry_find(const struct weir_segment *s, const char *key);
 
+/* The same, with the slot's index word (weir_entry_word) as it was found; 0 for none and for the overflow. */
+uint32_t weir_entry_find_word(const struct weir_segment *s, const char *key, uint64_t *word);
+
 /* Finds or makes it; evicts an idle one where the table is full; the overflow slot s->entries (`_other`) when nothing can be.
  * Never fails. May spin for at most a millisecond on another process that is making the same entry. */
 uint32_t weir_entry_acquire(const struct weir_segment *s, const char *key, uint64_t now_ns);

@@ -129,7 +129,9 @@ void weir_gate_key(const struct weir_segment *s, const char *host_port, char key
 	key[n] = '\0';
 }
 
-/* The host's entry with its rule. The usual case, an entry of its own whose rule is known for this generation, is one lookup. */
+/* The host's entry with its rule. The usual case, an entry of its own whose rule is known for this generation, is one lookup. An
+ * entry that is evicted meanwhile lends nobody its rule: the word is read once more after it, and by weir_gate_begin after the
+ * lease is claimed. */
 static bool host_scope(const struct weir_segment *s, const struct weir_policy_view *view, const char *host_port, uint64_t now_ns,
 		       struct scope *out)
 {
@@ -137,16 +139,16 @@ static bool host_scope(const struct weir_segment *s, const struct weir_policy_vi
 	uint32_t index = WEIR_NONE;
 
 	out->generation = view->generation;
-	out->slot = weir_entry_find(s, host_port);
+	out->slot = weir_entry_find_word(s, host_port, &out->word);
 	if (out->slot < s->entries && view->rule_count > 0) {
-		uint64_t word = atomic_load_explicit(&s->entry[out->slot].rule, memory_order_relaxed);
+		uint64_t word = atomic_load_explicit(&s->entry[out->slot].rule, memory_order_acquire);
 
 		index = (uint32_t)word - 1;
 		if (word >> 32 == (view->generation & UINT32_MAX) && index < view->rule_count &&
-		    view->rules[index].group[0] == '\0') {
+		    view->rules[index].group[0] == '\0' &&
+		    atomic_load_explicit(&s->index[out->slot], memory_order_acquire) == out->word) {
 			out->entry = &s->entry[out->slot];
 			out->rule = &view->rules[index];
-			out->word = weir_entry_word(s, out->slot, host_port);
 			return (out->rule->flags & WEIR_RULE_EXEMPT) == 0;
 		}
 	}

@@ -279,6 +279,7 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	struct scope host;
 	struct weir_rate_params own;
 	const struct weir_rate_params *rate;
+	enum weir_outcome outcome;
 	uint64_t latency, hold = 0;
 	bool due = false, apart;
 
@@ -302,9 +303,12 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 			atomic_store_explicit(&host.entry->applied, 0, memory_order_relaxed);
 		return;
 	}
-	judged = *result;
-	judged.outcome = outcome_of(r, &host, result, now_ns);
-	result = &judged;
+	outcome = outcome_of(r, &host, result, now_ns);
+	if (outcome != result->outcome) {
+		judged = *result;
+		judged.outcome = outcome;
+		result = &judged;
+	}
 	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;
 	count(&host.entry->counters, result);
 	rate = scope_rate_params(&host, now_ns, &own);

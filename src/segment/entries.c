@@ -153,17 +153,28 @@ static bool is_other(const char *key)
 
 uint32_t weir_entry_find(const struct weir_segment *s, const char *key)
 {
+	uint64_t w;
+
+	return weir_entry_find_word(s, key, &w);
+}
+
+uint32_t weir_entry_find_word(const struct weir_segment *s, const char *key, uint64_t *word)
+{
 	struct wanted wanted;
 
+	*word = 0;
 	if (!want(&wanted, key))
 		return WEIR_NONE;
 	if (is_other(key))
 		return s->entries;
 	for (uint32_t i = 0; i < WINDOW; i++) {
 		uint32_t slot = slot_at(s, wanted.hash, i);
+		uint64_t w = index_word(s, slot);
 
-		if (holds(s, slot, index_word(s, slot), &wanted))
-			return slot;
+		if (!holds(s, slot, w, &wanted))
+			continue;
+		*word = w;
+		return slot;
 	}
 	return WEIR_NONE;
 }
