@@ -112,8 +112,9 @@ struct weir_result {
 	bool named;           /* the server said that name, and it is not made of its limits */
 	uint32_t connections; /* connections that it opened */
 	uint32_t status;      /* HTTP status, 0 = none was heard */
-	bool timed_out;       /* with WEIR_FAILED: a time-out */
-	bool refused_here;    /* with WEIR_FAILED: this very machine refused the connection (a loopback address) */
+	enum weir_seen seen;
+	bool timed_out;    /* with WEIR_FAILED: a time-out */
+	bool refused_here; /* with WEIR_FAILED: this very machine refused the connection (a loopback address) */
 };
 
 /* Begins a request: finds its entries and rules, takes units and a lease, and looks once. The verdict and what it rests on are in

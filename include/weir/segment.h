@@ -141,6 +141,16 @@ struct weir_spare {
 };
 _Static_assert(sizeof(struct weir_spare) == 64, "one cache line");
 
+/* How much was seen of what counts as one request. */
+enum weir_seen {
+	WEIR_SEEN_REQUEST = 0, /* a request and its answer, or a connect: not counted here */
+	WEIR_SEEN_RECORD,      /* a request of a program with a TLS of its own: one by one, and nothing of their answers */
+	WEIR_SEEN_HTTP2,       /* a connection that speaks HTTP/2 */
+	WEIR_SEEN_TLS,         /* a connection inside which, for all that is known, HTTP/2 may be spoken */
+	WEIR_SEEN_OPAQUE,      /* a connection that speaks no HTTP */
+	WEIR_SEEN_KINDS = 6
+};
+
 /* A host:port, a rule's group, a run's share of one of these ("@PID.START/KEY"), all hosts together ("_total") or the overflow
  * ("_other"). */
 struct weir_entry {
@@ -166,7 +176,7 @@ struct weir_entry {
 	struct weir_rate rate;                 /* 768 bytes */
 	struct weir_window window;             /* 160 bytes */
 	char key[WEIR_KEY_MAX];
-	uint64_t pad2[3];
+	_Atomic uint32_t seen[WEIR_SEEN_KINDS]; /* by enum weir_seen: what was no single request */
 	struct weir_counters counters;
 	/* by enum weir_durations: what found no block, and finds none any more */
 	struct weir_histogram_rest durations[WEIR_DURATIONS];

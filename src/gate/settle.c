@@ -17,12 +17,16 @@ static bool worth_telling(uint64_t from, uint64_t to)
 }
 
 /* Succeeded, throttled and failed requests are counted by weir_rate_note. */
-static void count(struct weir_counters *c, const struct weir_result *result)
+static void count(struct weir_entry *e, const struct weir_result *result)
 {
+	struct weir_counters *c = &e->counters;
+
 	if (result->outcome == WEIR_IGNORED)
 		atomic_fetch_add_explicit(&c->ignored, 1, memory_order_relaxed);
 	if (result->connections != 0)
 		atomic_fetch_add_explicit(&c->connections, result->connections, memory_order_relaxed);
+	if (__builtin_expect(result->seen != WEIR_SEEN_REQUEST && result->seen < WEIR_SEEN_KINDS, 0))
+		atomic_fetch_add_explicit(&e->seen[result->seen], 1, memory_order_relaxed);
 }
 
 static enum weir_cause opening_cause(enum weir_breaker_change change)
@@ -310,7 +314,7 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 		result = &judged;
 	}
 	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;
-	count(&host.entry->counters, result);
+	count(host.entry, result);
 	rate = scope_rate_params(&host, now_ns, &own);
 	if (result->outcome != WEIR_IGNORED) {
 		due = weir_rate_note(&host.entry->rate, rate, signal_of(result->outcome), now_ns);

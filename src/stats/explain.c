@@ -232,6 +232,27 @@ static void say_verdict(struct weir_explanation *e, const struct weir_rule *rule
 		    timed ? "; the next try is due in " : "", in);
 }
 
+/* Where less was seen than requests with their answers. */
+static void say_seen(struct weir_explanation *e, const struct weir_segment *s)
+{
+	static const struct {
+		enum weir_seen seen;
+		const char *what;
+	} table[] = {
+		{WEIR_SEEN_RECORD,
+		 "requests of programs with a TLS of their own, told apart by its records: what was answered is not seen"},
+		{WEIR_SEEN_HTTP2, "connections with HTTP/2, which is not looked into: each counts as one request"},
+		{WEIR_SEEN_TLS,
+		 "connections of programs with a TLS of their own that may speak HTTP/2 in it: each counts as one request"},
+		{WEIR_SEEN_OPAQUE, "connections that speak no HTTP: each counts as one request"},
+	};
+	for (size_t i = 0; e->forecast.slot <= s->entries && i < sizeof table / sizeof table[0]; i++) {
+		uint32_t n = atomic_load_explicit(&s->entry[e->forecast.slot].seen[table[i].seen], memory_order_relaxed);
+		if (n)
+			say(e, "Seen: %" PRIu32 " %s.", n, table[i].what);
+	}
+}
+
 static void say_total(struct weir_explanation *e, const struct weir_rule *total)
 {
 	struct words w = {.next = 0};
@@ -300,6 +321,7 @@ bool weir_explain(const struct weir_segment *s, const struct weir_policy *policy
 		say_holders(e, s);
 		say_hold(e, h);
 		say_breaker(e, &rule, h);
+		say_seen(e, s);
 		say_total(e, view.total ? &total : NULL);
 		say_verdict(e, &rule);
 	}

@@ -9,7 +9,7 @@
 #include "weir/gate.h"
 #include "weir/policy.h"
 
-#define WEIR_SENTENCES 28
+#define WEIR_SENTENCES 32
 
 struct weir_explanation {
 	char host[WEIR_KEY_MAX];

@@ -144,7 +144,7 @@ static struct field {
 	FIELD(weir_entry, rate),
 	FIELD(weir_entry, window),
 	FIELD(weir_entry, key),
-	FIELD(weir_entry, pad2),
+	FIELD(weir_entry, seen),
 	FIELD(weir_entry, counters),
 	FIELD(weir_quota_share, quota),
 	FIELD(weir_quota_share, path),

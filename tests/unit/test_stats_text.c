@@ -123,6 +123,27 @@ static void an_exempt_host_is_explained_as_such(void **state)
 	free(text);
 }
 
+static void what_was_seen_of_less_than_requests_is_explained(void **state)
+{
+	struct stats_bench *b = *state;
+	struct weir_result result = {.outcome = WEIR_SUCCEEDED};
+	bench_request(b, "api.example.org:443", WEIR_SUCCEEDED, 1, 0);
+	char *text = explanation_of(b, "api.example.org:443");
+	assert_lacks(text, "Seen:");
+	free(text);
+	for (int i = 0; i < 3; i++) {
+		struct weir_request r = bench_begin(b, "api.example.org:443");
+		result.seen = i == 0 ? WEIR_SEEN_RECORD : WEIR_SEEN_HTTP2;
+		b->now += SECOND;
+		weir_gate_settle(&b->gate, &r, &result, b->now);
+	}
+	text = explanation_of(b, "api.example.org:443");
+	assert_contains(text, "Seen: 1 requests of programs with a TLS of their own");
+	assert_contains(text, "Seen: 2 connections with HTTP/2, which is not looked into: each counts as one request.");
+	assert_lacks(text, "no HTTP:");
+	free(text);
+}
+
 static void an_override_is_explained(void **state)
 {
 	struct stats_bench *b = *state;
@@ -209,6 +230,7 @@ int main(void)
 		TEST(an_unknown_host_would_go_at_once),
 		TEST(a_fixed_rate_is_explained_with_the_wait),
 		TEST(an_exempt_host_is_explained_as_such),
+		TEST(what_was_seen_of_less_than_requests_is_explained),
 		TEST(an_override_is_explained),
 		TEST(a_changed_rule_is_shown_before_the_next_request),
 		TEST(a_rule_without_a_rate_leaves_none_to_show),
