@@ -26,6 +26,7 @@ enum weir_cause {
 	WEIR_CAUSE_OPERATOR,     /* weir set, reset, breaker */
 	WEIR_CAUSE_POLICY,       /* new configuration */
 	WEIR_CAUSE_OWNER_DIED,   /* a lease was reaped */
+	WEIR_CAUSE_OUTAGE,       /* the breaker has just opened, and requests wait for the host to come back */
 	WEIR_CAUSE_COUNT
 };
 

@@ -22,7 +22,7 @@ struct weir_meaning {
 	_Atomic uint32_t longest;      /* the longest such run that a good answer ended */
 	_Atomic uint32_t bad_ppm;      /* share of bad answers, smoothed */
 	uint32_t pad;
-	_Atomic uint64_t outage_ns; /* when the breaker last opened on a host that had been up */
+	_Atomic uint64_t outage_ns; /* since when the host has been down: weir/outage.h */
 	uint64_t reserved;
 };
 _Static_assert(sizeof(struct weir_meaning) == 64, "ABI");

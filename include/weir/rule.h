@@ -46,7 +46,8 @@ struct weir_rule {
 	struct weir_breaker_params breaker;
 	uint64_t wait_max_ns; /* nobody waits longer than this */
 	uint64_t hold_max_ns; /* no hold is longer than this */
-	uint64_t reserved[9];
+	uint64_t grace_ns;    /* so long into an outage requests wait for its end; 0: they are refused at once */
+	uint64_t reserved[8];
 };
 _Static_assert(sizeof(struct weir_rule) == 640, "ABI");
 

@@ -57,6 +57,12 @@ static bool breaker_forecast(const struct scope *host, uint64_t now_ns, struct w
 		return false;
 	v = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns);
 	out->verdict = WEIR_REFUSE;
+	out->until_ns = request_waits_out_until(host, until, now_ns + host->rule->wait_max_ns, now_ns);
+	if (out->until_ns > now_ns) {
+		out->verdict = WEIR_WAIT;
+		out->cause = WEIR_CAUSE_OUTAGE;
+		return true;
+	}
 	out->until_ns = until;
 	out->cause = v.state == WEIR_BREAKER_FORCED_OPEN ? WEIR_CAUSE_FORCED
 		     : v.state == WEIR_BREAKER_HALF_OPEN ? WEIR_CAUSE_PROBE

@@ -2,12 +2,14 @@
 /*
  * One look at a waiting request: may it go now, when else, or never.
  *
- * The order is: breaker (refuses at once), units and hold (a time that is known), then the permits (a time that is not). A unit
- * is taken once and kept; the breaker's ticket and the permits are taken only at the moment of going.
+ * The order is: breaker (refuses, or lets wait out the beginning of an outage), units and hold (a time that is known), then the
+ * permits (a time that is not). A unit is taken once and kept; the breaker's ticket and the permits are taken only at the moment
+ * of going.
  */
 #include "look.h"
 #include "release.h"
 #include "units.h"
+#include "weir/outage.h"
 
 /* So long a request waits for the answers of those that what is left of the quota is promised to. */
 #define PROMISED_NS UINT64_C(5000000000)
@@ -60,16 +62,49 @@ static enum weir_verdict refuse(const struct weir_gate *g, struct weir_request *
 	return WEIR_REFUSE;
 }
 
+uint64_t request_waits_out_until(const struct scope *host, uint64_t until_ns, uint64_t latest_ns, uint64_t now_ns)
+{
+	uint64_t grace = host->rule->grace_ns;
+	uint64_t end = weir_outage_grace_ends_ns(&host->entry->meaning, grace, now_ns);
+	enum weir_cause cause = breaker_cause(host, now_ns);
+
+	if (grace == 0 || cause == WEIR_CAUSE_FORCED)
+		return 0;
+	/* While a probe is under way its answer may come at any time; while none is, nothing happens before the next. */
+	if (cause == WEIR_CAUSE_BREAKER && until_ns > latest_ns)
+		return 0;
+	return end < latest_ns ? end : latest_ns;
+}
+
 /* The breaker refuses. A probe that is under way may belong to a dead process: then the next request is the probe. */
-static enum weir_verdict refuse_open(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
-				     uint64_t until_ns, uint64_t now_ns)
+static enum weir_cause stopped_by(const struct weir_gate *g, const struct scope *host, uint64_t now_ns)
 {
 	enum weir_cause cause = breaker_cause(host, now_ns);
 
 	weir_breaker_cut(&host->entry->breaker, &host->rule->breaker, now_ns);
 	if (cause == WEIR_CAUSE_PROBE)
 		reap_now_and_then(g, now_ns);
-	return refuse(g, r, host, cause, until_ns, false, now_ns);
+	return cause;
+}
+
+/* In the beginning of an outage the request waits; later, and where it is not patient enough, it is refused. */
+static enum weir_verdict wait_out_or_refuse(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
+					    uint64_t until_ns, uint64_t now_ns, uint64_t *wake_ns)
+{
+	enum weir_cause cause = stopped_by(g, host, now_ns);
+	uint64_t end;
+
+	weir_outage_met(&host->entry->meaning, now_ns);
+	end = request_waits_out_until(host, until_ns, r->latest_ns, now_ns);
+	if (end <= now_ns)
+		return refuse(g, r, host, cause, until_ns, false, now_ns);
+	r->cause = WEIR_CAUSE_OUTAGE;
+	r->until_ns = end;
+	r->delayed = true;
+	*wake_ns = end - now_ns < SLEEP_MAX_NS ? end : now_ns + SLEEP_MAX_NS;
+	if (until_ns > now_ns && until_ns < *wake_ns)
+		*wake_ns = until_ns;
+	return WEIR_WAIT;
 }
 
 /* Waits until `at` for a time that is known: refused now rather than later when that is too late. */
@@ -171,6 +206,14 @@ static bool take_permits(const struct weir_gate *g, struct weir_request *r, cons
 	return true;
 }
 
+/* The permits that it took go back, and it waits on. The lease says MOVING until they have: see release.c. */
+static void stay_waiting(const struct weir_gate *g, struct weir_request *r)
+{
+	request_give_permits(g, r);
+	if (r->lease != WEIR_NONE)
+		weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
+}
+
 static void admit(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
 {
 	struct weir_counters *c = &host->entry->counters;
@@ -214,7 +257,9 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	at = hold > at ? hold : at;
 	at = spent > at ? spent : at;
 	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
-		r->would_refuse = true;
+		weir_outage_met(&host->entry->meaning, now_ns);
+		r->would_delay = request_waits_out_until(host, until, r->latest_ns, now_ns) > now_ns;
+		r->would_refuse = !r->would_delay;
 		r->ticket.generation = UINT32_MAX; /* of no generation: its result says nothing to the breaker */
 		r->ticket.probe = 0;
 	} else if (at > r->latest_ns) {
@@ -242,7 +287,7 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	if (g->dry_run)
 		return go_anyway(g, r, scope, now_ns);
 	if (weir_breaker_peek(&host->entry->breaker, &host->rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
-		return refuse_open(g, r, host, until, now_ns);
+		return wait_out_or_refuse(g, r, host, until, now_ns, wake_ns);
 	/* A hold that is longer than the request will wait must not cost it a unit. */
 	hold = weir_hold_settle_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
 	spent = request_spent_until(r, host, now_ns);
@@ -264,17 +309,13 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	if (!take_permits(g, r, scope, false, now_ns, &ramp))
 		return wait_for_permit(g, r, host, ramp, now_ns, wake_ns);
 	if (!take_of_quota(host, r, now_ns)) {
-		if (r->lease != WEIR_NONE)
-			weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
-		request_give_permits(g, r);
+		stay_waiting(g, r);
 		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
 	}
 	/* The ticket last: a probe is promised to nobody who then has to wait. */
 	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
-		if (r->lease != WEIR_NONE)
-			weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, 0);
-		request_give_permits(g, r);
-		return refuse_open(g, r, host, until, now_ns);
+		stay_waiting(g, r);
+		return wait_out_or_refuse(g, r, host, until, now_ns, wake_ns);
 	}
 	admit(g, r, host, now_ns);
 	return WEIR_GO;
@@ -308,7 +349,7 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
 	}
 	if (weir_breaker_try(&scope[SCOPE_HOST].entry->breaker, &scope[SCOPE_HOST].rule->breaker, now_ns, &r->ticket, &until) ==
 	    WEIR_BREAKER_REFUSE)
-		return refuse_open(g, r, &scope[SCOPE_HOST], until, now_ns);
+		return refuse(g, r, &scope[SCOPE_HOST], stopped_by(g, &scope[SCOPE_HOST], now_ns), until, false, now_ns);
 	(void)take_permits(g, r, scope, true, now_ns, &ramp);
 	request_spend_units(g, r);
 	admit(g, r, &scope[SCOPE_HOST], now_ns);

@@ -8,6 +8,10 @@
 /* Until when the quota is spent that this request would use: <= now_ns when it is not, or nobody knows. */
 uint64_t request_spent_until(const struct weir_request *r, const struct scope *host, uint64_t now_ns);
 
+/* Until when a request that the breaker refuses waits for the host to come back; <= now_ns when it is refused at once: the
+ * outage has lasted for longer than the grace, or no probe goes before its own patience is over. until_ns: of the refusal. */
+uint64_t request_waits_out_until(const struct scope *host, uint64_t until_ns, uint64_t latest_ns, uint64_t now_ns);
+
 /* How long a wait for a permit lasts before the request looks again by itself: a release wakes it, unless its owner died. */
 #define PERMIT_POLL_NS UINT64_C(20000000)
 

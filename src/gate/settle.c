@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "weir/outage.h"
 #include "weir/trylock.h"
 
 /* Changes of a rate or a limit by less than a sixteenth are not worth an event. */
@@ -84,8 +85,11 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 	if (change == WEIR_BREAKER_SAME)
 		return;
 	if (change == WEIR_BREAKER_RECLOSED) {
+		weir_outage_end(&host->entry->meaning);
 		scope_event(g, host, WEIR_EVENT_BREAKER_CLOSED, WEIR_CAUSE_PROBE_SUCCEEDED, 0, 0, 0, now_ns);
 	} else {
+		if (change != WEIR_BREAKER_REOPENED)
+			weir_outage_begin(&host->entry->meaning, now_ns);
 		scope_event(g, host, WEIR_EVENT_BREAKER_OPENED, opening_cause(change), before.streak, 0,
 			    weir_breaker_view(b, p, now_ns).until_ns, now_ns);
 	}

@@ -54,6 +54,7 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 	[WEIR_FIELD_JITTER] = {"breaker.jitter", WEIR_KIND_PERMILLE, false, AT(breaker.jitter_permille), 0, 900},
 	[WEIR_FIELD_PROBE_TIMEOUT] = {"breaker.probe_timeout", WEIR_KIND_DURATION, false, AT(breaker.probe_lease_ns), MS, DAY},
 	[WEIR_FIELD_RAMP] = {"breaker.ramp", WEIR_KIND_DURATION, false, AT(breaker.ramp_ns), 0, DAY},
+	[WEIR_FIELD_GRACE] = {"breaker.grace", WEIR_KIND_DURATION, false, AT(grace_ns), 0, DAY},
 	[WEIR_FIELD_WAIT_MAX] = {"wait.max", WEIR_KIND_DURATION, true, AT(wait_max_ns), 0, 7 * DAY},
 	[WEIR_FIELD_HOLD_MAX] = {"hold.max", WEIR_KIND_DURATION, false, AT(hold_max_ns), 0, 31 * DAY},
 };

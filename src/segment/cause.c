@@ -25,6 +25,7 @@ static const struct words cause_words[WEIR_CAUSE_COUNT] = {
 	[WEIR_CAUSE_RECOVERY] = {"recovery", "the server answers well again"},
 	[WEIR_CAUSE_OPERATOR] = {"operator", "it was set by hand"},
 	[WEIR_CAUSE_POLICY] = {"policy", "the configuration changed"},
+	[WEIR_CAUSE_OUTAGE] = {"outage", "the breaker has just opened and it waits out an outage"},
 	[WEIR_CAUSE_OWNER_DIED] = {"owner_died", "the process that held a permit died"},
 };
 

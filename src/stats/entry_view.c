@@ -5,6 +5,7 @@
 
 #include "weir/gate.h"
 #include "weir/log.h"
+#include "weir/outage.h"
 
 /* How long a host counts as throttled after it made weir hold or slow down: several windows of ten seconds, a few looks at `weir
  * status`. */
@@ -123,6 +124,9 @@ static void view_breaker(const struct weir_entry *e, const struct weir_rule *rul
 		v->reopens_ns = b.until_ns - now_ns;
 	if (b.state == WEIR_BREAKER_CLOSED)
 		return;
+	uint64_t grace_ends = weir_outage_grace_ends_ns(&e->meaning, rule->grace_ns, now_ns);
+	if (b.state != WEIR_BREAKER_FORCED_OPEN && grace_ends > now_ns)
+		v->grace_ns = grace_ends - now_ns;
 	v->opened_by = b.state == WEIR_BREAKER_FORCED_OPEN   ? WEIR_CAUSE_FORCED
 		       : trace->opened_by < WEIR_CAUSE_COUNT ? (enum weir_cause)trace->opened_by
 							     : WEIR_CAUSE_NONE;

@@ -176,8 +176,9 @@ static void say_hold(struct weir_explanation *e, const struct weir_host_view *h)
 		say(e, "Hold: none.");
 }
 
-static void say_thresholds(struct weir_explanation *e, const struct weir_breaker_params *p)
+static void say_thresholds(struct weir_explanation *e, const struct weir_rule *rule)
 {
+	const struct weir_breaker_params *p = &rule->breaker;
 	struct words w = {.next = 0};
 	char text[256] = "";
 	size_t n = 0;
@@ -189,7 +190,9 @@ static void say_thresholds(struct weir_explanation *e, const struct weir_breaker
 		n += weir_format(text + n, sizeof text - n, "%s%u%% calls slower than %s", n ? ", " : "",
 				 p->slow_rate_permille / 10, duration(&w, p->slow_call_ns));
 	if (n)
-		say(e, "Breaker: it opens on %s, for %s at first.", text, duration(&w, p->open_time_ns));
+		say(e, "Breaker: it opens on %s, for %s at first; requests %s%s.", text, duration(&w, p->open_time_ns),
+		    rule->grace_ns ? "wait out the first " : "are refused at once",
+		    rule->grace_ns ? duration(&w, rule->grace_ns) : "");
 }
 
 static void say_breaker(struct weir_explanation *e, const struct weir_rule *rule, const struct weir_host_view *h)
@@ -211,7 +214,7 @@ static void say_breaker(struct weir_explanation *e, const struct weir_rule *rule
 	else
 		say(e, "Breaker: closed, %" PRIu32 " failure%s in a row.", h ? h->failures_in_a_row : 0,
 		    h && h->failures_in_a_row == 1 ? "" : "s");
-	say_thresholds(e, p);
+	say_thresholds(e, rule);
 }
 
 static void say_verdict(struct weir_explanation *e, const struct weir_rule *rule)
@@ -222,6 +225,8 @@ static void say_verdict(struct weir_explanation *e, const struct weir_rule *rule
 	const char *in = timed ? duration(&w, f->until_ns - e->now_ns) : "";
 	if (f->verdict == WEIR_GO)
 		say(e, "A request now would go at once.");
+	else if (f->verdict == WEIR_WAIT && f->cause == WEIR_CAUSE_OUTAGE)
+		say(e, "A request now would wait out an outage, until a probe finds the host back; for %s at most.", in);
 	else if (f->verdict == WEIR_WAIT)
 		say(e, "A request now would wait%s%s, because %s.", timed ? " " : "", in, weir_cause_text(f->cause));
 	else if (f->timed_out)

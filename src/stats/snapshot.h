@@ -60,6 +60,7 @@ struct weir_host_view {
 	uint32_t failures_in_a_row;
 	uint64_t opened_total;
 	uint64_t reopens_ns;       /* open: until the next probe may go; WEIR_NEVER: the operator's word is awaited */
+	uint64_t grace_ns;         /* open, half-open: so long requests still wait for the host to come back; 0: not at all */
 	enum weir_cause opened_by; /* NONE: not known (any more) */
 	uint32_t opened_after;     /* failures in a row before it, 0 = not known */
 	struct weir_duration_view wait, latency;

@@ -93,6 +93,14 @@ static void put_next_try(const struct weir_host_view *h, FILE *out)
 		fprintf(out, ", next try in %s", weir_print_duration(h->reopens_ns, left, sizeof left));
 }
 
+static void put_grace(const struct weir_host_view *h, FILE *out)
+{
+	char left[32];
+	if (h->grace_ns)
+		fprintf(out, "; requests wait out the outage, until it ends or %s are over",
+			weir_print_duration(h->grace_ns, left, sizeof left));
+}
+
 /* Why a host is as it is, and when that ends. Writes nothing when there is nothing to say. */
 static bool put_reason(const struct weir_host_view *h, const char *before, FILE *out)
 {
@@ -102,11 +110,13 @@ static bool put_reason(const struct weir_host_view *h, const char *before, FILE 
 		fputs(before, out);
 		put_opening(h, out);
 		put_next_try(h, out);
+		put_grace(h, out);
 		return true;
 	case WEIR_HEALTH_HALF_OPEN:
 		fprintf(out, "%sa probe decides whether the host is back (it was opened: ", before);
 		put_opening(h, out);
 		fputc(')', out);
+		put_grace(h, out);
 		return true;
 	case WEIR_HEALTH_THROTTLED:
 		fputs(before, out);

@@ -12,8 +12,8 @@ static const char *quick_breaker(struct scene *scene)
 {
 	return write_file(scene->dir, "weir.conf",
 			  "hosts = ( { match = \"127.0.0.1\"; concurrency = { mode = \"off\"; };\n"
-			  "  breaker = { failures = 3; open_time = \"1s\"; open_time_max = \"2s\"; probe_timeout = \"2s\"; ramp "
-			  "= \"0s\"; }; } );\n");
+			  "  breaker = { failures = 3; grace = \"0\"; open_time = \"1s\"; open_time_max = \"2s\"; probe_timeout "
+			  "= \"2s\"; ramp = \"0s\"; }; } );\n");
 }
 
 static struct outcome run_as(struct command c, const char *const *argv)

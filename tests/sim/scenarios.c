@@ -368,7 +368,7 @@ const struct sim_scenario sim_scenarios[] = {
 	{                                                                                                                        \
 		.row = 19, .name = short_name, .text = what, .duration_s = 600, .processes = 8, .think_ms = 9, .items = count,   \
 		.patience_s = 60, .change = {{6, SIM_SET_OUTAGE, SIM_RST, 0}, {6 + seconds, SIM_SET_OUTAGE, SIM_UP, 0}},         \
-		.target = {{SIM_LOST, '<', last}, {SIM_LOST_EARLY, 'w', 16}, {SIM_RECOVERY_S, 'w', recovery}},                   \
+		.target = {{SIM_LOST, '<', last}, {SIM_LOST_EARLY, '<', 16}, {SIM_RECOVERY_S, 'w', recovery}},                   \
 		.families = SIM_BREAKER_BASELINES, .loopback = true,                                                             \
 	}
 	BATCH("restart-5", "a batch of 2,000 by eight at a time; the host restarts for 5 s in the middle", 2000, 5, 3, 16),

@@ -32,7 +32,7 @@ static void every_key_of_a_rule_reaches_its_place(void **state)
 			"breaker = { failures = 3; failure_rate = 0.25; slow_call_rate = .8; slow_call = \"3s\";\n"
 			"window = \"1m\"; min_calls = 50; success_threshold = 2; open_time = \"30s\";\n"
 			"open_time_max = \"10m\"; open_time_factor = 1.5; jitter = 0.05; probe_timeout = \"20s\";\n"
-			"ramp = \"0\"; }; wait = { max = \"10s\"; }; hold = { max = \"6h\"; }; } );\n",
+			"ramp = \"0\"; grace = \"45s\"; }; wait = { max = \"10s\"; }; hold = { max = \"6h\"; }; } );\n",
 			0);
 
 	assert_string_equal(r->match, "api.example.org:443");
@@ -73,6 +73,7 @@ static void every_key_of_a_rule_reaches_its_place(void **state)
 	assert_int_equal(r->breaker.jitter_permille, 50);
 	assert_int_equal(r->breaker.probe_lease_ns, 20 * S);
 	assert_int_equal(r->breaker.ramp_ns, 0);
+	assert_int_equal(r->grace_ns, 45 * S);
 	assert_int_equal(r->wait_max_ns, 10 * S);
 	assert_int_equal(r->hold_max_ns, 6 * 3600 * S);
 }

@@ -72,6 +72,7 @@ static struct field {
 	FIELD(weir_rule, breaker),
 	FIELD(weir_rule, wait_max_ns),
 	FIELD(weir_rule, hold_max_ns),
+	FIELD(weir_rule, grace_ns),
 	FIELD(weir_rule, reserved),
 	FIELD(weir_rate_params, strategy),
 	FIELD(weir_rate_params, burst),
