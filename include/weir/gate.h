@@ -72,6 +72,7 @@ struct weir_request {
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */
 	bool paid;                      /* takes no units */
+	bool counted;                   /* it is among the admitted already: see weir_gate_leave */
 	bool hurried;                   /* the program has a time-out of its own */
 	bool unpaced;                   /* takes none of the host's controlled bucket: see look.c */
 	bool promised;                  /* what is left of the quota has been counted down for it */
@@ -93,6 +94,7 @@ struct weir_wish {
 	uint32_t thread;       /* tid that performs it, 0 = may be ended by any thread */
 	uint32_t lease_hint;   /* the thread's last lease number */
 	bool paid;             /* goes on a unit taken a moment ago, for another address of the same host */
+	bool counted;          /* takes the place of one that has left (weir_gate_leave) */
 	/* Digests of what identifies the client to the server, and of the path's beginning (weir/http.h). Only salted ones are
 	 * kept. 0: not seen; a request without any credential has one of its own (WEIR_NOBODY). */
 	uint64_t credential, path;
@@ -133,6 +135,11 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
 /* Gives an admitted request's permits back before its result is known; lease, units and the breaker's ticket stay with it until
  * it is settled. For what nobody promises to end soon. */
 void weir_gate_release_permits(const struct weir_gate *g, struct weir_request *r);
+
+/* Ends an admitted request without a result, for another one to the same host that takes its place: permits and lease go back.
+ * True when it was in hand and counted as admitted; then the other one is begun with `counted`. False, and nothing done, for a
+ * probe, whose place nobody can take. One that still waits goes as if it had never come, and false. */
+bool weir_gate_leave(const struct weir_gate *g, struct weir_request *r);
 
 /* Ends an admitted request. Does nothing on a request that is refused or exempt. */
 void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_result *result, uint64_t now_ns);

@@ -81,6 +81,9 @@ struct weir_said {
  * CLOCK_REALTIME. */
 void weir_said_read(const struct weir_header_lines *h, uint64_t wall_ns, struct weir_said *out);
 
+/* Whether a header line of this name may be asked for by weir_said_read: for those who see each line once. About 10 ns. */
+bool weir_said_concerns(const char *name, size_t bytes);
+
 /* Whether the answer describes a quota: a look at one name for each dialect, the usual ones first. */
 bool weir_said_has_quota(const struct weir_header_lines *h);
 

@@ -2,6 +2,7 @@
 /* What a request holds goes back: permits and its lease. */
 #include "release.h"
 #include "scope.h"
+#include "units.h"
 
 void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 {
@@ -34,4 +35,24 @@ void weir_gate_release_permits(const struct weir_gate *g, struct weir_request *r
 	}
 	request_give_permits(g, r);
 	weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT, 0);
+}
+
+bool weir_gate_leave(const struct weir_gate *g, struct weir_request *r)
+{
+	if (r->phase == WEIR_PHASE_WAITING) {
+		request_give_units(g, r);
+		request_free_lease(g, r);
+		r->phase = WEIR_PHASE_OVER;
+	}
+	if (r->phase != WEIR_PHASE_ADMITTED || r->ticket.probe != 0)
+		return false;
+	r->phase = WEIR_PHASE_OVER;
+	if (r->lease != WEIR_NONE &&
+	    !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, r->held)) {
+		r->lease = WEIR_NONE; /* reaped: counted and given back already */
+		return false;
+	}
+	request_give_permits(g, r);
+	request_free_lease(g, r);
+	return true;
 }

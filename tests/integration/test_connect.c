@@ -1,4 +1,4 @@
-/* Programs that connect by themselves, under weir: the same as without, and each connection is one request. */
+/* Programs that connect by themselves, under weir: the same as without; their connects are asked for, and count by name. */
 #include "tests/harness/harness.h"
 
 #include <stdio.h>
@@ -120,11 +120,11 @@ static void a_connection_counts_under_the_name_that_was_asked_for(void **state)
 	char numeric[64];
 
 	stage_open(&s, state);
-	expect(&s, "wget -qO- $U/n/1 $U/n/2", 0, "1\n2\n"); /* one connection, kept */
+	expect(&s, "wget -qO- $U/n/1 $U/n/2", 0, "1\n2\n"); /* one connection, two requests */
 	expect(&s, "wget -qO- http://127.0.0.1:$PORT/n/3", 0, "3\n");
 	expect(&s, PYTHON "import os, urllib.request as u; print(u.urlopen(\"http://127.1:\" + os.environ[\"PORT\"]).status)'", 0,
 	       "200\n");
-	assert_int_equal(counts_of(s.scene, s.host_port).succeeded, 1);
+	assert_int_equal(counts_of(s.scene, s.host_port).succeeded, 2);
 	assert_int_equal(counts_of(s.scene, s.host_port).connections, 1);
 	assert_int_equal(counts_of(s.scene, host_port_of(numeric, "127.0.0.1", s.server->http_port)).succeeded, 2);
 	stage_close(&s);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "src/preload/core/answer.h"
 #include "weir/http.h"
 #include "weir/opaque.h"
 
@@ -47,26 +48,6 @@ static bool has_quota(const struct weir_exchange *x, const struct weir_header_li
 	return true;
 }
 
-__attribute__((noinline)) static void read_limits(const struct weir_exchange *x, const struct weir_request *r, int status,
-						  const struct weir_header_lines *lines, struct weir_result *result)
-{
-	struct weir_said said;
-	uint64_t held_ns;
-
-	weir_said_read(lines, weir_wall_ns(), &said);
-	held_ns = weir_said_hold(&said, &result->hold_cause);
-	result->outcome = weir_gate_classify(x->gate, r, status, said.has_wait || held_ns != 0);
-	result->quotas = said.quotas;
-	result->resource = said.resource;
-	result->named = said.named;
-	memcpy(result->quota, said.quota, sizeof result->quota);
-	/* What is broken may say when it will not be; the quota beside it is another matter. */
-	if (result->outcome == WEIR_THROTTLED)
-		result->retry_after_ns = held_ns;
-	else if (result->outcome == WEIR_FAILED)
-		result->retry_after_ns = said.wait_ns;
-}
-
 /* Before libcurl 7.84: Retry-After alone, and no quota. */
 static void read_retry_after(const struct weir_exchange *x, const struct weir_request *r, int status, struct weir_result *result)
 {
@@ -92,7 +73,7 @@ static void read_status(const struct weir_exchange *x, const struct weir_request
 	if (!x->curl->header)
 		read_retry_after(x, r, status, result);
 	else if (status >= 400 || has_quota(x, &lines))
-		read_limits(x, r, status, &lines, result);
+		weir_answer_read(x->gate, r, status, &lines, result);
 	else
 		result->outcome = weir_gate_classify(x->gate, r, status, false);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hook of connect: outside libcurl's easy interface, each TCP connection attempt is one request.
+ * The hook of connect. What passes over the connection is seen by other hooks (conversation.h); here the breaker and the hold are
+ * asked, and a connect that fails is a failed attempt.
  *
- * It waits in place, whether the socket blocks or not: for a non-blocking one that is more than the program expects of connect,
- * so it waits for a few seconds at most. (Parking the socket instead is a later step.)
+ * A blocking connect waits in place for its unit, and what is sent first goes on it: a server is not left with a silent
+ * connection. A non-blocking one never waits: the unit is taken by what is sent first.
  *
  * Refused: -1 with ECONNREFUSED (breaker) or ETIMEDOUT (the wait would be too long).
  *
@@ -26,6 +27,7 @@
 #include "src/preload/core/hook.h"
 #include "src/preload/core/tell.h"
 #include "src/preload/name/table.h"
+#include "src/preload/socket/conversation.h"
 #include "src/preload/socket/paid.h"
 #include "src/preload/socket/pending.h"
 #include "src/preload/socket/tcp_state.h"
@@ -38,14 +40,15 @@
 #define LEASE_NS (150 * SECOND_NS)
 /* A non-blocking one holds no permit; what its lease keeps is a place in the table. */
 #define NONBLOCKING_LEASE_NS (30 * SECOND_NS)
-/* A program with an event loop stands still while its connect waits, and none of its time-outs run: beyond this it is better told
- * at once. Its own time-outs are seldom shorter. */
+/* Where nothing but the connect is seen of a non-blocking socket, the program stands still while it waits, and none of its
+ * time-outs run: beyond this it is better told at once. */
 #define NONBLOCKING_WAIT_NS (5 * SECOND_NS)
 #define PORT_DOMAIN         53
 
 struct target {
 	char host_port[WEIR_HOST_PORT_MAX];
 	struct weir_attempt attempt;
+	uint16_t port;
 	bool paid; /* it goes on the unit that an attempt at another address of the host has left */
 };
 
@@ -81,6 +84,7 @@ static bool find_target(struct weir_address address, uint16_t port, struct targe
 	if (!weir_host_port(name.text, port, t->host_port))
 		return false;
 	t->paid = weir_paid_take(weir_paid_host(t->host_port));
+	t->port = port;
 	t->attempt.address = hash_of(address);
 	t->attempt.next_host = named && others_left(&name, address, t->paid) ? weir_paid_host(t->host_port) : 0;
 	t->attempt.loopback = weir_address_is_loopback(address);
@@ -122,19 +126,19 @@ __attribute__((noinline)) static int refuse(const struct weir_gate *g, const str
 }
 
 /* After an attempt that was admitted. EINTR: a handler ran, and the handshake goes on behind it. */
-static void settle(const struct weir_gate *g, struct weir_request *r, int fd, const struct target *t, int error)
+static void settle(const struct weir_gate *g, struct weir_request *r, int fd, const struct target *t, int error, bool has_unit)
 {
 	if (error == EINPROGRESS || error == EINTR || error == EALREADY)
 		weir_pending_add(g, fd, r, &t->attempt);
-	else
+	else if (error != 0 || !weir_conversation_connected(g, fd, r, has_unit, 0))
 		weir_connect_settle(g, r, &t->attempt, error, 0);
 }
 
-/* A new attempt to reach `t`. errno as connect leaves it. */
+/* A blocking attempt, or one on a socket of which nothing more will be seen: it waits for its unit here. errno as connect leaves
+ * it. */
 __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_t frame, int fd, const struct sockaddr *address,
-					     socklen_t length, const struct target *t)
+					     socklen_t length, const struct target *t, bool blocks)
 {
-	bool blocks = (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
 	struct weir_request request;
 	struct weir_wish wish = {
 		.host_port = t->host_port,
@@ -159,9 +163,59 @@ __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_
 	saved = errno;
 	error = answer == 0 ? 0 : saved;
 	if (weir_flight_end(&flight, &request))
-		settle(g, &request, fd, t, error);
+		settle(g, &request, fd, t, error, true);
 	errno = saved;
 	return answer;
+}
+
+/* Whether what would be sent first had to wait for longer than a request may: then it is better not to connect. */
+static bool is_hopeless(const struct weir_gate *g, const char *host_port)
+{
+	struct weir_forecast f;
+
+	weir_gate_forecast(g, host_port, weir_now_ns(), &f);
+	return f.verdict == WEIR_REFUSE && f.timed_out;
+}
+
+/* A non-blocking attempt: never waits. The breaker is asked; the unit is taken, and waited for, by what is sent first. */
+__attribute__((noinline)) static int attempt_now(const struct weir_gate *g, int fd, const struct sockaddr *address,
+						 socklen_t length, const struct target *t)
+{
+	struct weir_request request;
+	struct weir_wish wish = {
+		.host_port = t->host_port,
+		.lease_ns = NONBLOCKING_LEASE_NS,
+		.lease_hint = weir_flight_lease_hint(),
+		.paid = g->dry_run || !is_hopeless(g, t->host_port),
+	};
+	uint64_t wake;
+	int answer, error, saved = errno;
+	enum weir_verdict verdict = weir_gate_begin(g, &request, &wish, weir_now_ns(), &wake);
+
+	if (verdict == WEIR_REFUSE)
+		return refuse(g, &request, t->host_port);
+	if (verdict == WEIR_WAIT)
+		weir_gate_leave(g, &request);
+	errno = saved;
+	answer = real_connect(fd, address, length);
+	saved = errno;
+	error = answer == 0 ? 0 : saved;
+	if (request.phase == WEIR_PHASE_ADMITTED)
+		settle(g, &request, fd, t, error, !wish.paid);
+	errno = saved;
+	return answer;
+}
+
+/* A new attempt to reach `t`. */
+static int new_attempt(const struct weir_gate *g, uintptr_t frame, int fd, const struct sockaddr *address, socklen_t length,
+		       const struct target *t)
+{
+	int saved = errno;
+	bool blocks = (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+	bool followed = weir_conversation_open(fd, t->host_port, t->port);
+
+	errno = saved;
+	return blocks || !followed ? attempt(g, frame, fd, address, length, t, blocks) : attempt_now(g, fd, address, length, t);
 }
 
 /* A second connect on one socket is no new attempt: it tells how the first one stands. */
@@ -177,8 +231,11 @@ static int again(int fd, const struct sockaddr *address, socklen_t length)
 /* Inside a transfer, which knows what it may. */
 static int inside(int fd, const struct sockaddr *address, socklen_t length, uint16_t port)
 {
-	int saved = errno, error = weir_flight_ask(port);
+	int saved = errno, error;
 
+	if (weir_is_marked(fd)) /* of a descriptor that was closed behind our back */
+		weir_conversation_closing(fd);
+	error = weir_flight_ask(port);
 	errno = error != 0 ? error : saved;
 	return error != 0 ? -1 : real_connect(fd, address, length);
 }
@@ -207,7 +264,7 @@ WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 			weir_pending_sweep();
 		if (g && weir_host_chosen(target.host_port)) {
 			errno = saved;
-			return attempt(g, WEIR_FRAME, fd, address, length, &target);
+			return new_attempt(g, WEIR_FRAME, fd, address, length, &target);
 		}
 	}
 	errno = saved;

@@ -24,14 +24,13 @@
 #include <sys/uio.h>
 
 #include "src/preload/core/room.h"
-#include "src/preload/socket/pending.h"
 #include "weir/gate.h"
 #include "weir/wire.h"
 
 /* Descriptors beyond are never marked. */
 #define WEIR_MARKS 65536
 
-/* By descriptor: 0, or the number of its conversation's record. */
+/* By descriptor: 0, or the number of its conversation's record. Of descriptors that no connect was called on, 0. */
 extern _Atomic uint16_t weir_mark[WEIR_MARKS];
 
 static inline bool weir_is_marked(int fd)
@@ -45,11 +44,15 @@ typedef uint64_t weir_conversation;
 
 /* --- Life of a descriptor -------------------------------------------------------------------------------------------------- */
 
-/* The program has begun to connect fd, to host_port, by a request that was admitted (*request; taken over), or by none (NULL:
- * then a request of its own is begun by what is sent first). connected: the handshake is over. Returns false when there is no
- * place: the request stays the caller's. */
-bool weir_conversation_open(const struct weir_gate *g, int fd, const char *host_port, const struct weir_request *request,
-			    bool connected);
+/* The program begins to connect fd to host_port, whatever fd was before. False when there is no place: then the connection is
+ * all that is seen of it. */
+bool weir_conversation_open(int fd, const char *host_port, uint16_t port);
+
+/* fd is connected, by a request that was admitted. Takes it over: what is sent first goes on it where it has a unit, else it
+ * gives way to a request that takes one. handshake_ns: how long it took, 0 = from admission to now. False when fd has no
+ * conversation: then the request is still the caller's. */
+bool weir_conversation_connected(const struct weir_gate *g, int fd, const struct weir_request *request, bool has_unit,
+				 uint64_t handshake_ns);
 
 /* `copy` is another name of fd from now on, whatever it was before. */
 void weir_conversation_copied(int fd, int copy);
@@ -99,8 +102,11 @@ void weir_conversation_sent(int fd, const struct iovec *iov, size_t parts, size_
 /* `taken` bytes have been received into it; 0: the other side has closed. */
 void weir_conversation_received(int fd, const struct iovec *iov, size_t parts, size_t taken);
 
-/* The connection is broken: a send or receive has failed with this errno. */
-void weir_conversation_broken(int fd, int error);
+/* A send or receive has failed with this errno. */
+void weir_conversation_failed(int fd, int error);
+
+/* Bytes have passed that nobody has seen: from here on it is opaque. */
+void weir_conversation_lost(int fd);
 
 /* At the end of the process all is settled, in a forked child all that is in flight is dropped without settling. */
 extern const struct weir_room weir_conversation_room;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hooks of getsockopt and close: they see how a connect that was under way has ended. While none is, they cost a load and a jump.
+ * Hooks of getsockopt and close: they see how a connect that was under way has ended, and where a conversation ends. Where there
+ * is neither, they cost a load or two and a jump.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/socket/conversation.h"
 #include "src/preload/socket/pending.h"
 
 WEIR_HOOK int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length)
@@ -36,9 +38,10 @@ WEIR_HOOK int close(int fd)
 	const struct weir_libc *libc = weir_libc();
 	int saved = errno;
 
-	if (weir_pending_any()) {
+	if (weir_pending_any())
 		weir_pending_closing(fd);
-		errno = saved;
-	}
+	if (weir_is_marked(fd))
+		weir_conversation_closing(fd);
+	errno = saved;
 	return libc->close ? libc->close(fd) : (int)syscall(SYS_close, fd);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "src/preload/core/attach.h"
+#include "src/preload/socket/conversation.h"
 #include "src/preload/socket/paid.h"
 #include "src/preload/socket/tcp_state.h"
 
@@ -113,12 +114,14 @@ static struct pending *take_fd(int fd, uint32_t *was)
 
 static void settle(const struct weir_gate *g, struct pending *p, int error)
 {
+	int fd = atomic_load_explicit(&p->fd, memory_order_relaxed);
 	uint64_t latency = 0;
 
 	/* Nobody knows when the program's next hook comes; the kernel knows when the handshake was over. */
 	if (error == 0)
-		latency = weir_tcp_handshake_ns(atomic_load_explicit(&p->fd, memory_order_relaxed),
-						weir_now_ns() - p->request.admitted_ns);
+		latency = weir_tcp_handshake_ns(fd, weir_now_ns() - p->request.admitted_ns);
+	if (error == 0 && weir_conversation_connected(g, fd, &p->request, false, latency))
+		return;
 	weir_connect_settle(g, &p->request, &p->attempt, error, latency);
 }
 

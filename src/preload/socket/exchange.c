@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/socket/exchange.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "src/preload/core/answer.h"
+#include "src/preload/core/environment.h"
+#include "src/preload/core/flight.h"
+#include "src/preload/socket/target.h"
+#include "weir/opaque.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+/* A request's head follows its connection's first unit so soon, or takes one of its own: a pool that was connected at leisure
+ * must not be used in one burst. Inside TLS, and behind a proxy, handshakes come in between. */
+#define FRESH_NS (10 * SECOND_NS)
+/* An answer that a program does not wait for any longer than this says nothing; a longer silence does. */
+#define GIVEN_UP_NS SECOND_NS
+
+/* WEIR_MIND_NONE in every place. */
+#define NO_MINDS UINT64_C(0xaaaaaaaaaaaaaaaa)
+
+static enum weir_talk talk_of(const struct weir_record *r)
+{
+	return (enum weir_talk)atomic_load_explicit(&r->talk, memory_order_relaxed);
+}
+
+static void set_talk(struct weir_record *r, enum weir_talk talk)
+{
+	atomic_store_explicit(&r->talk, (uint8_t)talk, memory_order_relaxed);
+}
+
+/* --- Settling -------------------------------------------------------------------------------------------------------------- */
+
+static void settle(const struct weir_gate *g, struct weir_record *r, struct weir_request *request, struct weir_result *result)
+{
+	if (request->phase == WEIR_PHASE_WAITING) {
+		weir_gate_cancel(g, request, weir_now_ns());
+	} else if (request->phase == WEIR_PHASE_ADMITTED) {
+		result->connections = r->connections;
+		r->connections = 0;
+		weir_gate_settle(g, request, result, weir_now_ns());
+	}
+	request->phase = WEIR_PHASE_IDLE;
+}
+
+static void settle_as(const struct weir_gate *g, struct weir_record *r, struct weir_request *request, enum weir_outcome outcome,
+		      uint64_t latency_ns)
+{
+	struct weir_result result;
+
+	memset(&result, 0, weir_opaque(sizeof result));
+	result.outcome = outcome;
+	result.latency_ns = latency_ns;
+	settle(g, r, request, &result);
+}
+
+/* What was asked of the connection as a whole. */
+static void settle_opened(const struct weir_gate *g, struct weir_record *r, enum weir_outcome outcome)
+{
+	settle_as(g, r, &r->opened, outcome, r->handshake_ns);
+}
+
+/* --- The order of requests ------------------------------------------------------------------------------------------------- */
+
+static void push_mind(struct weir_record *r, enum weir_mind mind)
+{
+	if (r->minds >= WEIR_WIRE_DEPTH)
+		return;
+	r->mind |= (uint64_t)mind << (2 * r->minds++);
+}
+
+static enum weir_mind pop_mind(struct weir_record *r)
+{
+	enum weir_mind mind = (enum weir_mind)(r->mind & 3);
+
+	if (r->minds == 0)
+		return WEIR_MIND_NONE;
+	r->mind >>= 2;
+	r->minds--;
+	return mind;
+}
+
+static struct weir_request *oldest(struct weir_record *r)
+{
+	return &r->hand[r->oldest % WEIR_HANDS];
+}
+
+static void drop_oldest(struct weir_record *r)
+{
+	r->oldest = (uint8_t)((r->oldest + 1) % WEIR_HANDS);
+	r->hands--;
+}
+
+static void hold(const struct weir_gate *g, struct weir_record *r, struct weir_request *request)
+{
+	if (r->hands == WEIR_HANDS) {
+		settle_as(g, r, request, WEIR_IGNORED, 0);
+		push_mind(r, WEIR_MIND_NONE);
+		return;
+	}
+	memcpy(&r->hand[(r->oldest + r->hands++) % WEIR_HANDS], request, weir_opaque(sizeof *request));
+	request->phase = WEIR_PHASE_IDLE;
+	push_mind(r, WEIR_MIND_HAND);
+}
+
+/* --- Sending --------------------------------------------------------------------------------------------------------------- */
+
+bool weir_exchange_is_due(const struct weir_record *r)
+{
+	if (r->asked)
+		return false;
+	return talk_of(r) == WEIR_TALK_OPENING || (talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire));
+}
+
+bool weir_exchange_plain_is_due(struct weir_record *r)
+{
+	if (talk_of(r) != WEIR_TALK_OPENING && talk_of(r) != WEIR_TALK_TLS)
+		return false;
+	if (!r->plain_seen)
+		r->plain = r->plain_seen = true;
+	return r->plain && !r->asked && weir_wire_at_request(&r->wire);
+}
+
+static void go_on_opened(struct weir_record *r)
+{
+	memcpy(&r->next, &r->opened, weir_opaque(sizeof r->next));
+	r->opened.phase = WEIR_PHASE_IDLE;
+}
+
+/* Whether the request that is due goes on the connection's own. Else that one makes way for it. */
+static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host, bool *counted)
+{
+	*counted = false;
+	if (r->opened.phase == WEIR_PHASE_IDLE || r->opened.phase == WEIR_PHASE_OVER)
+		return false;
+	if (r->opened.phase == WEIR_PHASE_EXEMPT || !same_host) {
+		settle_opened(g, r, WEIR_SUCCEEDED);
+		return false;
+	}
+	if (r->has_unit && weir_now_ns() < r->fresh_until_ns)
+		return true;
+	*counted = weir_gate_leave(g, &r->opened);
+	return r->opened.phase == WEIR_PHASE_ADMITTED;
+}
+
+__attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct weir_gate *g, struct weir_record *r,
+								const void *bytes, size_t n)
+{
+	char host_port[WEIR_HOST_PORT_MAX];
+	struct weir_wish wish = {.host_port = r->host_port, .lease_hint = weir_flight_lease_hint()};
+	uint64_t wake;
+	bool same;
+
+	weir_target_of(r, bytes, n, host_port, &r->connects);
+	same = strcmp(host_port, r->host_port) == 0;
+	r->asked = true;
+	if (goes_on_opened(g, r, same, &wish.counted)) {
+		go_on_opened(r);
+		return WEIR_GO;
+	}
+	if (!same)
+		memcpy(r->host_port, host_port, sizeof host_port);
+	r->has_unit = true;
+	if (weir_host_chosen(r->host_port))
+		return weir_gate_begin(g, &r->next, &wish, weir_now_ns(), &wake);
+	r->next.phase = WEIR_PHASE_EXEMPT;
+	return WEIR_GO;
+}
+
+/* What passes from here on is one request: the one in hand. */
+static void turn_opaque(const struct weir_gate *g, struct weir_record *r)
+{
+	if (!r->plain)
+		set_talk(r, WEIR_TALK_OPAQUE);
+	r->plain = false;
+	if (r->hands > 0 && r->opened.phase != WEIR_PHASE_ADMITTED) {
+		memcpy(&r->opened, oldest(r), weir_opaque(sizeof r->opened));
+		drop_oldest(r);
+	}
+	for (; r->hands > 0; drop_oldest(r))
+		settle_as(g, r, oldest(r), WEIR_IGNORED, 0);
+	if (r->asked && r->opened.phase != WEIR_PHASE_ADMITTED)
+		memcpy(&r->opened, &r->next, weir_opaque(sizeof r->opened));
+	else if (r->asked)
+		settle_as(g, r, &r->next, WEIR_IGNORED, 0);
+	r->asked = r->answering = false;
+	r->minds = 0;
+	r->mind = 0;
+}
+
+/* The first bytes of a connection, or of a tunnel, have been sent. */
+__attribute__((noinline)) static void begin_talk(struct weir_record *r, const void *bytes, size_t n)
+{
+	struct weir_wire_target target;
+	struct weir_hello hello;
+
+	switch (weir_wire_peek(bytes, n, &target)) {
+	case WEIR_WIRE_IS_HTTP:
+	case WEIR_WIRE_MAY_BE_HTTP:
+		set_talk(r, WEIR_TALK_HTTP);
+		return;
+	case WEIR_WIRE_IS_TLS:
+		set_talk(r, WEIR_TALK_TLS);
+		if (weir_hello_read(bytes, n, &hello))
+			memcpy(r->random, hello.random, sizeof r->random);
+		break;
+	default:
+		set_talk(r, WEIR_TALK_OPAQUE);
+		break;
+	}
+	/* Plain text that was told before the handshake has its request already. */
+	if (r->plain || !r->asked)
+		return;
+	memcpy(&r->opened, &r->next, weir_opaque(sizeof r->opened));
+	r->next.phase = WEIR_PHASE_IDLE;
+	r->asked = false;
+	r->has_unit = true;
+	r->fresh_until_ns = weir_now_ns() + FRESH_NS;
+}
+
+static void feed_sent(const struct weir_gate *g, struct weir_record *r, const char *bytes, size_t n)
+{
+	enum weir_wire_event event = WEIR_WIRE_NONE;
+
+	while (n > 0 && event != WEIR_WIRE_OPAQUE) {
+		size_t used = weir_wire_sent(&r->wire, bytes, n, NULL, &event);
+
+		bytes += used;
+		n -= used;
+		if (event == WEIR_WIRE_OPAQUE) {
+			turn_opaque(g, r);
+		} else if (event == WEIR_WIRE_REQUEST && r->asked) {
+			hold(g, r, &r->next);
+			r->asked = false;
+		} else if (event == WEIR_WIRE_REQUEST) {
+			push_mind(r, WEIR_MIND_LATER);
+		}
+	}
+}
+
+void weir_exchange_sent(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n)
+{
+	if (n == 0)
+		return;
+	if (talk_of(r) == WEIR_TALK_OPENING)
+		begin_talk(r, bytes, n);
+	if (talk_of(r) == WEIR_TALK_HTTP)
+		feed_sent(g, r, bytes, n);
+}
+
+void weir_exchange_plain_sent(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n)
+{
+	if (r->plain)
+		feed_sent(g, r, bytes, n);
+}
+
+/* --- Receiving ------------------------------------------------------------------------------------------------------------- */
+
+/* Keeps a line that concerns the host's limits. What there is no room for is not known. */
+static void keep_line(void *of, const char *name, size_t name_bytes, const char *value, size_t value_bytes)
+{
+	struct weir_record *r = of;
+	char *to = r->lines + r->line_bytes;
+
+	if (!weir_said_concerns(name, name_bytes) || name_bytes + value_bytes + 2 > sizeof r->lines - r->line_bytes)
+		return;
+	memcpy(to, name, name_bytes);
+	to[name_bytes] = '\0';
+	memcpy(to + name_bytes + 1, value, value_bytes);
+	to[name_bytes + 1 + value_bytes] = '\0';
+	r->line_bytes = (uint16_t)(r->line_bytes + name_bytes + value_bytes + 2);
+	r->limits |= name_bytes > 4;
+}
+
+static const char *line_of(const void *of, const char *name, uint32_t nth)
+{
+	const struct weir_record *r = of;
+
+	for (size_t at = 0; at < r->line_bytes;) {
+		const char *here = r->lines + at, *value = here + strlen(here) + 1;
+
+		if (strcasecmp(here, name) == 0 && nth-- == 0)
+			return value;
+		at = (size_t)(value + strlen(value) + 1 - r->lines);
+	}
+	return NULL;
+}
+
+/* By the answer whose status and lines the record has. */
+__attribute__((noinline)) static void settle_answered(const struct weir_gate *g, struct weir_record *r,
+						      struct weir_request *request)
+{
+	const struct weir_header_lines lines = {line_of, r};
+	struct weir_result result;
+	int status = (int)weir_wire_status(&r->wire);
+
+	memset(&result, 0, weir_opaque(sizeof result));
+	result.status = (uint32_t)status;
+	if (request->phase == WEIR_PHASE_ADMITTED && r->limits)
+		weir_answer_read(g, request, status, &lines, &result);
+	else if (request->phase == WEIR_PHASE_ADMITTED)
+		result.outcome = weir_gate_classify(g, request, status, false);
+	settle(g, r, request, &result);
+	if (r->answers < UINT8_MAX)
+		r->answers++;
+}
+
+/* A request that went together with the one before it. */
+__attribute__((noinline)) static void settle_later(const struct weir_gate *g, struct weir_record *r)
+{
+	const struct weir_request none = {.phase = WEIR_PHASE_ADMITTED, .scope[0].slot = WEIR_NONE};
+	const struct weir_header_lines lines = {line_of, r};
+	struct weir_result result;
+
+	memset(&result, 0, weir_opaque(sizeof result));
+	weir_answer_read(g, &none, (int)weir_wire_status(&r->wire), &lines, &result);
+	if (weir_host_chosen(r->host_port))
+		weir_gate_hop(g, r->host_port, &result, weir_now_ns());
+}
+
+static void settle_oldest(const struct weir_gate *g, struct weir_record *r)
+{
+	settle_answered(g, r, oldest(r));
+	drop_oldest(r);
+	r->answering = false;
+	r->line_bytes = 0;
+	r->limits = false;
+}
+
+/* The oldest request lives on as the connection's own: what it asked for is the connection. */
+static void becomes_the_connection(struct weir_record *r)
+{
+	memcpy(&r->opened, oldest(r), weir_opaque(sizeof r->opened));
+	drop_oldest(r);
+	r->has_unit = true;
+	r->fresh_until_ns = weir_now_ns() + FRESH_NS;
+}
+
+/* An answer's head is complete. */
+static void answered(const struct weir_gate *g, struct weir_record *r)
+{
+	unsigned status = weir_wire_status(&r->wire);
+	enum weir_mind mind = pop_mind(r);
+
+	if (mind != WEIR_MIND_HAND || r->hands == 0) {
+		if (mind == WEIR_MIND_LATER)
+			settle_later(g, r);
+		r->line_bytes = 0;
+		r->limits = false;
+	} else if (r->connects && status < 300) {
+		becomes_the_connection(r);
+		r->connects = false;
+		r->tunnel = true;
+		if (!r->plain)
+			set_talk(r, WEIR_TALK_OPENING);
+	} else if (status == 101) {
+		becomes_the_connection(r);
+	} else if (status >= 400 || weir_wire_answer_over(&r->wire)) {
+		settle_oldest(g, r);
+	} else {
+		r->answering = true;
+	}
+}
+
+static void feed_received(const struct weir_gate *g, struct weir_record *r, const char *at, size_t n)
+{
+	const struct weir_wire_sink sink = {keep_line, r};
+	enum weir_wire_event event = WEIR_WIRE_NONE;
+
+	while (n > 0 && event != WEIR_WIRE_OPAQUE && !r->wire.opaque && (talk_of(r) == WEIR_TALK_HTTP || r->plain)) {
+		size_t used = weir_wire_received(&r->wire, at, n, &sink, &event);
+
+		at += used;
+		n -= used;
+		if (event == WEIR_WIRE_ANSWER)
+			answered(g, r);
+		else if (event == WEIR_WIRE_END && r->answering)
+			settle_oldest(g, r);
+		else if (event == WEIR_WIRE_OPAQUE)
+			turn_opaque(g, r);
+		if (event == WEIR_WIRE_INTERIM || event == WEIR_WIRE_END) {
+			r->line_bytes = 0;
+			r->limits = false;
+		}
+	}
+}
+
+void weir_exchange_received(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n)
+{
+	r->heard |= n > 0;
+	if (talk_of(r) == WEIR_TALK_HTTP)
+		feed_received(g, r, bytes, n);
+}
+
+void weir_exchange_plain_received(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n)
+{
+	if (r->plain)
+		feed_received(g, r, bytes, n);
+}
+
+/* --- The end --------------------------------------------------------------------------------------------------------------- */
+
+/* Requests that were sent and are not answered. A server closes a connection that it has kept for long enough just when the next
+ * request comes; of that the program knows, and asks again. */
+static void settle_unanswered(const struct weir_gate *g, struct weir_record *r, enum weir_outcome outcome)
+{
+	for (; r->hands > 0; drop_oldest(r))
+		settle_as(g, r, oldest(r), outcome, 0);
+	/* An answer may come all the same: where the program goes on after an exec that failed. */
+	r->mind = NO_MINDS & (r->minds < 32 ? (UINT64_C(1) << (2 * r->minds)) - 1 : UINT64_MAX);
+}
+
+void weir_exchange_cut(const struct weir_gate *g, struct weir_record *r)
+{
+	enum weir_wire_event event = weir_wire_closed(&r->wire);
+
+	if (talk_of(r) == WEIR_TALK_HTTP || r->plain) {
+		if (r->answering && event == WEIR_WIRE_END)
+			settle_oldest(g, r);
+		else if (r->answering) {
+			settle_as(g, r, oldest(r), WEIR_FAILED, 0);
+			drop_oldest(r);
+			r->answering = false;
+		}
+		settle_unanswered(g, r, r->answers == 0 ? WEIR_FAILED : WEIR_IGNORED);
+	} else if (!r->heard && talk_of(r) != WEIR_TALK_OPENING) {
+		settle_opened(g, r, WEIR_FAILED);
+	}
+}
+
+void weir_exchange_lost(const struct weir_gate *g, struct weir_record *r)
+{
+	if (talk_of(r) == WEIR_TALK_HTTP || r->plain)
+		turn_opaque(g, r);
+}
+
+/* The program leaves without the answer. */
+static void settle_left(const struct weir_gate *g, struct weir_record *r)
+{
+	struct weir_request *request = oldest(r);
+	bool late = request->phase == WEIR_PHASE_ADMITTED && weir_now_ns() - request->admitted_ns >= GIVEN_UP_NS;
+	struct weir_result result;
+
+	if (r->answering) {
+		settle_oldest(g, r);
+		return;
+	}
+	memset(&result, 0, weir_opaque(sizeof result));
+	result.outcome = late ? WEIR_FAILED : WEIR_IGNORED;
+	result.timed_out = late;
+	settle(g, r, request, &result);
+	drop_oldest(r);
+}
+
+void weir_exchange_end(const struct weir_gate *g, struct weir_record *r)
+{
+	if (!g) {
+		r->hands = r->minds = 0;
+		r->mind = 0;
+		r->asked = r->answering = false;
+		r->opened.phase = r->next.phase = WEIR_PHASE_IDLE;
+		return;
+	}
+	if (r->hands > 0)
+		settle_left(g, r);
+	settle_unanswered(g, r, WEIR_IGNORED);
+	if (r->asked)
+		settle_as(g, r, &r->next, WEIR_IGNORED, 0);
+	r->asked = false;
+	settle_opened(g, r, WEIR_SUCCEEDED);
+}

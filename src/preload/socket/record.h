@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The records behind conversation.h.
+ *
+ * A record belongs to whoever has taken it (weir_record_take), for a few microseconds: never over a real call or a wait. Who does
+ * not get it, because a thread was stopped for good while it had it, or because a signal handler asks for what its own thread
+ * has, leaves the connection alone from then on.
+ */
+#ifndef WEIR_RECORD_H
+#define WEIR_RECORD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/preload/socket/conversation.h"
+#include "weir/gate.h"
+#include "weir/http.h"
+#include "weir/wire.h"
+
+/* Requests of one connection whose answers are awaited (pipelining). Of more than these only the count is kept. */
+#define WEIR_HANDS 4
+/* Of an answer's header lines, those that concern its host's limits. */
+#define WEIR_LINES_BYTES 1024
+
+enum weir_talk {
+	WEIR_TALK_OPENING = 0, /* nothing has been sent */
+	WEIR_TALK_HTTP,
+	WEIR_TALK_TLS,
+	WEIR_TALK_OPAQUE,
+};
+
+/* What becomes of a request when its answer comes. In the order of the requests on the connection. */
+enum weir_mind {
+	WEIR_MIND_HAND,  /* it is in hand[] */
+	WEIR_MIND_LATER, /* it was sent together with the one before it: its unit is taken when it is answered */
+	WEIR_MIND_NONE,  /* it is counted already */
+};
+
+struct weir_record {
+	_Atomic uint32_t names; /* descriptors that have it; 0 = free. Changed by who has taken it, but for 0 to 1. */
+	_Atomic uint32_t serial;
+	_Atomic uintptr_t busy; /* the thread that has taken it */
+	_Atomic bool lost;      /* nobody will give it back */
+	_Atomic uint8_t talk;
+	uint64_t identity;
+	uint64_t handshake_ns;
+	uint64_t fresh_until_ns; /* so long `opened` may serve for what is sent first */
+	int refused;             /* errno of every send from now on, 0 = none */
+	uint16_t port;
+	bool asked;      /* `next` is of what is sent next */
+	bool has_unit;   /* `opened` has */
+	bool connects;   /* `next` is a CONNECT */
+	bool tunnel;     /* a proxy's CONNECT has been answered */
+	bool heard;      /* a byte has been received */
+	bool answering;  /* the oldest of hand[] is being answered */
+	bool plain;      /* the wire is that of the plain text inside TLS */
+	bool plain_seen; /* it was, or is */
+	uint32_t waiter; /* thread that waits in place with its request, 0 = none */
+	uint8_t hands, oldest;
+	uint8_t answers;      /* complete ones, up to 255 */
+	uint8_t minds;        /* how many there are */
+	uint64_t mind;        /* two bits each, the oldest lowest */
+	uint32_t connections; /* not told of yet: 1, then 0 */
+	uint8_t random[32];   /* of its ClientHello */
+	char host_port[WEIR_HOST_PORT_MAX];
+	struct weir_request opened; /* the connection's own: of its connect, or of what is opaque */
+	struct weir_request next;
+	struct weir_request hand[WEIR_HANDS];
+	struct weir_wire wire;
+	uint16_t line_bytes;
+	bool limits;                  /* among the lines is more than Date and Age */
+	char lines[WEIR_LINES_BYTES]; /* name, NUL, value, NUL */
+};
+
+/* That of fd, taken; NULL when it has none or it is not to be had. */
+struct weir_record *weir_record_take(int fd);
+
+/* That of a conversation somebody has kept. */
+struct weir_record *weir_record_take_kept(weir_conversation c);
+
+void weir_record_put(struct weir_record *r);
+
+/* That of fd, not taken: to look at an atomic member. */
+struct weir_record *weir_record_peek(int fd);
+
+/* A name for a record that is taken. 0 = none. */
+weir_conversation weir_record_name(const struct weir_record *r);
+
+/* A new record for fd, taken and zeroed but for serial and names; NULL when there is no place or no memory. fd must not be
+ * marked.
+ */
+struct weir_record *weir_record_claim(int fd);
+
+/* fd is another name of it. It is taken. */
+void weir_record_mark(struct weir_record *r, int fd);
+
+/* fd is a name of it no more. True when that was the last: then it is still taken, and to be freed. */
+bool weir_record_unmark(struct weir_record *r, int fd);
+void weir_record_free(struct weir_record *r);
+
+/* The nth record from 0, taken if it is in use; NULL otherwise. false when there are no more. */
+bool weir_record_nth(uint32_t n, struct weir_record **out);
+
+/* In a forked child: nobody has any of them. */
+void weir_record_release_all(void);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Whom a request asks: what its head, or its ClientHello, says, else whom the connection goes to. */
+#ifndef WEIR_TARGET_H
+#define WEIR_TARGET_H
+
+#include <stddef.h>
+
+#include "src/preload/socket/record.h"
+
+/* Of what is to be sent first, or next. host_port: the Host line's name with the connection's port; through a proxy the target's
+ * of an absolute-form request line or of a CONNECT; of a ClientHello the server's name; where nothing is said, or nothing that is
+ * a host, r->host_port. */
+enum weir_wire_kind weir_target_of(const struct weir_record *r, const void *bytes, size_t n, char host_port[WEIR_HOST_PORT_MAX],
+				   bool *connects);
+
+#endif
