@@ -70,7 +70,7 @@ BENCH_BIN       = $(BENCH:%=$(BUILD)/bench/%)
 # to is looked at in the library itself: tests/integration/test_object.c.
 $(call obj,$(CORE_SRC) $(PRELOAD_SRC)): private FRAME_COMPILE = $(if $(SANITIZE)$(COVERAGE),,-Wframe-larger-than=1024)
 
-.PHONY: all help check tests unit integration bench sim eval eval-short install uninstall clean format tidy
+.PHONY: all help check tests unit integration matrix bench sim eval eval-short install uninstall clean format tidy
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -80,6 +80,7 @@ help:
 	@echo 'make              build/libweir.so and build/weir'
 	@echo 'make check        build and run all tests'
 	@echo 'make unit         unit tests alone;  make integration: integration tests alone'
+	@echo 'make matrix       run real programs bare and under weir; scripts/matrix --all: and install them first'
 	@echo 'make bench        measure start-up, decision and request costs'
 	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
 	@echo 'make eval         some of them with real processes, an hour and a half;  make eval-short: ten minutes'
@@ -159,6 +160,9 @@ unit: $(UNIT_BIN)
 
 integration: all $(BUILD)/quotad $(BUILD)/evaluate $(BUILD)/tests/foreign.so $(INTEGRATION_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/run-tests $(INTEGRATION_BIN)
+
+matrix: all $(BUILD)/quotad
+	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/matrix
 
 bench: all $(BUILD)/quotad $(BENCH_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/bench $(BENCH_BIN)
