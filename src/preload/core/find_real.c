@@ -122,6 +122,13 @@ static void *foreign(void *function)
 	return object.link_map == ourselves() ? NULL : function;
 }
 
+bool weir_is_first(const char *name)
+{
+	void *first = dlsym(RTLD_DEFAULT, name);
+
+	return first && !foreign(first);
+}
+
 static void *in_object(const struct link_map *map, const char *name)
 {
 	void *handle, *function;

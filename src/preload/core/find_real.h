@@ -32,6 +32,10 @@ bool weir_object_is(const struct weir_object *object, const void *address);
 /* Whether another copy of the library (two paths in LD_PRELOAD) comes first: what passes us has been counted by that one. */
 bool weir_behind_another(void);
 
+/* Whether our hook `name` is the first of that name in the search order of everybody: no other preloaded library and no
+ * sanitizer's runtime comes between it and those who call it. Takes microseconds. */
+bool weir_is_first(const char *name);
+
 /* The function `name` as the code at `caller` would get it without weir: looked up in the caller's object and what it needs, or
  * behind us when the caller is the program itself or finds nothing. Never a hook of ours. NULL when there is none. Takes
  * microseconds and the dynamic linker's lock: callers cache. */

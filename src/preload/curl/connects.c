@@ -2,27 +2,13 @@
 #include "src/preload/curl/connects.h"
 
 #include "src/preload/core/flight.h"
-#include "src/preload/core/hook.h"
 #include "src/preload/curl/transfer.h"
-
-/* Whose connect comes next. */
-static WEIR_THREAD_LOCAL struct weir_transfer *connecting;
-
-static int ask(uint16_t port)
-{
-	struct weir_transfer *t = connecting;
-
-	connecting = NULL;
-	if (!t || !t->handle)
-		return 0;
-	t->port = port;
-	return weir_transfer_arrive(t, false);
-}
 
 static int sockopt(void *data, curl_socket_t fd, curlsocktype purpose)
 {
 	CURL *handle = data;
 	struct weir_handle *h = weir_handle_find(handle);
+	struct weir_flight_watch watch;
 	struct weir_transfer *t;
 	int answer;
 
@@ -31,8 +17,8 @@ static int sockopt(void *data, curl_socket_t fd, curlsocktype purpose)
 	answer = h->sockopt ? h->sockopt(h->sockopt_data, fd, purpose) : CURL_SOCKOPT_OK;
 	t = weir_handle_transfer(h);
 	if (answer == CURL_SOCKOPT_OK && t->multi && t->handle == handle) {
-		connecting = t;
-		weir_flight_expect(ask);
+		watch = weir_transfer_watch(t);
+		weir_flight_expect(&watch);
 	}
 	return answer;
 }

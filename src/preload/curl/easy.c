@@ -36,43 +36,56 @@ static CURLcode perform(struct weir_transfer *t)
 	return code;
 }
 
-__attribute__((noinline)) static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struct weir_curl *curl,
-						   CURL *handle, struct weir_handle *h, const char *host_port)
+/* A transfer that is begun, by libcurl. */
+__attribute__((noinline)) static CURLcode run(struct weir_transfer *t, const struct weir_flight *flight)
+{
+	struct weir_request request;
+	CURLcode code;
+	int saved;
+	bool ours;
+
+	weir_transfer_enter(t);
+	code = perform(t);
+	saved = errno;
+	ours = weir_flight_end(flight, &request);
+	if (t->refused != 0)
+		code = weir_transfer_refusal(t, &request, code);
+	else if (ours)
+		weir_transfer_end(t, &request, code);
+	t->handle = NULL;
+	errno = saved;
+	return code;
+}
+
+static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struct weir_curl *curl, CURL *handle,
+			 struct weir_handle *h, const char *host_port)
 {
 	/* Of handles that are not known, one at a time. */
 	static WEIR_THREAD_LOCAL struct weir_transfer stray;
-	struct weir_transfer *t = h ? weir_handle_transfer(h) : &stray, *outer;
-	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM, &t->own);
-	struct weir_request request, *r = flight.number != 0 ? &request : &t->own;
+	struct weir_transfer *t = h ? weir_handle_transfer(h) : &stray;
+	struct weir_flight_watch watch;
+	struct weir_flight flight;
 	int saved = errno;
-	CURLcode code;
-	bool ours;
 
+	if (!h)
+		weir_flight_drop(t->number, t);
+	else if (t->handle && !weir_flight_left(t->number, t, frame))
+		return curl->perform(handle); /* inside its own transfer: libcurl refuses it */
 	if (h)
 		weir_transfer_chain(curl, handle, h);
 	t->handle = handle;
 	t->curl = curl;
 	t->gate = g;
 	t->known = h;
+	flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM);
 	t->request = flight.request;
 	t->number = flight.number;
+	watch = weir_transfer_watch(t);
+	weir_flight_watch(&flight, &watch);
 	memcpy(t->host_port, host_port, strnlen(host_port, sizeof t->host_port - 1) + 1);
 	weir_transfer_begin(t);
-	if (flight.number != 0)
-		weir_flight_watch(weir_transfer_connects);
-	outer = weir_transfer_enter(t);
 	errno = saved;
-	code = perform(t);
-	saved = errno;
-	weir_transfer_enter(outer);
-	ours = weir_flight_end(&flight, &request);
-	if (t->refused != 0)
-		code = weir_transfer_refusal(t, ours ? r : flight.request, code);
-	else if (ours)
-		weir_transfer_end(t, r, code);
-	t->handle = NULL;
-	errno = saved;
-	return code;
+	return run(t, &flight);
 }
 
 WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)

@@ -66,7 +66,7 @@ struct weir_transfer {
 	const struct weir_gate *gate;
 	struct weir_handle *known; /* NULL: the handle is not in the table */
 	struct weir_request *request;
-	uint32_t number;            /* of the flight whose request that is, 0 = `own` */
+	uint32_t number;            /* of the flight whose request that is, 0 = `own`, in a multi handle */
 	int refused;                /* the errno of the refusal, 0 = none */
 	uint16_t port;              /* of its last connect, 0 = none */
 	bool sent;                  /* libcurl sends the request in hand */

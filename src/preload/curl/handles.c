@@ -241,11 +241,13 @@ WEIR_HOOK void curl_easy_reset(CURL *handle)
 
 WEIR_HOOK void curl_easy_cleanup(CURL *handle)
 {
-	const struct weir_handle *h = weir_handle_find(handle);
+	struct weir_handle *h = weir_handle_find(handle);
 	const struct weir_curl *curl = weir_handle_library(h, __builtin_return_address(0));
 
-	if (h)
+	if (h) {
 		weir_kept_drop(weir_handle_transfer(h));
+		weir_transfer_drop(h);
+	}
 	weir_handle_forget(handle);
 	if (curl)
 		curl->cleanup(handle);

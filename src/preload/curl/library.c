@@ -131,6 +131,7 @@ static bool fill(struct weir_curl *curl, const void *caller)
 	FIND(free, "curl_free");
 	FIND(header, "curl_easy_header");
 #undef FIND
+	curl->connects_to_us = weir_is_first("connect");
 	return curl->init && curl->setopt && curl->getinfo && curl->duphandle && curl->reset && curl->cleanup && curl->free &&
 	       has_multi(curl);
 }

@@ -10,6 +10,7 @@
 /* The hooks define what its macros would cover, and pass through options that they do not know. */
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
+#include <stdbool.h>
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
@@ -18,6 +19,7 @@
 
 struct weir_curl {
 	struct weir_object object;
+	bool connects_to_us; /* our hook is the first that its connects meet */
 	CURL *(*init)(void);
 	CURLcode (*perform)(CURL *);
 	CURLcode (*setopt)(CURL *, CURLoption, ...);

@@ -18,22 +18,17 @@
 /* A lease outlives the program's time-out by this: its process ends the transfer itself. */
 #define LEASE_MARGIN_NS (60000 * MS_NS)
 
-/* The innermost transfer of this thread, in static storage. */
-static WEIR_THREAD_LOCAL struct weir_transfer *current;
+/* The libcurl that this thread has called last for a transfer. */
+static WEIR_THREAD_LOCAL const struct weir_curl *called;
 
-struct weir_transfer *weir_transfer_enter(struct weir_transfer *t)
+void weir_transfer_enter(const struct weir_transfer *t)
 {
-	struct weir_transfer *before = current;
-
-	current = t;
-	return before;
+	called = t->curl;
 }
 
 const struct weir_curl *weir_transfer_inner(const void *caller)
 {
-	const struct weir_curl *curl = current ? current->curl : NULL;
-
-	return curl && caller >= curl->object.start && caller < curl->object.end ? curl : NULL;
+	return called && caller >= called->object.start && caller < called->object.end ? called : NULL;
 }
 
 static uint64_t in_ns(long ms)
@@ -91,6 +86,17 @@ static void begin_request(struct weir_transfer *t, uint64_t now_ns)
 	take(t, weir_gate_begin(t->gate, t->request, &wish, now_ns, &t->wake_ns));
 }
 
+/* The request in hand may not be sent yet. */
+static void await(struct weir_transfer *t)
+{
+	if (t->multi) {
+		take(t, weir_gate_go_now(t->gate, t->request, weir_now_ns()));
+	} else {
+		weir_flight_alone(t->number);
+		take(t, weir_gate_await(t->gate, t->request, t->host_port));
+	}
+}
+
 void weir_transfer_begin(struct weir_transfer *t)
 {
 	uint64_t now = weir_now_ns(), allowed = t->known ? in_ns(t->known->timeout_ms) : 0;
@@ -104,12 +110,12 @@ void weir_transfer_begin(struct weir_transfer *t)
 	t->path = t->known && !t->known->url ? t->known->path : 0;
 	begin_request(t, now);
 	if (t->request->phase == WEIR_PHASE_WAITING && !t->multi && !(t->known && t->known->chained))
-		take(t, weir_gate_await(t->gate, t->request, t->host_port));
+		await(t);
 }
 
 bool weir_transfer_is_ours(const struct weir_transfer *t)
 {
-	return t->process == weir_process_serial() && (t->number == 0 || weir_flight_has(t->number));
+	return t->process == weir_process_serial() && (t->number == 0 || weir_flight_has(t->number, t));
 }
 
 void weir_transfer_look(struct weir_transfer *t)
@@ -194,15 +200,6 @@ __attribute__((noinline)) static void go_on(struct weir_transfer *t, enum step s
 	begin_request(t, now);
 }
 
-/* The request in hand may not be sent yet. */
-static void await(struct weir_transfer *t)
-{
-	if (t->multi)
-		take(t, weir_gate_go_now(t->gate, t->request, weir_now_ns()));
-	else
-		take(t, weir_gate_await(t->gate, t->request, t->host_port));
-}
-
 int weir_transfer_arrive(struct weir_transfer *t, bool sending)
 {
 	char host_port[WEIR_HOST_PORT_MAX];
@@ -223,14 +220,30 @@ int weir_transfer_arrive(struct weir_transfer *t, bool sending)
 	return t->refused;
 }
 
-int weir_transfer_connects(uint16_t port)
+static int connects(void *data, uint16_t port)
 {
-	struct weir_transfer *t = current;
+	struct weir_transfer *t = data;
 
-	if (!t || !t->handle)
+	if (!t->handle)
 		return 0;
 	t->port = port;
 	return weir_transfer_arrive(t, false);
+}
+
+struct weir_flight_watch weir_transfer_watch(struct weir_transfer *t)
+{
+	return (struct weir_flight_watch){
+		.ask = connects, .data = t, .library = t->curl->connects_to_us ? t->curl->object.link_map : NULL};
+}
+
+void weir_transfer_drop(struct weir_handle *h)
+{
+	struct weir_transfer *t = weir_handle_transfer(h);
+
+	if (!t->handle)
+		return;
+	weir_flight_drop(t->number, t);
+	t->handle = NULL;
 }
 
 /* Runs after the program's own: what that one stops need not wait. */

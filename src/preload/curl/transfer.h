@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/preload/core/flight.h"
 #include "src/preload/curl/handle_table.h"
 
 /* Where the transfer goes. False when it is none of weir's business. h: NULL = not known. */
@@ -24,8 +25,11 @@ bool weir_transfer_target(const struct weir_handle *h, const struct weir_curl *c
  * t->wake_ns is when to look again. */
 void weir_transfer_begin(struct weir_transfer *t);
 
-/* From now on it is the transfer whose connects ask (core/flight.h). Returns the one before. */
-struct weir_transfer *weir_transfer_enter(struct weir_transfer *t);
+/* This thread's libcurl is about to be called for it. */
+void weir_transfer_enter(const struct weir_transfer *t);
+
+/* What its connects ask (core/flight.h). */
+struct weir_flight_watch weir_transfer_watch(struct weir_transfer *t);
 
 /* Libcurl has ended it with `code`; `r` is the request in hand, if it is still the caller's. Settles it. */
 void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode code);
@@ -54,8 +58,8 @@ const struct weir_curl *weir_transfer_inner(const void *caller);
 /* Leaves libcurl what is left of the program's time-out, where the transfer was kept back. */
 void weir_transfer_shorten(struct weir_transfer *t);
 
-/* What a connect inside the transfer has to ask; see weir_flight_watch. */
-int weir_transfer_connects(uint16_t port);
+/* The handle is about to be cleaned up: a transfer of it that is still in hand has been jumped out of. */
+void weir_transfer_drop(struct weir_handle *h);
 
 /* Makes libcurl ask before each request. False where it cannot: the handle has not been seen whole, or libcurl is too old. */
 bool weir_transfer_chain(const struct weir_curl *curl, CURL *handle, struct weir_handle *h);

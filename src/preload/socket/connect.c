@@ -134,6 +134,17 @@ static void settle(const struct weir_gate *g, struct weir_request *r, int fd, co
 		weir_connect_settle(g, r, &t->attempt, error, 0);
 }
 
+static enum weir_verdict admit(const struct weir_gate *g, const struct weir_flight *f, const struct weir_wish *wish)
+{
+	uint64_t wake = 0;
+	enum weir_verdict verdict = weir_gate_begin(g, f->request, wish, weir_now_ns(), &wake);
+
+	if (verdict != WEIR_WAIT)
+		return verdict;
+	weir_flight_alone(f->number);
+	return weir_gate_await(g, f->request, wish->host_port);
+}
+
 /* A blocking attempt, or one on a socket of which nothing more will be seen: it waits for its unit here. errno as connect leaves
  * it. */
 __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_t frame, int fd, const struct sockaddr *address,
@@ -149,11 +160,10 @@ __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_
 		.lease_hint = weir_flight_lease_hint(),
 		.paid = t->paid,
 	};
-	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_CONNECT, &request);
+	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_CONNECT);
 	int answer, error, saved = errno;
 
-	if (weir_gate_admit(g, flight.request, &wish) == WEIR_REFUSE) {
-		request = *flight.request;
+	if (admit(g, &flight, &wish) == WEIR_REFUSE) {
 		weir_flight_end(&flight, &request);
 		return refuse(g, &request, t->host_port);
 	}
@@ -229,19 +239,20 @@ static int again(int fd, const struct sockaddr *address, socklen_t length)
 }
 
 /* Inside a transfer, which knows what it may. */
-static int inside(int fd, const struct sockaddr *address, socklen_t length, uint16_t port)
+static int inside(int fd, const struct sockaddr *address, socklen_t length, uint16_t port, const struct weir_flight_watch *watch)
 {
 	int saved = errno, error;
 
 	if (weir_is_marked(fd)) /* of a descriptor that was closed behind our back */
 		weir_conversation_closing(fd);
-	error = weir_flight_ask(port);
+	error = watch->ask ? watch->ask(watch->data, port) : 0;
 	errno = error != 0 ? error : saved;
 	return error != 0 ? -1 : real_connect(fd, address, length);
 }
 
 WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
+	struct weir_flight_watch watch;
 	struct weir_address to;
 	struct target target;
 	const struct weir_gate *g;
@@ -251,8 +262,8 @@ WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 
 	if (!weir_address_of(address, length, &to, &port) || port == PORT_DOMAIN || weir_disabled())
 		return real_connect(fd, address, length);
-	if (weir_flight_expects() || weir_flight_inside(WEIR_FRAME))
-		return inside(fd, address, length, port);
+	if (weir_flight_inside(WEIR_FRAME, __builtin_return_address(0), &watch))
+		return inside(fd, address, length, port, &watch);
 	state = weir_tcp_state(fd);
 	if (state != WEIR_TCP_NONE && weir_pending_any() && weir_pending_has(fd)) {
 		errno = saved;

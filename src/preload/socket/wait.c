@@ -60,13 +60,14 @@ __attribute__((noinline)) static struct weir_record *wait_in_place(const struct 
 	struct weir_flight flight;
 
 	memcpy(host_port, r->host_port, sizeof host_port);
-	flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM, &request);
+	flight = weir_flight_begin(frame, WEIR_FLIGHT_WAIT);
 	memcpy(flight.request, &r->next, weir_opaque(sizeof request));
 	r->next.phase = WEIR_PHASE_IDLE;
 	r->waiter = weir_thread_id();
 	weir_record_put(r);
+	weir_flight_alone(flight.number);
 	weir_gate_await(g, flight.request, host_port);
-	if (flight.number != 0 && !weir_flight_end(&flight, &request))
+	if (!weir_flight_end(&flight, &request))
 		request.phase = WEIR_PHASE_OVER;
 	r = weir_record_take_kept(name);
 	if (r && r->asked && r->next.phase == WEIR_PHASE_IDLE) {
@@ -157,7 +158,7 @@ enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_
 	enum weir_leave leave;
 
 	(void)dont_wait;
-	if (!r || weir_disabled() || nothing_to_send(iov, parts) || weir_flight_inside(WEIR_FRAME))
+	if (!r || weir_disabled() || nothing_to_send(iov, parts) || weir_flight_in_leaf(WEIR_FRAME))
 		return WEIR_LEAVE_GO;
 	g = weir_attach();
 	if (g && weir_pending_any() && atomic_load_explicit(&r->talk, memory_order_relaxed) == WEIR_TALK_OPENING)
