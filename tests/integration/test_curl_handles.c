@@ -2,6 +2,7 @@
 #include "tests/harness/harness.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 /* Whatever the options' types: the hook hands on a word. */
 #include <curl/curl.h>
 
+#include "tests/harness/environment.h"
 #include "tests/integration/closed_port.h"
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
@@ -166,6 +168,74 @@ static int large_values(int argc, char **argv)
 	return 0;
 }
 
+static long os_errno_of(CURL *h)
+{
+	long number = -1;
+
+	curl_easy_getinfo(h, CURLINFO_OS_ERRNO, &number);
+	return number;
+}
+
+/* Opens the breaker of a host that is there: its name leads where nobody listens. */
+static int fail_elsewhere(const char *url)
+{
+	struct curl_slist *elsewhere = curl_slist_append(NULL, "::127.0.0.2:");
+	CURL *h = handle_for(url);
+
+	curl_easy_setopt(h, CURLOPT_CONNECT_TO, elsewhere);
+	for (int i = 0; i < 5; i++)
+		PART_CHECK(curl_easy_perform(h) == CURLE_COULDNT_CONNECT && os_errno_of(h) == ECONNREFUSED);
+	curl_easy_cleanup(h);
+	curl_slist_free_all(elsewhere);
+	return 0;
+}
+
+/* argv[1] redirects to argv[0]. */
+static int refused_on_an_open_connection(int argc, char **argv)
+{
+	char *program = build_path("weir"), shell[PATH_MAX + 100];
+	CURL *h = handle_for(argv[0]);
+	long redirects = 0;
+
+	PART_CHECK(argc == 2);
+	curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
+	PART_CHECK(curl_easy_perform(h) == CURLE_OK);
+	snprintf(shell, sizeof shell, "exec '%s' breaker %.*s open >/dev/null", program, (int)strcspn(argv[0] + 7, "/"),
+		 argv[0] + 7);
+	free(program);
+	PART_CHECK(system(shell) == 0);
+	curl_easy_setopt(h, CURLOPT_URL, argv[1]);
+	PART_CHECK(curl_easy_perform(h) == CURLE_COULDNT_CONNECT);
+	PART_CHECK(curl_easy_getinfo(h, CURLINFO_REDIRECT_COUNT, &redirects) == CURLE_OK && redirects == 1);
+	PART_CHECK(os_errno_of(h) == ECONNREFUSED);
+	/* And no longer than until the next. */
+	curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
+	PART_CHECK(curl_easy_perform(h) == CURLE_OK && status_of(h) == 302);
+	PART_CHECK(os_errno_of(h) == 0);
+	curl_easy_cleanup(h);
+	return 0;
+}
+
+/* Handles beyond the table among them. */
+static int faults_of_their_own(int argc, char **argv)
+{
+	static CURL *handles[1500];
+
+	(void)argc;
+	if (fail_elsewhere(argv[0]) != 0)
+		return 1;
+	for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++)
+		handles[i] = handle_for(argv[0]);
+	for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i += 15) {
+		PART_CHECK(curl_easy_perform(handles[i]) == CURLE_COULDNT_CONNECT && os_errno_of(handles[i]) == ECONNREFUSED);
+		curl_easy_setopt(handles[i], CURLOPT_INTERFACE, "192.0.2.77");
+		PART_CHECK(curl_easy_perform(handles[i]) == CURLE_INTERFACE_FAILED);
+	}
+	for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++)
+		curl_easy_cleanup(handles[i]);
+	return 0;
+}
+
 static int inner_result = -1;
 
 static size_t perform_inside(char *data, size_t size, size_t count, void *url)
@@ -226,6 +296,8 @@ static const struct host_part parts[] = {
 	{"reset", reset},
 	{"nothing_set", nothing_set},
 	{"very_many_handles", very_many_handles},
+	{"refused_on_an_open_connection", refused_on_an_open_connection},
+	{"faults_of_their_own", faults_of_their_own},
 	{"large_values", large_values},
 	{"a_perform_inside_a_perform", a_perform_inside_a_perform},
 	{"a_jump_out_of_a_callback", a_jump_out_of_a_callback},
@@ -306,6 +378,30 @@ static void handles_beyond_the_table_are_limited_as_well(void **state)
 	assert_int_equal(counts_of(scene, own_key(server)).succeeded, 100);
 }
 
+static void a_refusal_on_an_open_connection_tells_of_this_transfer(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *one = quotad_start(scene->dir, NULL), *two = quotad_start(scene->dir, NULL);
+	char path[64];
+
+	scene_configure(scene, RULES_FOR_THIS_MACHINE);
+	snprintf(path, sizeof path, "/redirect/%d/n/2", one->http_port);
+	expect_part(scene, "refused_on_an_open_connection", quotad_url(one, "/n/1"), quotad_url(two, path));
+	assert_int_equal(counts_of(scene, own_key(one)).refused, 1);
+	assert_int_equal(quotad_count(one).requests, 1);
+	assert_int_equal(leases_held(scene), 0);
+}
+
+static void what_is_wrong_with_a_transfer_is_told_while_its_host_is_refused(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+
+	scene_configure(scene, RULES_FOR_THIS_MACHINE);
+	expect_part(scene, "faults_of_their_own", quotad_url(server, "/n/1"), NULL);
+	assert_int_equal(quotad_count(server).requests, 0);
+}
+
 static void options_of_every_size_pass_whole(void **state)
 {
 	struct scene *scene = *state;
@@ -350,6 +446,8 @@ int main(int argc, char **argv)
 		SCENE(a_reset_forgets_the_error_buffer),
 		SCENE(wrong_uses_of_libcurl_are_answered_by_libcurl),
 		SCENE(handles_beyond_the_table_are_limited_as_well),
+		SCENE(a_refusal_on_an_open_connection_tells_of_this_transfer),
+		SCENE(what_is_wrong_with_a_transfer_is_told_while_its_host_is_refused),
 		SCENE(options_of_every_size_pass_whole),
 		SCENE(a_transfer_inside_a_transfer_is_a_request_of_its_own),
 		SCENE(a_transfer_that_was_jumped_out_of_is_ignored),

@@ -15,6 +15,7 @@ static const char *const hooks[] = {
 	"connect",
 	"curl_easy_cleanup",
 	"curl_easy_duphandle",
+	"curl_easy_getinfo",
 	"curl_easy_init",
 	"curl_easy_perform",
 	"curl_easy_reset",

@@ -20,6 +20,17 @@
 #include "weir/gate.h"
 #include "weir/http.h"
 
+/* Of a handle that is not known whole it is not known what has been set: the option is put back to what nearly all have. */
+__attribute__((noinline)) static CURLcode refuse_stranger(const struct weir_transfer *t)
+{
+	CURLcode code;
+
+	t->curl->setopt(t->handle, CURLOPT_FRESH_CONNECT, 1L);
+	code = t->curl->perform(t->handle);
+	t->curl->setopt(t->handle, CURLOPT_FRESH_CONNECT, t->known ? t->known->fresh_connect : 0L);
+	return code;
+}
+
 /* Lets libcurl do it. A transfer that is refused already it is to refuse by itself, so that its options are judged, its callbacks
  * called, and all that curl_easy_getinfo tells is of this transfer. */
 static CURLcode perform(struct weir_transfer *t)
@@ -29,7 +40,7 @@ static CURLcode perform(struct weir_transfer *t)
 	if (t->refused == 0)
 		return t->curl->perform(t->handle);
 	if (!t->known || !t->known->whole)
-		return CURLE_COULDNT_CONNECT;
+		return refuse_stranger(t);
 	weir_transfer_refuse(t->curl, t->handle, t->known);
 	code = t->curl->perform(t->handle);
 	weir_transfer_restore(t->curl, t->handle, t->known);
@@ -101,8 +112,10 @@ WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)
 	/* Kept back it is in a multi handle for the program, and not for libcurl, which else says so itself. */
 	if (h && weir_handle_transfer(h)->multi)
 		return weir_handle_transfer(h)->place == WEIR_PLACE_KEPT ? CURLE_FAILED_INIT : curl->perform(handle);
-	if (h)
+	if (h) {
+		h->refused_with = 0;
 		weir_transfer_restore(curl, handle, h);
+	}
 	if (!handle || weir_disabled() || !weir_transfer_target(h, curl, handle, host_port))
 		return curl->perform(handle);
 	g = weir_attach();

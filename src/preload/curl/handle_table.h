@@ -36,6 +36,7 @@ struct weir_handle {
 	uint32_t plain;                /* good answers in a row that said nothing of a quota */
 	bool whole;                    /* all that has been set on it was seen */
 	bool chained;                  /* libcurl calls weir_transfer_prereq, which calls the program's */
+	int refused_with;              /* the errno of the refusal that ended its last transfer, 0 = none did */
 	bool refusing;                 /* what a refusal sets (transfer.c) may still be set */
 	bool shortened;                /* libcurl has what was left of the program's time-out, not the whole */
 	bool marked;                   /* libcurl calls weir's socket callback (connects.c), which calls the program's */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hooks of curl_easy_init, curl_easy_setopt, curl_easy_duphandle, curl_easy_reset and curl_easy_cleanup: they remember what
- * curl_easy_perform needs to know of a handle.
+ * curl_easy_perform needs to know of a handle. And of curl_easy_getinfo: what was refused on a connection that was open already
+ * has failed in no system call, and libcurl would tell the errno of a transfer before.
  *
  * Each answers what the real function answers. Where no libcurl is found behind a hook: CURLE_FAILED_INIT or NULL.
  */
@@ -210,6 +211,25 @@ WEIR_HOOK CURLcode curl_easy_setopt(CURL *handle, CURLoption option, ...)
 	return code;
 }
 
+/* The third argument is a pointer, whatever it points to. */
+WEIR_HOOK CURLcode curl_easy_getinfo(CURL *handle, CURLINFO info, ...)
+{
+	const struct weir_handle *h = weir_handle_find(handle);
+	const struct weir_curl *curl = weir_handle_library(h, __builtin_return_address(0));
+	va_list arguments;
+	void *to;
+
+	va_start(arguments, info);
+	to = va_arg(arguments, void *);
+	va_end(arguments);
+	if (!curl)
+		return CURLE_FAILED_INIT;
+	if (info != CURLINFO_OS_ERRNO || !h || h->refused_with == 0 || !to)
+		return curl->getinfo(handle, info, to);
+	*(long *)to = h->refused_with;
+	return CURLE_OK;
+}
+
 WEIR_HOOK CURL *curl_easy_duphandle(CURL *handle)
 {
 	const struct weir_handle *original = weir_handle_find(handle);
@@ -217,10 +237,12 @@ WEIR_HOOK CURL *curl_easy_duphandle(CURL *handle)
 	CURL *copy = curl ? curl->duphandle(handle) : NULL;
 	struct weir_handle *h = copy && !weir_disabled() ? weir_handle_make(copy, curl) : NULL;
 
-	if (h && original)
+	if (h && original) {
 		*h = *original;
-	else if (h)
+		h->refused_with = 0;
+	} else if (h) {
 		weir_handle_clear(h);
+	}
 	if (copy && original)
 		weir_transfer_copied(curl, copy, original, h);
 	return copy;

@@ -139,6 +139,8 @@ WEIR_HOOK CURLMcode curl_multi_add_handle(CURLM *multi, CURL *handle)
 	h = m ? weir_handle_find(handle) : NULL;
 	if (h && weir_handle_transfer(h)->multi && weir_handle_transfer(h)->place == WEIR_PLACE_KEPT)
 		return CURLM_ADDED_ALREADY;
+	if (h)
+		h->refused_with = 0;
 	if (!m || !is_ours(m, handle, h)) {
 		errno = saved;
 		return curl->multi_add(multi, handle);

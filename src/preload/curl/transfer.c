@@ -337,6 +337,8 @@ __attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_trans
 
 	if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK)
 		return code;
+	if (t->known)
+		t->known->refused_with = t->refused;
 	if (t->known && t->known->error_buffer) {
 		weir_gate_describe(t->gate, r, t->host_port, weir_now_ns(), text, sizeof text);
 		memcpy(t->known->error_buffer, text, strlen(text) + 1);
