@@ -56,6 +56,12 @@ struct weir_scope {
 	uint32_t numbering[WEIR_RATES];
 };
 
+/* The limit of requests in flight of a key that has no entry. */
+struct weir_spare_permits {
+	uint32_t tag;   /* of the key, in the leases */
+	uint32_t limit; /* 0 = none */
+};
+
 /* A request on its way. Caller-owned, a few hundred bytes, no pointers into the heap; zeroed = idle. Not to be shared between
  * threads at the same time. */
 struct weir_request {
@@ -80,6 +86,7 @@ struct weir_request {
 	uint64_t not_before_ns; /* by the rates for which the table had no entry */
 	struct weir_breaker_ticket ticket;
 	struct weir_scope scope[WEIR_SCOPES];
+	struct weir_spare_permits spare[WEIR_SCOPES];
 };
 
 enum weir_verdict { WEIR_GO, WEIR_WAIT, WEIR_REFUSE };

@@ -132,14 +132,13 @@ enum weir_durations {
 	WEIR_DURATIONS
 };
 
-/* The rates of a host for which the table has no room: when the next unit of each may go (CLOCK_MONOTONIC, GCRA's theoretical
- * arrival time). A spare is free for another key once all of its times are past. */
+/* A rate of a host for which the table has no room: when its next unit may go (CLOCK_MONOTONIC, GCRA's theoretical arrival time).
+ * A spare is free for another once its time is past. */
 struct weir_spare {
-	_Atomic uint64_t tag; /* hash of the key, never 0; 0: free */
-	_Atomic uint64_t next_ns[WEIR_RATES];
-	uint64_t pad[3];
+	_Atomic uint64_t tag;  /* hash of the key and of which rate it is, never 0; 0: free */
+	_Atomic uint64_t next; /* time in units of 64 ns:52 | low bits of the tag that the time belongs to:12 */
 };
-_Static_assert(sizeof(struct weir_spare) == 64, "one cache line");
+_Static_assert(sizeof(struct weir_spare) == 16, "ABI");
 
 /* How much was seen of what counts as one request. */
 enum weir_seen {
@@ -205,7 +204,8 @@ enum weir_lease_state {
 	WEIR_LEASE_CLAIMED = 5,
 	WEIR_LEASE_REAPING = 6,
 };
-#define WEIR_SCOPES 3 /* host or group, run, total */
+#define WEIR_SCOPES      3 /* host or group, run, total */
+#define WEIR_LEASE_SPARE UINT32_C(0x80000000)
 
 /* word = pid:32 | tag:20 | held:4 (one bit per scope whose permit it holds) | state:8 (high to low). */
 struct weir_lease {
@@ -214,8 +214,8 @@ struct weir_lease {
 	_Atomic uint64_t deadline_ns;        /* a lease past it is reaped, whoever owns it; 0 = none */
 	_Atomic uint32_t thread;             /* tid whose death frees it, 0 = any thread may end it */
 	_Atomic uint32_t pid_namespace;      /* inode of the owner's pid namespace; where it differs, see reaper.c */
-	_Atomic uint32_t entry[WEIR_SCOPES]; /* WEIR_NONE = scope not in use */
-	_Atomic uint32_t breaker_generation; /* the breaker ticket, so that a reaper can forgo it */
+	_Atomic uint32_t entry[WEIR_SCOPES]; /* WEIR_NONE = scope not in use; WEIR_LEASE_SPARE | hash = it has no entry */
+	_Atomic uint32_t breaker_generation; /* the breaker ticket, so that a reaper can forgo it; of `_other`: that tag */
 	_Atomic uint32_t breaker_probe;
 	_Atomic uint32_t
 		admitted_s; /* second of CLOCK_MONOTONIC, modulo 2^32, in which the request began, or later was admitted */
@@ -386,6 +386,27 @@ uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner 
 /* Changes state and held mask of a lease that is still the caller's; false when it has been reaped. */
 bool weir_lease_set(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, enum weir_lease_state state,
 		    unsigned held);
+
+/* What this thread has stored is seen by others before what it loads next. gcc's ThreadSanitizer knows no fences; it gets a
+ * locked add. */
+static inline void weir_store_before_load(void)
+{
+#ifdef __SANITIZE_THREAD__
+	static _Atomic uint32_t anything;
+
+	atomic_fetch_add(&anything, 1);
+#else
+	atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+/* Of a request whose host (scope 0) has no entry: whose it is, for weir_lease_spare_room. While the lease is WAITING. */
+void weir_lease_mark_spare(const struct weir_segment *s, uint32_t lease, uint32_t tag);
+
+/* Whether fewer than `limit` requests of the tag are in flight beside the caller's lease, which must be MOVING: at most `limit`
+ * of those who ask at once are told so, and all of those who hold a permit count, the dead until they are reaped. Never blocks.
+ */
+bool weir_lease_spare_room(const struct weir_segment *s, uint32_t lease, unsigned scope, uint32_t tag, uint32_t limit);
 
 /* Frees it. False when it had been reaped already. The permits must have been given back (state SETTLING meanwhile): permits are
  * taken and given only while the lease is MOVING or SETTLING, which is what the auditor relies on. */

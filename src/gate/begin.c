@@ -39,14 +39,18 @@ static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_
 	return sum_capped(now_ns, wait);
 }
 
-static void claim_lease(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
-			const uint32_t entry[WEIR_SCOPES], uint64_t now_ns)
+static void claim_lease(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish, uint64_t now_ns)
 {
+	uint32_t entry[WEIR_SCOPES];
 	uint64_t lease_ns = wish->lease_ns != 0 ? wish->lease_ns : LEASE_DEFAULT_NS;
 
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		entry[i] = r->scope[i].slot == WEIR_NONE && r->spare[i].limit != 0 ? r->spare[i].tag : r->scope[i].slot;
 	r->lease = weir_lease_claim(g->segment, &g->owner, wish->thread, wish->lease_hint, entry,
 				    sum_capped(r->latest_ns, lease_ns), now_ns, &r->lease_tag);
 	r->owner_pid = g->owner.pid;
+	if (r->lease != WEIR_NONE && r->spare[SCOPE_HOST].limit != 0)
+		weir_lease_mark_spare(g->segment, r->lease, r->spare[SCOPE_HOST].tag);
 }
 
 static struct weir_asker asker_of(const struct weir_segment *s, const struct weir_wish *wish)
@@ -57,22 +61,10 @@ static struct weir_asker asker_of(const struct weir_segment *s, const struct wei
 	};
 }
 
-/* What this thread has stored is seen before what it loads next. gcc's ThreadSanitizer knows no fences; it gets a locked add. */
-static void store_before_load(void)
-{
-#ifdef __SANITIZE_THREAD__
-	static _Atomic uint32_t anything;
-
-	atomic_fetch_add(&anything, 1);
-#else
-	atomic_thread_fence(memory_order_seq_cst);
-#endif
-}
-
 /* Whether the entries that were found still belong to their keys. */
 static bool all_still_ours(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
 {
-	store_before_load();
+	weir_store_before_load();
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		if (scope[i].slot < g->segment->entries &&
 		    atomic_load_explicit(&g->segment->index[scope[i].slot], memory_order_seq_cst) != scope[i].word)
@@ -84,7 +76,6 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 				  uint64_t now_ns, uint64_t *wake_ns)
 {
 	struct scope scope[WEIR_SCOPES];
-	uint32_t entry[WEIR_SCOPES];
 
 	memset(r, 0, weir_opaque(sizeof *r));
 	r->lease = WEIR_NONE;
@@ -101,16 +92,20 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 		return WEIR_GO;
 	}
 	for (unsigned tries = 0;; tries++) {
+		if (tries == RESOLVE_TRIES)
+			scopes_overflow(g, scope);
 		r->latest_ns = latest(g, scope, wish->patience_ns, now_ns);
 		for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-			r->scope[i].slot = entry[i] = scope[i].slot;
+			r->scope[i].slot = scope[i].slot;
 			r->scope[i].word = scope[i].word;
 			if (scope[i].slot != WEIR_NONE)
 				atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
 		}
-		claim_lease(g, r, wish, entry, now_ns);
+		spare_permits(g, wish->host_port, scope, r->spare);
+		claim_lease(g, r, wish, now_ns);
 		/* Dekker with who evicts: our lease, then the index; his mark in the index, then the leases. From here on the
-		 * entries stay ours while we have the lease. */
+		 * entries stay ours while we have the lease. Where they are taken from us again and again the overflow, which
+		 * nobody evicts, is the place to be: never a stranger's entry. */
 		if (all_still_ours(g, scope) || tries == RESOLVE_TRIES)
 			break;
 		request_free_lease(g, r);
@@ -120,6 +115,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 			return WEIR_GO;
 		}
 	}
+	scopes_settle_in(g, scope);
 	if (!wish->paid)
 		r->not_before_ns = spare_take(g, wish->host_port, scope, g->dry_run ? UINT64_MAX : r->latest_ns, now_ns);
 	r->phase = WEIR_PHASE_WAITING;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What would happen now, without doing it: the same questions as look.c in the same order. */
 #include "look.h"
+#include "spare.h"
 
 #include <string.h>
 
@@ -70,6 +71,22 @@ static bool breaker_forecast(const struct scope *host, uint64_t now_ns, struct w
 	return true;
 }
 
+/* A host without an entry: what a spare may keep of its rule's rates. */
+static __attribute__((noinline)) void spare_forecast(const struct weir_gate *g, uint64_t now_ns, struct weir_forecast *out)
+{
+	struct weir_policy_view view = weir_policy_in_force(g->segment);
+	const struct weir_rule *rule =
+		view.rules != NULL && out->rule < view.rule_count ? &view.rules[out->rule] : &weir_rule_builtin;
+	uint64_t at = (rule->flags & WEIR_RULE_EXEMPT) == 0 ? spare_preview_ns(g->segment, out->key, rule, now_ns) : now_ns;
+
+	if (at <= now_ns)
+		return;
+	out->verdict = at - now_ns > rule->wait_max_ns ? WEIR_REFUSE : WEIR_WAIT;
+	out->timed_out = out->verdict == WEIR_REFUSE;
+	out->cause = WEIR_CAUSE_RATE;
+	out->until_ns = at;
+}
+
 void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct weir_forecast *out)
 {
 	uint32_t slot[WEIR_SCOPES];
@@ -84,8 +101,10 @@ void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64
 	weir_gate_key(g->segment, host_port, out->key, &out->rule);
 	find_slots(g, out->key, slot);
 	out->slot = slot[SCOPE_HOST];
+	if (out->slot == WEIR_NONE)
+		spare_forecast(g, now_ns, out);
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		if (slot[i] == WEIR_NONE || !scope_of(g, i, slot[i], &s))
+		if (slot[i] >= g->segment->entries || !scope_of(g, i, slot[i], &s))
 			continue;
 		if (i == SCOPE_HOST) {
 			if ((s.rule->flags & WEIR_RULE_EXEMPT) != 0 || breaker_forecast(&s, now_ns, out))

@@ -193,8 +193,17 @@ static bool take_permits(const struct weir_gate *g, struct weir_request *r, cons
 		return true;
 	}
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		if (scope[i].slot == WEIR_NONE)
+		if (!unlimited && r->spare[i].limit != 0 &&
+		    !weir_lease_spare_room(s, r->lease, i, r->spare[i].tag, r->spare[i].limit)) {
+			r->wait_slot = s->entries;
+			request_give_permits(g, r);
+			weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
+			return false;
+		}
+		if (scope[i].slot == WEIR_NONE) {
+			r->held |= r->spare[i].limit != 0 ? 1U << i : 0;
 			continue;
+		}
 		if (!weir_concurrency_take(&scope[i].entry->concurrency, unlimited || scope[i].slot == s->entries
 										 ? UINT32_MAX
 										 : scope_permits(&scope[i], i, now_ns, ramp))) {
@@ -247,30 +256,64 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 		atomic_fetch_add_explicit(&c->would_refuse, 1, memory_order_relaxed);
 }
 
+/* Its result says nothing to the breaker. */
+static void no_ticket(struct weir_request *r)
+{
+	r->ticket.generation = UINT32_MAX; /* of no generation */
+	r->ticket.probe = 0;
+}
+
+/* weir_breaker_try, but the overflow's breaker, whatever is in it, is nobody's. */
+static enum weir_breaker_answer breaker_try(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
+					    uint64_t now_ns, uint64_t *until_ns)
+{
+	if (!scope_is_overflow(g, host))
+		return weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, until_ns);
+	no_ticket(r);
+	return WEIR_BREAKER_PASS;
+}
+
+/* A request whose host has no entry: what spares keep, and nothing that others who have none have left. */
+static __attribute__((noinline)) enum weir_verdict look_without_entry(const struct weir_gate *g, struct weir_request *r,
+								      const struct scope scope[WEIR_SCOPES], uint64_t now_ns,
+								      uint64_t *wake_ns)
+{
+	const struct scope *host = &scope[SCOPE_HOST];
+	uint64_t ready = units_ready(g, r, scope, now_ns);
+	bool ramp = false;
+
+	if (ready > now_ns)
+		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
+	if (!take_permits(g, r, scope, false, now_ns, &ramp))
+		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
+	no_ticket(r);
+	admit(g, r, host, now_ns);
+	return WEIR_GO;
+}
+
 /* Dry run: notes what would have happened, and lets go. */
 static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 				   uint64_t now_ns)
 {
 	const struct scope *host = &scope[SCOPE_HOST];
+	bool ramp = false, overflow = scope_is_overflow(g, host);
 	uint64_t until = 0, at = units_ready(g, r, scope, now_ns),
-		 hold = weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns),
-		 spent = request_spent_until(r, host, now_ns);
-	bool ramp = false;
+		 hold = overflow ? 0 : weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns),
+		 spent = overflow ? 0 : request_spent_until(r, host, now_ns);
 
 	at = hold > at ? hold : at;
 	at = spent > at ? spent : at;
-	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {
+	if (breaker_try(g, r, host, now_ns, &until) == WEIR_BREAKER_REFUSE) {
 		weir_outage_met(&host->entry->meaning, now_ns);
 		r->would_delay = request_waits_out_until(host, until, r->latest_ns, now_ns) > now_ns;
 		r->would_refuse = !r->would_delay;
-		r->ticket.generation = UINT32_MAX; /* of no generation: its result says nothing to the breaker */
-		r->ticket.probe = 0;
+		no_ticket(r);
 	} else if (at > r->latest_ns) {
 		r->would_refuse = true;
 	} else if (at > now_ns) {
 		r->would_delay = true;
 	}
-	if (weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
+	if (!overflow && weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
 		r->would_delay = true;
 	(void)take_permits(g, r, scope, true, now_ns, &ramp);
 	request_spend_units(g, r);
@@ -289,6 +332,8 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	r->wait_slot = host->slot;
 	if (g->dry_run)
 		return go_anyway(g, r, scope, now_ns);
+	if (scope_is_overflow(g, host))
+		return look_without_entry(g, r, scope, now_ns, wake_ns);
 	if (weir_breaker_peek(&host->entry->breaker, &host->rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
 		return wait_out_or_refuse(g, r, host, until, now_ns, wake_ns);
 	/* A hold that is longer than the request will wait must not cost it a unit. */
@@ -350,8 +395,7 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
 		r->phase = WEIR_PHASE_EXEMPT;
 		return WEIR_GO;
 	}
-	if (weir_breaker_try(&scope[SCOPE_HOST].entry->breaker, &scope[SCOPE_HOST].rule->breaker, now_ns, &r->ticket, &until) ==
-	    WEIR_BREAKER_REFUSE)
+	if (breaker_try(g, r, &scope[SCOPE_HOST], now_ns, &until) == WEIR_BREAKER_REFUSE)
 		return refuse(g, r, &scope[SCOPE_HOST], stopped_by(g, &scope[SCOPE_HOST], now_ns), until, false, now_ns);
 	(void)take_permits(g, r, scope, true, now_ns, &ramp);
 	request_spend_units(g, r);

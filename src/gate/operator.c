@@ -35,7 +35,7 @@ static bool entry_of(const struct weir_gate *g, const char *host_port, bool make
 		if (slot >= g->segment->entries)
 			return false;
 	}
-	return slot != WEIR_NONE && scope_of(g, SCOPE_HOST, slot, out);
+	return slot < g->segment->entries && scope_of(g, SCOPE_HOST, slot, out);
 }
 
 bool weir_gate_set(const struct weir_segment *seg, const char *host_port, uint64_t rate, uint32_t burst, uint32_t concurrency,

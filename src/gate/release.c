@@ -14,6 +14,9 @@ void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 		weir_concurrency_give(&g->segment->entry[slot].concurrency);
 		weir_entry_wake(g->segment, slot);
 	}
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		if (r->spare[i].limit != 0 && (r->held & (1U << i)) != 0)
+			weir_entry_wake(g->segment, g->segment->entries); /* they all wait there */
 	r->held = 0;
 }
 

@@ -46,7 +46,6 @@ static const struct weir_rule *entry_rule(const struct weir_segment *s, const st
 	index = match_entry(view, s, slot);
 	if (index >= view->rule_count)
 		return &weir_rule_builtin;
-	atomic_store_explicit(&e->rule, rule_word(view->generation, index), memory_order_relaxed);
 	return &view->rules[index];
 }
 
@@ -54,7 +53,7 @@ static void fill(const struct weir_segment *s, const struct weir_policy_view *vi
 		 struct scope *out)
 {
 	out->slot = slot;
-	out->word = 0;
+	out->word = out->rule_word = 0;
 	out->entry = &s->entry[slot];
 	out->generation = which == SCOPE_RUN ? 0 : view->generation;
 	if (which == SCOPE_RUN || (which == SCOPE_TOTAL && view->total == NULL))
@@ -72,6 +71,20 @@ bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct s
 	view = weir_policy_in_force(g->segment);
 	fill(g->segment, &view, which, slot, out);
 	return true;
+}
+
+bool scope_is_overflow(const struct weir_gate *g, const struct scope *s)
+{
+	return s->slot == g->segment->entries;
+}
+
+void scopes_overflow(const struct weir_gate *g, struct scope scope[WEIR_SCOPES])
+{
+	scope[SCOPE_HOST].slot = g->segment->entries;
+	scope[SCOPE_HOST].entry = &g->segment->entry[g->segment->entries];
+	scope[SCOPE_HOST].word = 0;
+	scope[SCOPE_RUN].slot = scope[SCOPE_TOTAL].slot = WEIR_NONE;
+	scope[SCOPE_RUN].word = scope[SCOPE_TOTAL].word = 0;
 }
 
 bool scope_is_still(const struct weir_gate *g, const struct weir_request *r, unsigned which)
@@ -139,6 +152,7 @@ static bool host_scope(const struct weir_segment *s, const struct weir_policy_vi
 	uint32_t index = WEIR_NONE;
 
 	out->generation = view->generation;
+	out->rule_word = 0;
 	out->slot = weir_entry_find_word(s, host_port, &out->word);
 	if (out->slot < s->entries && view->rule_count > 0) {
 		uint64_t word = atomic_load_explicit(&s->entry[out->slot].rule, memory_order_acquire);
@@ -162,7 +176,7 @@ static bool host_scope(const struct weir_segment *s, const struct weir_policy_vi
 	out->entry = &s->entry[out->slot];
 	out->word = weir_entry_word(s, out->slot, key);
 	if (out->slot < s->entries && out->rule != &weir_rule_builtin)
-		atomic_store_explicit(&out->entry->rule, rule_word(view->generation, index), memory_order_relaxed);
+		out->rule_word = rule_word(view->generation, index);
 	return true;
 }
 
@@ -178,10 +192,20 @@ static uint32_t run_slot(const struct weir_gate *g, const char *host_port, uint6
 	if (slot >= s->entries) /* no room: a spare keeps its rate (spare.c) */
 		return WEIR_NONE;
 	*word = weir_entry_word(s, slot, run_key);
-	atomic_store_explicit(&s->entry[slot].set_burst, g->run.burst, memory_order_relaxed);
-	atomic_store_explicit(&s->entry[slot].set_concurrency, g->run.concurrency, memory_order_relaxed);
-	atomic_store_explicit(&s->entry[slot].set_rate, g->run.rate, memory_order_relaxed);
 	return slot;
+}
+
+void scopes_settle_in(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
+{
+	struct weir_entry *run = scope[SCOPE_RUN].slot < g->segment->entries ? scope[SCOPE_RUN].entry : NULL;
+
+	if (scope[SCOPE_HOST].rule_word != 0 && !scope_is_overflow(g, &scope[SCOPE_HOST]))
+		atomic_store_explicit(&scope[SCOPE_HOST].entry->rule, scope[SCOPE_HOST].rule_word, memory_order_relaxed);
+	if (run == NULL)
+		return;
+	atomic_store_explicit(&run->set_burst, g->run.burst, memory_order_relaxed);
+	atomic_store_explicit(&run->set_concurrency, g->run.concurrency, memory_order_relaxed);
+	atomic_store_explicit(&run->set_rate, g->run.rate, memory_order_relaxed);
 }
 
 bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct scope out[WEIR_SCOPES])

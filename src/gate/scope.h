@@ -19,16 +19,28 @@ struct scope {
 	uint64_t word; /* of the index, as long as the entry is that of the request; 0: the overflow, or not known */
 	const struct weir_rule *rule;
 	uint64_t generation; /* of the policy that the rule belongs to */
+	uint64_t rule_word;  /* to be kept in the entry, so that the rule need not be looked for again; 0: nothing */
 };
 
 /* The slot's entry with its rule; `which` says what kind of scope it is. False when the slot is out of range. */
 bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct scope *out);
+
+/* Whether it stands for requests that have no entry: what is in it is nobody's, and stops nobody. */
+bool scope_is_overflow(const struct weir_gate *g, const struct scope *s);
+
+/* For a request that gets no entries: the host's scope, with its rule, becomes the overflow; the others are left out. What they
+ * limit is then kept in spares. */
+void scopes_overflow(const struct weir_gate *g, struct scope scope[WEIR_SCOPES]);
 
 /* All scopes of a request. False when the host's cannot be had. */
 bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct scope out[WEIR_SCOPES]);
 
 /* Finds or makes the entries of a request for host_port and their rules. False when the host is exempt. */
 bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct scope out[WEIR_SCOPES]);
+
+/* Writes into the entries of a request what it brings: which rule it found, a run's limits. Only once it has a lease, and the
+ * entries are known to be its own still: what is written between might be a stranger's limit for ever. */
+void scopes_settle_in(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES]);
 
 /* Whether the entry of a request still is the one that it began with: it is for as long as the request holds a lease. */
 bool scope_is_still(const struct weir_gate *g, const struct weir_request *r, unsigned which);

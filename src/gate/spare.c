@@ -1,19 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A full table must couple no strangers. A request whose host has no entry passes without breaker, hold, permits and learning;
- * but what a rule, `weir run -r` or the total says of rates holds. For that a spare is enough: by the hash of the key, the time
- * at which the next unit of each rate is due (GCRA), one compare-and-swap each. A spare whose times are past says nothing any
- * more and belongs to whoever comes next. Where all WAYS that a key may have are taken the request goes: better no limit than
- * somebody else's.
+ * A full table must couple no strangers. A request whose host has no entry passes without breaker, hold and learning; but what a
+ * rule, `weir run` or the total say of rates and of requests in flight holds.
  *
- * What if the process dies here: between two rates, a unit of the first is lost.
+ * Rates. By the hash of the key and the number of the rate, a spare has the time at which its next unit is due (GCRA). To take a
+ * unit is one compare-and-swap of that time, and so is to take the spare of somebody whose time is past. Beside the time the word
+ * has some bits of the tag, and the time is the tag's own only if both words say so: nobody is ever delayed by a stranger's time.
+ * Where all that a key may have are taken, the one that is due first goes, for it loses least: its own key may go once too early.
+ * That needs more hosts within one interval of their rates than there are spares.
+ *
+ * Requests in flight are counted in the leases, which know who has died: see weir_lease_spare_room.
+ *
+ * What if the process dies here: between two rates, a unit of the first is lost. Between the time and the tag, the time is
+ * nobody's until it is past; the key begins anew in another spare.
  */
 #include "spare.h"
 
+#include "weir/kernel.h"
+#include "weir/log.h"
+
 #define WAYS         16U
+#define CHANGES      64U                                          /* of spares under our eyes, before the request just goes */
 #define NS_PER_RATE  ((unsigned __int128)1000000000 * 1000000000) /* nano-admissions per second in 1/ns */
 #define AHEAD_MAX_NS (UINT64_C(366) * 86400 * 1000000000)         /* further ahead is damage */
 #define TOLD_EVERY_S 60U
+
+/* A spare's word: time in units of 2^6 ns:52 | bits of the tag:12. Faster than 15 million a second is no limit. */
+#define TIME_SHIFT 6
+#define MARK_BITS  12
+#define MARK_MASK  ((UINT64_C(1) << MARK_BITS) - 1)
 
 struct rate {
 	uint64_t apart_ns; /* between two units; 0: no limit */
@@ -28,89 +43,179 @@ static struct rate rate_of(uint64_t nano_per_s, uint32_t burst)
 	if (nano_per_s == 0)
 		return r;
 	apart = NS_PER_RATE / nano_per_s;
-	r.apart_ns = apart < 1 ? 1 : apart < AHEAD_MAX_NS ? (uint64_t)apart : AHEAD_MAX_NS;
+	r.apart_ns = (apart < AHEAD_MAX_NS ? (uint64_t)apart : AHEAD_MAX_NS) >> TIME_SHIFT << TIME_SHIFT;
 	at_once = (unsigned __int128)r.apart_ns * (burst > 1 ? burst - 1 : 0);
 	r.burst_ns = at_once < AHEAD_MAX_NS ? (uint64_t)at_once : AHEAD_MAX_NS;
 	return r;
 }
 
-static uint64_t next_of(const struct weir_spare *s, unsigned i, uint64_t now_ns)
+/* The rate that holds where nothing is learned: as of a host just met. */
+static struct rate controlled_rate(const struct weir_rule *rule)
 {
-	uint64_t next = atomic_load_explicit(&s->next_ns[i], memory_order_relaxed);
+	const struct weir_rate_params *p = &rule->rate;
 
-	return next > now_ns && next - now_ns <= 2 * AHEAD_MAX_NS ? next : now_ns;
+	if ((rule->flags & WEIR_RULE_LIMITS_RATE) == 0)
+		return rate_of(0, 0);
+	return rate_of(p->strategy == WEIR_CONSERVATIVE && p->initial != 0 ? p->initial : p->max, p->burst);
 }
 
-static bool is_over(const struct weir_spare *s, uint64_t now_ns)
+static uint64_t hash_of(const char *key, unsigned which)
 {
-	for (unsigned i = 0; i < WEIR_RATES; i++)
-		if (next_of(s, i, now_ns) > now_ns)
-			return false;
-	return true;
-}
-
-static uint64_t hash_of(const char *key)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ which;
 
 	for (; *key != '\0'; key++)
 		h = (h ^ (unsigned char)*key) * UINT64_C(0x100000001b3);
 	h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
+	h = (h ^ h >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
 	return (h ^ h >> 33) | 1;
 }
 
-/* The spare of the key: its own, or one that says nothing any more. NULL when there is none. */
-static struct weir_spare *spare_of(const struct weir_segment *s, const char *key, uint64_t now_ns)
+uint32_t spare_tag(const char *key)
 {
-	uint64_t hash = hash_of(key);
-	struct weir_spare *first = &s->spare[(uint32_t)(hash >> 32) % (s->spares / WAYS) * WAYS];
+	uint32_t tag = (uint32_t)(hash_of(key, WEIR_RATES) >> 32) | WEIR_LEASE_SPARE;
 
-	for (unsigned i = 0; i < WAYS; i++)
-		if (atomic_load_explicit(&first[i].tag, memory_order_acquire) == hash)
-			return &first[i];
-	for (unsigned i = 0; i < WAYS; i++) {
-		uint64_t tag = atomic_load_explicit(&first[i].tag, memory_order_acquire);
+	return tag != WEIR_NONE ? tag : tag - 1;
+}
 
-		if ((tag == 0 || is_over(&first[i], now_ns)) && atomic_compare_exchange_strong(&first[i].tag, &tag, hash))
-			return &first[i];
-		if (tag == hash)
-			return &first[i];
+static uint64_t mark_of(uint64_t tag)
+{
+	return tag >> 1 & MARK_MASK;
+}
+
+/* The time in a spare's word; now_ns when it is past, or damage. */
+static uint64_t time_of(uint64_t word, uint64_t now_ns)
+{
+	uint64_t next = word >> MARK_BITS << TIME_SHIFT;
+
+	return next > now_ns && next - now_ns <= 2 * AHEAD_MAX_NS ? next : now_ns;
+}
+
+static uint64_t word_of(uint64_t next_ns, uint64_t tag)
+{
+	return next_ns >> TIME_SHIFT << MARK_BITS | mark_of(tag);
+}
+
+/* Of the 2 * WAYS spares that a tag may have, number i. */
+static struct weir_spare *candidate(const struct weir_segment *s, uint64_t tag, unsigned i)
+{
+	uint32_t sets = s->spares / WAYS, set = i < WAYS ? (uint32_t)(tag >> 32) : (uint32_t)(tag >> 16);
+
+	return &s->spare[set % sets * WAYS + i % WAYS];
+}
+
+struct found {
+	struct weir_spare *spare;
+	uint64_t tag, word; /* as they were */
+	bool own;           /* else it is the one that is due first, most often long ago */
+	bool maybe;         /* and there is one that may become the tag's own in a moment */
+};
+
+static struct found look(const struct weir_segment *s, uint64_t tag, uint64_t now_ns)
+{
+	struct found best = {0};
+	uint64_t best_due = UINT64_MAX;
+	bool maybe = false;
+
+	for (unsigned i = 0; i < 2 * WAYS; i++) {
+		struct weir_spare *c = candidate(s, tag, i);
+		uint64_t its = atomic_load_explicit(&c->tag, memory_order_acquire);
+		uint64_t word = atomic_load_explicit(&c->next, memory_order_acquire), due = time_of(word, now_ns);
+		bool marked = (word & MARK_MASK) == mark_of(tag);
+
+		if (its == tag && marked)
+			return (struct found){c, its, word, true, false};
+		maybe |= marked && due > now_ns;
+		if (due < best_due) {
+			best = (struct found){c, its, word, false, false};
+			best_due = due;
+		}
 	}
-	return NULL;
+	best.maybe = maybe;
+	return best;
+}
+
+/* The time is taken; now the spare gets its tag, unless it has already been given away. */
+static void put_tag(const struct found *f, uint64_t word, uint64_t tag)
+{
+	uint64_t seen = f->tag;
+
+	for (unsigned i = 0; i < CHANGES && !atomic_compare_exchange_strong(&f->spare->tag, &seen, tag); i++)
+		if (atomic_load_explicit(&f->spare->next, memory_order_acquire) != word)
+			return;
 }
 
 static uint64_t due(uint64_t next_ns, const struct rate *r, uint64_t now_ns)
 {
-	return next_ns - now_ns > r->burst_ns ? next_ns - r->burst_ns : now_ns;
+	return next_ns > now_ns && next_ns - now_ns > r->burst_ns ? next_ns - r->burst_ns : now_ns;
+}
+
+/* When the next unit could go. */
+static uint64_t preview(const struct weir_segment *s, uint64_t tag, const struct rate *r, uint64_t now_ns)
+{
+	struct found f;
+
+	if (r->apart_ns == 0)
+		return now_ns;
+	f = look(s, tag, now_ns);
+	return f.own ? due(time_of(f.word, now_ns), r, now_ns) : now_ns;
+}
+
+/* Takes the next unit; returns when it may go. */
+static uint64_t take_one(const struct weir_segment *s, uint64_t tag, const struct rate *r, uint64_t now_ns)
+{
+	for (unsigned changes = 0; r->apart_ns != 0 && changes < CHANGES; changes++) {
+		struct found f = look(s, tag, now_ns);
+		uint64_t next = f.own ? time_of(f.word, now_ns) : now_ns, word = word_of(next + r->apart_ns, tag);
+
+		/* Another request of this key may be between the time and the tag. It takes nanoseconds, and if it died there
+		 * the time will pass. */
+		if (!f.own && f.maybe && changes < CHANGES / 2)
+			continue;
+		if (!atomic_compare_exchange_strong(&f.spare->next, &f.word, word))
+			continue;
+		if (!f.own)
+			put_tag(&f, word, tag);
+		return due(next, r, now_ns);
+	}
+	return now_ns;
 }
 
 /* Takes a unit of each rate, or, when the request cannot go by latest_ns, none. Returns when it may go. */
 static uint64_t take(const struct weir_segment *s, const char *key, const struct rate rate[WEIR_RATES], uint64_t latest_ns,
 		     uint64_t now_ns)
 {
-	struct weir_spare *spare = spare_of(s, key, now_ns);
-	uint64_t ready = now_ns;
+	uint64_t ready = now_ns, at;
 
-	if (spare == NULL)
-		return now_ns;
 	for (unsigned i = 0; i < WEIR_RATES; i++) {
-		uint64_t at = rate[i].apart_ns != 0 ? due(next_of(spare, i, now_ns), &rate[i], now_ns) : now_ns;
-
+		at = preview(s, hash_of(key, i), &rate[i], now_ns);
 		ready = at > ready ? at : ready;
 	}
 	if (ready > now_ns && ready > latest_ns)
 		return ready;
 	for (unsigned i = 0; i < WEIR_RATES; i++) {
-		uint64_t seen, next;
+		at = take_one(s, hash_of(key, i), &rate[i], now_ns);
+		ready = at > ready ? at : ready;
+	}
+	return ready;
+}
 
-		if (rate[i].apart_ns == 0)
-			continue;
-		seen = atomic_load_explicit(&spare->next_ns[i], memory_order_relaxed);
-		do
-			next = seen > now_ns && seen - now_ns <= 2 * AHEAD_MAX_NS ? seen : now_ns;
-		while (!atomic_compare_exchange_weak(&spare->next_ns[i], &seen, next + rate[i].apart_ns));
-		next = due(next, &rate[i], now_ns);
-		ready = next > ready ? next : ready;
+static void rates_of(const struct weir_rule *rule, struct rate rate[WEIR_RATES])
+{
+	rate[0] = controlled_rate(rule);
+	for (unsigned i = 1; i < WEIR_RATES; i++)
+		rate[i] = rate_of(rule->fixed[i - 1].rate, rule->fixed[i - 1].burst);
+}
+
+uint64_t spare_preview_ns(const struct weir_segment *s, const char *key, const struct weir_rule *rule, uint64_t now_ns)
+{
+	struct rate rate[WEIR_RATES];
+	uint64_t ready = now_ns;
+
+	rates_of(rule, rate);
+	for (unsigned i = 0; i < WEIR_RATES; i++) {
+		uint64_t at = preview(s, hash_of(key, i), &rate[i], now_ns);
+
+		ready = at > ready ? at : ready;
 	}
 	return ready;
 }
@@ -118,29 +223,35 @@ static uint64_t take(const struct weir_segment *s, const char *key, const struct
 static uint64_t take_of_rule(const struct weir_segment *s, const char *key, const struct weir_rule *rule, uint64_t latest_ns,
 			     uint64_t now_ns)
 {
-	struct rate rate[WEIR_RATES] = {{0, 0}};
+	struct rate rate[WEIR_RATES];
 
-	if ((rule->flags & WEIR_RULE_LIMITS_RATE) != 0 && rule->rate.strategy == WEIR_FIXED)
-		rate[0] = rate_of(rule->rate.max, rule->rate.burst);
-	for (unsigned i = 1; i < WEIR_RATES; i++)
-		rate[i] = rate_of(rule->fixed[i - 1].rate, rule->fixed[i - 1].burst);
+	rates_of(rule, rate);
 	return take(s, key, rate, latest_ns, now_ns);
 }
 
-/* Said once in a while, and counted. */
-static void tell(const struct weir_segment *s, const char *key, uint64_t now_ns)
+/* Said once in a while, and counted: for all by an event, in this process's log if it has one. */
+static __attribute__((noinline)) void tell(const struct weir_segment *s, const char *key, uint64_t now_ns)
 {
+	static _Atomic uint32_t logged_s; /* second of the last line, 0: none */
 	_Atomic uint64_t *lost = &s->header->entries_lost;
 	uint64_t seen = atomic_load_explicit(lost, memory_order_relaxed), second = (uint32_t)(now_ns / UINT64_C(1000000000));
+	uint32_t last = atomic_load_explicit(&logged_s, memory_order_relaxed);
 
 	while (!atomic_compare_exchange_weak(lost, &seen, second << 32 | (uint32_t)(seen + 1)))
 		;
 	if ((uint32_t)seen == 0 || (uint32_t)(second - (seen >> 32)) >= TOLD_EVERY_S)
 		weir_event_write(s, WEIR_EVENT_TABLE_FULL, WEIR_CAUSE_NONE, key, 0, (uint32_t)(seen + 1), 0, now_ns);
+	if ((last == 0 || (uint32_t)second - last >= TOLD_EVERY_S) &&
+	    atomic_compare_exchange_strong(&logged_s, &last, second != 0 ? (uint32_t)second : 1))
+		weir_log(WEIR_LOG_WARN,
+			 "%s: the table of hosts is full: its rule's rates and concurrency hold, without breaker, hold and "
+			 "learning",
+			 key);
 }
 
-uint64_t spare_take(const struct weir_gate *g, const char *host_port, const struct scope scope[WEIR_SCOPES], uint64_t latest_ns,
-		    uint64_t now_ns)
+/* Its keys want stack of their own, not under all that a request does. */
+__attribute__((noinline)) uint64_t spare_take(const struct weir_gate *g, const char *host_port,
+					      const struct scope scope[WEIR_SCOPES], uint64_t latest_ns, uint64_t now_ns)
 {
 	const struct weir_segment *s = g->segment;
 	const struct weir_rule *total = weir_policy_in_force(s).total;
@@ -169,4 +280,44 @@ uint64_t spare_take(const struct weir_gate *g, const char *host_port, const stru
 		ready = at > ready ? at : ready;
 	}
 	return ready;
+}
+
+/* Permits as of a host just met; 0 = no limit. */
+static uint32_t permits_of(const struct weir_concurrency_params *p)
+{
+	static const struct weir_concurrency unused;
+	uint32_t limit = weir_concurrency_limit(&unused, p);
+
+	return limit == UINT32_MAX ? 0 : limit < 1 ? 1 : limit;
+}
+
+__attribute__((noinline)) void spare_permits(const struct weir_gate *g, const char *host_port,
+					     const struct scope scope[WEIR_SCOPES], struct weir_spare_permits out[WEIR_SCOPES])
+{
+	const struct weir_segment *s = g->segment;
+	const struct weir_rule *total = weir_policy_in_force(s).total;
+	char key[WEIR_KEY_MAX], run_key[WEIR_KEY_MAX];
+	uint32_t rule;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		out[i] = (struct weir_spare_permits){0, 0};
+	if (scope[SCOPE_HOST].slot != s->entries && (scope[SCOPE_RUN].slot != WEIR_NONE || g->run.id[0] == '\0') &&
+	    (scope[SCOPE_TOTAL].slot != WEIR_NONE || total == NULL))
+		return; /* nearly always */
+	if (scope[SCOPE_HOST].slot == s->entries)
+		out[SCOPE_HOST].limit = permits_of(&scope[SCOPE_HOST].rule->concurrency);
+	if (scope[SCOPE_RUN].slot == WEIR_NONE && g->run.id[0] != '\0')
+		out[SCOPE_RUN].limit = g->run.concurrency;
+	if (scope[SCOPE_TOTAL].slot == WEIR_NONE && total != NULL)
+		out[SCOPE_TOTAL].limit = permits_of(&total->concurrency);
+	if (out[SCOPE_HOST].limit != 0 || out[SCOPE_RUN].limit != 0)
+		weir_gate_key(s, host_port, key, &rule);
+	if (out[SCOPE_HOST].limit != 0)
+		out[SCOPE_HOST].tag = spare_tag(key);
+	if (out[SCOPE_RUN].limit != 0) {
+		scope_run_key(&g->run, key, run_key);
+		out[SCOPE_RUN].tag = spare_tag(run_key);
+	}
+	if (out[SCOPE_TOTAL].limit != 0)
+		out[SCOPE_TOTAL].tag = spare_tag(TOTAL_KEY);
 }

@@ -11,4 +11,14 @@
 uint64_t spare_take(const struct weir_gate *g, const char *host_port, const struct scope scope[WEIR_SCOPES], uint64_t latest_ns,
 		    uint64_t now_ns);
 
+/* When that could be for the host alone, taking nothing. */
+uint64_t spare_preview_ns(const struct weir_segment *s, const char *key, const struct weir_rule *rule, uint64_t now_ns);
+
+/* The limits of requests in flight for which there is no entry, in the same way; limit 0 = none. */
+void spare_permits(const struct weir_gate *g, const char *host_port, const struct scope scope[WEIR_SCOPES],
+		   struct weir_spare_permits out[WEIR_SCOPES]);
+
+/* By what the leases of requests without an entry tell whose they are: WEIR_LEASE_SPARE | a hash of the key. */
+uint32_t spare_tag(const char *key);
+
 #endif

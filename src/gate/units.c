@@ -25,7 +25,7 @@ static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
-		if (scope[i].slot == WEIR_NONE)
+		if (scope[i].slot == WEIR_NONE || scope_is_overflow(g, &scope[i])) /* its rates are in spares */
 			continue;
 		scope_apply(g, &scope[i], now_ns);
 		for (unsigned j = i == SCOPE_HOST && r->unpaced ? 1 : 0; j < WEIR_RATES; j++)

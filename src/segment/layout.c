@@ -45,7 +45,7 @@ bool weir_layout_of(struct weir_layout *l, const struct weir_geometry *g)
 	l->lease_offset = whole_lines(l->index_offset + (uint64_t)l->entries * sizeof(uint64_t));
 	l->event_offset = l->lease_offset + (uint64_t)l->leases * sizeof(struct weir_lease);
 	l->blocks = l->entries * BLOCKS_PER_ENTRY;
-	l->spares = l->entries / ENTRIES_PER_SPARE > SPARES_MIN ? l->entries / ENTRIES_PER_SPARE : SPARES_MIN;
+	l->spares = l->entries > SPARES_MIN ? l->entries : SPARES_MIN;
 	l->block_offset = l->event_offset + (uint64_t)l->events * sizeof(struct weir_event);
 	l->spare_offset = whole_lines(l->block_offset + (uint64_t)l->blocks * sizeof(uint64_t)) +
 			  (uint64_t)l->blocks * sizeof(struct weir_histogram_block);

@@ -21,9 +21,8 @@ bool weir_layout_of(struct weir_layout *l, const struct weir_geometry *g);
 
 /* Blocks of steps for the durations: two for each entry. Hosts that are asked often need six to ten of them, and few are. */
 #define BLOCKS_PER_ENTRY 2U
-/* A spare is taken for as long as its rate lets nobody else go. */
-#define ENTRIES_PER_SPARE 4U
-#define SPARES_MIN        64U
+/* As many as entries; a spare is taken for as long as its rate lets nobody else go. A multiple of gate/spare.c's WAYS. */
+#define SPARES_MIN 256U
 
 /* The key of the overflow entry. */
 #define WEIR_OTHER_KEY "_other"

@@ -6,8 +6,9 @@
 #include "lease_word.h"
 #include "weir/segment.h"
 
-#define READS  4  /* of a lease that changes while it is read */
-#define RAISES 64 /* of the high-water mark, against others who raise it */
+#define SPARE_COUNTS 16 /* while others with higher leases decide; a count takes microseconds */
+#define READS        4  /* of a lease that changes while it is read */
+#define RAISES       64 /* of the high-water mark, against others who raise it */
 
 /* The processes that an export can tell apart; with more it says this number. */
 #define PROCESSES_MAX 8192U
@@ -141,6 +142,66 @@ bool weir_lease_set(const struct weir_segment *s, uint32_t lease, uint32_t tag, 
 bool weir_lease_free(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid)
 {
 	return change(s, lease, tag, pid, lease_word(0, tag, 0, WEIR_LEASE_FREE));
+}
+
+void weir_lease_mark_spare(const struct weir_segment *s, uint32_t lease, uint32_t tag)
+{
+	if (lease < s->leases)
+		atomic_store_explicit(&s->lease[lease].breaker_generation, tag, memory_order_release);
+}
+
+/* What the leases of a tag say of one scope. */
+struct spare_count {
+	uint32_t held;           /* permits in force */
+	uint32_t before, behind; /* who is about to take one, in a lease with a lower number than the caller's or a higher */
+};
+
+static struct spare_count count_spare(const struct weir_segment *s, uint32_t lease, unsigned scope, uint32_t tag)
+{
+	struct spare_count c = {0, 0, 0};
+	uint32_t end = lease_scan_end(s);
+
+	for (uint32_t i = 0; i < end; i++) {
+		const struct weir_lease *l = &s->lease[i];
+		uint64_t w = atomic_load_explicit(&l->word, memory_order_acquire);
+		unsigned state = lease_word_state(w);
+		uint32_t entry, its;
+
+		if (i == lease || (state != WEIR_LEASE_MOVING && state != WEIR_LEASE_IN_FLIGHT && state != WEIR_LEASE_REAPING))
+			continue;
+		entry = atomic_load_explicit(&l->entry[scope], memory_order_relaxed);
+		its = scope != 0            ? entry
+		      : entry == s->entries ? atomic_load_explicit(&l->breaker_generation, memory_order_relaxed)
+					    : WEIR_NONE;
+		if (its != tag)
+			continue;
+		/* A lease that changed hands meanwhile is counted once too often: it is asked again. */
+		if (state == WEIR_LEASE_IN_FLIGHT ? (lease_word_held(w) >> scope & 1) != 0 : state == WEIR_LEASE_REAPING)
+			c.held++;
+		else if (state == WEIR_LEASE_MOVING && i < lease)
+			c.before++;
+		else if (state == WEIR_LEASE_MOVING)
+			c.behind++;
+	}
+	return c;
+}
+
+/* Dekker among any number: everybody has made his lease MOVING before he counts, and of two who count each other the one with the
+ * lower lease stays and counts again, while the other goes back to WAITING. */
+bool weir_lease_spare_room(const struct weir_segment *s, uint32_t lease, unsigned scope, uint32_t tag, uint32_t limit)
+{
+	if (scope >= WEIR_SCOPES)
+		return true;
+	weir_store_before_load();
+	for (unsigned i = 0; i < SPARE_COUNTS; i++) {
+		struct spare_count c = count_spare(s, lease, scope, tag);
+
+		if (c.held + c.before >= limit)
+			return false;
+		if (c.held + c.before + c.behind < limit)
+			return true;
+	}
+	return false;
 }
 
 /* Adds a pid to a set of at most PROCESSES_MAX. Returns whether it was new. */

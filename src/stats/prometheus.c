@@ -174,8 +174,8 @@ static void write_own(FILE *out, const struct weir_snapshot *s, size_t left_out)
 	plain(out, "weir_hosts_without_labels", "gauge", "Hosts that are known but not listed here.", left_out);
 	plain(out, "weir_processes", "gauge", "Processes with requests waiting or in flight.", s->processes);
 	plain(out, "weir_table_full_total", "counter",
-	      "Requests that found no room in the table of hosts: by their rule's rates alone, without breaker, hold and "
-	      "learning.",
+	      "Requests that found no room in the table of hosts: by their rule's rates and concurrency alone, without breaker, "
+	      "hold and learning.",
 	      s->entries_lost);
 	plain(out, "weir_leases_lost_total", "counter", "Requests that went on without a lease.", s->leases_lost);
 	plain(out, "weir_leases_reaped_total", "counter", "Leases taken from dead processes.", s->leases_reaped);

@@ -224,7 +224,7 @@ static void put_world(const struct weir_snapshot *s, const struct weir_world *w,
 	if (s->entries_lost_ago_ns < TABLE_FULL_FOR_NS)
 		fprintf(out,
 			"table of hosts: full within the last ten minutes, %" PRIu64
-			" requests so far had their rule's rates alone, no breaker, no hold\n",
+			" requests so far had their rule's rates and concurrency alone, no breaker, no hold\n",
 			s->entries_lost);
 	if (w)
 		fprintf(out, "state: %s%s%s\n", w->segment, w->config[0] ? ", configuration: " : "", w->config);

@@ -209,8 +209,7 @@ static struct field {
 	FIELD(weir_histogram_rest, pad),
 	FIELD(weir_histogram_block, step),
 	FIELD(weir_spare, tag),
-	FIELD(weir_spare, next_ns),
-	FIELD(weir_spare, pad),
+	FIELD(weir_spare, next),
 };
 
 static const struct weir_geometry small = {16, 8, 8, 4};
