@@ -20,13 +20,16 @@ enum weir_cause {
 	WEIR_CAUSE_PROBE_FAILED,
 	WEIR_CAUSE_PROBE_SUCCEEDED,
 	WEIR_CAUSE_RETRY_AFTER,
-	WEIR_CAUSE_QUOTA_HEADER, /* RateLimit, X-RateLimit-* */
-	WEIR_CAUSE_THROTTLED,    /* a throttled answer */
-	WEIR_CAUSE_RECOVERY,     /* good answers */
-	WEIR_CAUSE_OPERATOR,     /* weir set, reset, breaker */
-	WEIR_CAUSE_POLICY,       /* new configuration */
-	WEIR_CAUSE_OWNER_DIED,   /* a lease was reaped */
-	WEIR_CAUSE_OUTAGE,       /* the breaker has just opened, and requests wait for the host to come back */
+	WEIR_CAUSE_QUOTA_HEADER,      /* RateLimit, X-RateLimit-* */
+	WEIR_CAUSE_THROTTLED,         /* a throttled answer */
+	WEIR_CAUSE_RECOVERY,          /* good answers */
+	WEIR_CAUSE_OPERATOR,          /* weir set, reset, breaker */
+	WEIR_CAUSE_POLICY,            /* new configuration */
+	WEIR_CAUSE_OWNER_DIED,        /* a lease was reaped */
+	WEIR_CAUSE_OUTAGE,            /* the breaker has just opened, and requests wait for the host to come back */
+	WEIR_CAUSE_DEPENDS_ON_PACE,   /* refusals become rarer when less is asked for */
+	WEIR_CAUSE_DEPENDS_ON_CROWD,  /* ... when fewer are in flight */
+	WEIR_CAUSE_DEPENDS_ON_CHANCE, /* ... not at all */
 	WEIR_CAUSE_COUNT
 };
 

@@ -72,6 +72,10 @@ struct weir_concurrency_change {
 struct weir_concurrency_change weir_concurrency_update(struct weir_concurrency *c, const struct weir_concurrency_params *p,
 						       uint64_t now_ns);
 
+/* The host refuses what is more than this at a time (weir/refusal.h): the limit of the adaptive mode is no higher. 0: none such
+ * is known. For the holder of the entry's trylock. */
+void weir_concurrency_allow(struct weir_concurrency *c, uint32_t permits);
+
 /* Forgets what was learned; permits stay. For the holder of the entry's trylock. */
 void weir_concurrency_reset(struct weir_concurrency *c);
 

@@ -75,6 +75,7 @@ struct weir_request {
 	uint32_t wait_slot;             /* entry whose futex word tells of a change; valid while it waits */
 	uint64_t retake_ns;             /* its units are void: when it takes new ones, 0 = they are not */
 	uint32_t held;                  /* scopes whose permit it holds */
+	uint32_t beside;                /* requests of its host in flight when it was let go, itself included */
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */
 	bool paid;                      /* takes no units */

@@ -79,9 +79,11 @@ struct weir_rate_answer {
 	uint64_t in_flight;             /* requests of this host in flight, this one included */
 	const struct weir_quota *quota; /* up to `quotas` windows that the answer described; NULL when none */
 	uint32_t quotas;
-	bool spare; /* what is left of them is enough for what is asked for: it need not be spread */
-	bool apart; /* what is spent of them stops those who share it, elsewhere, and nobody here */
+	bool spare;   /* what is left of them is enough for what is asked for: it need not be spread */
+	bool apart;   /* what is spent of them stops those who share it, elsewhere, and nobody here */
+	uint64_t cap; /* the pace for the time being, whatever was learned, nano/s; 0 = what was; WEIR_RATE_ASIDE: none */
 };
+#define WEIR_RATE_ASIDE UINT64_MAX
 
 /* What an update did, for the event ring and the log. */
 struct weir_rate_change {
@@ -89,6 +91,7 @@ struct weir_rate_change {
 	uint64_t from; /* nano/s, 0 = no limit */
 	uint64_t to;
 	uint64_t spare_until_ns; /* until then the pace is that of a quota of which something is left; 0: it is not */
+	bool surprised;          /* it was a refusal, at a pace that should not have met with one */
 };
 
 /* Runs the controller: publishes its next state and sets the pace of `bucket` (rate within [min, max]). For the holder of the
@@ -96,6 +99,14 @@ struct weir_rate_change {
  */
 struct weir_rate_change weir_rate_update(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *p,
 					 const struct weir_rate_answer *answer, uint64_t now_ns);
+
+/* Adaptive: what was learned elsewhere (weir/refusal.h). rate and trust: the host's rate is about this, as that many accepts say.
+ * trust 0: nothing is known but that so much may be asked for, and more is to be tried at once. rate 0: what was learned holds,
+ * but the pace has not been in use since the last refusal; trust WEIR_RATE_SUSTAINED: the same, but it is no less than `rate`.
+ * For the holder of the entry's trylock. */
+#define WEIR_RATE_SUSTAINED UINT64_MAX
+void weir_rate_learn(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *p, uint64_t rate,
+		     uint64_t trust, uint64_t now_ns);
 
 /* Forgets what was learned: back to the strategy's beginning. For the holder of the entry's trylock. */
 void weir_rate_reset(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *p, uint64_t now_ns);

@@ -29,6 +29,7 @@
 #include "weir/meaning.h"
 #include "weir/quota_share.h"
 #include "weir/rate.h"
+#include "weir/refusal.h"
 #include "weir/rule.h"
 #include "weir/window.h"
 
@@ -181,7 +182,7 @@ struct weir_entry {
 	struct weir_histogram_rest durations[WEIR_DURATIONS];
 	struct weir_quota_share quota; /* 256 bytes: who shares what the server says is left */
 	struct weir_meaning meaning;   /* 64 bytes: whether it is down, and how long it takes */
-	uint64_t reserved[20];         /* for what controllers learn beside `rate` and `concurrency` */
+	struct weir_refusal refusal;   /* 160 bytes: what its refusals depend on */
 };
 _Static_assert(offsetof(struct weir_entry, set_rate) == 64, "ABI");
 _Static_assert(offsetof(struct weir_entry, bucket) == 128, "ABI");
@@ -239,7 +240,8 @@ enum weir_event_kind {
 	WEIR_EVENT_LEASE_REAPED, /* before: pid */
 	WEIR_EVENT_AGENT_STARTED,
 	WEIR_EVENT_AGENT_STOPPED,
-	WEIR_EVENT_TABLE_FULL, /* a host found no entry; after: how many requests so far. Once a minute at most */
+	WEIR_EVENT_TABLE_FULL,      /* a host found no entry; after: how many requests so far. Once a minute at most */
+	WEIR_EVENT_MEANING_CHANGED, /* what its refusals depend on; before: status, after: permits or per mille */
 	WEIR_EVENT_COUNT
 };
 

@@ -232,6 +232,7 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 
 	r->phase = WEIR_PHASE_ADMITTED;
 	r->admitted_ns = now_ns;
+	r->beside = weir_concurrency_count(&host->entry->concurrency);
 	if (r->lease != WEIR_NONE) {
 		struct weir_lease *l = &s->lease[r->lease];
 

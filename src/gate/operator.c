@@ -81,6 +81,7 @@ bool weir_gate_reset(const struct weir_segment *seg, const char *host_port, uint
 		weir_bucket_thaw(&s.entry->bucket[0], now_ns);
 		weir_rate_reset(&s.entry->rate, &s.entry->bucket[0], scope_rate_params(&s, now_ns, &own), now_ns);
 		weir_concurrency_reset(&s.entry->concurrency);
+		weir_refusal_clear(&s.entry->refusal);
 		weir_trylock_release(&s.entry->update_lock, token);
 	}
 	atomic_store_explicit(&s.entry->applied, 0, memory_order_relaxed);

@@ -97,7 +97,8 @@ void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_
 {
 	struct weir_entry *e = s->entry;
 	uint64_t want = wanted(s, now_ns), token;
-	struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK};
+	struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK,
+					.cap = atomic_load_explicit(&e->refusal.cap, memory_order_relaxed)};
 	struct weir_rate_change change;
 	struct weir_rate_params own;
 

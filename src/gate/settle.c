@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a result teaches: counters, window, breaker, hold, controllers; then the permits and the lease go back. */
+#include "hear.h"
 #include "release.h"
 #include "scope.h"
 #include "spare.h"
@@ -8,14 +9,6 @@
 
 #include "weir/outage.h"
 #include "weir/trylock.h"
-
-/* Changes of a rate or a limit by less than a sixteenth are not worth an event. */
-static bool worth_telling(uint64_t from, uint64_t to)
-{
-	uint64_t low = from < to ? from : to, high = from < to ? to : from;
-
-	return low == 0 || high - low > low / 16;
-}
 
 /* Succeeded, throttled and failed requests are counted by weir_rate_note. */
 static void count(struct weir_entry *e, const struct weir_result *result)
@@ -171,36 +164,6 @@ static enum weir_rate_signal signal_of(enum weir_outcome outcome)
 					   : WEIR_RATE_FAILED;
 }
 
-/* A frame of its own: it is seldom called. */
-static __attribute__((noinline)) void update_rate(const struct weir_gate *g, const struct scope *host,
-						  const struct weir_rate_params *params, const struct weir_rate_answer *answer,
-						  bool held, uint64_t now_ns)
-{
-	struct weir_entry *e = host->entry;
-	uint64_t token = weir_trylock_take(&e->update_lock, now_ns);
-	struct weir_rate_change change;
-
-	if (token == 0) {
-		/* Whoever updates now sees the counters; the freeze is made up for by the next request (scope_apply). */
-		if (held)
-			atomic_store_explicit(&e->applied, 0, memory_order_relaxed);
-		return;
-	}
-	change = weir_rate_update(&e->rate, &e->bucket[0], params, answer, now_ns);
-	atomic_store_explicit(&e->quota.spare_ns, change.spare_until_ns, memory_order_relaxed);
-	scope_freeze(host, now_ns);
-	weir_trylock_release(&e->update_lock, token);
-	if (!change.changed)
-		return;
-	if (worth_telling(change.from, change.to))
-		scope_event(g, host, WEIR_EVENT_RATE_CHANGED,
-			    answer->quotas != 0                     ? WEIR_CAUSE_QUOTA_HEADER
-			    : answer->signal == WEIR_RATE_THROTTLED ? WEIR_CAUSE_THROTTLED
-								    : WEIR_CAUSE_RECOVERY,
-			    change.from, change.to, 0, now_ns);
-	weir_entry_wake(g->segment, host->slot);
-}
-
 /* Whether what is left of the quota is enough for what is asked for. Where several quotas are in use one pace fits none of them.
  */
 static bool is_spare(const struct scope *host, const struct weir_result *result, uint64_t now_ns)
@@ -218,8 +181,8 @@ static bool is_spare(const struct scope *host, const struct weir_result *result,
 }
 
 static void settle_rate(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
-			const struct weir_rate_params *params, const struct weir_result *result, bool due, uint64_t hold_until_ns,
-			bool apart, uint64_t now_ns)
+			const struct weir_rate_params *params, const struct weir_result *result, bool due, enum heard heard,
+			uint64_t hold_until_ns, bool apart, uint64_t now_ns)
 {
 	struct weir_rate_answer answer = {
 		.signal = signal_of(result->outcome),
@@ -234,8 +197,8 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 		.apart = apart,
 	};
 
-	if (due || answer.quotas != 0 || hold_until_ns != 0)
-		update_rate(g, host, params, &answer, hold_until_ns != 0, now_ns);
+	if (due || heard != HEARD_NOTHING || answer.quotas != 0 || hold_until_ns != 0)
+		hear(g, r, host, params, &answer, heard, result->status, hold_until_ns != 0, now_ns);
 }
 
 static __attribute__((noinline)) void settle_concurrency(const struct weir_gate *g, const struct scope *host,
@@ -266,13 +229,17 @@ static __attribute__((noinline)) void settle_concurrency(const struct weir_gate 
 
 /* What counts as what. A time-out that the client set itself speaks of its patience and of our queue, unless it is well beyond
  * what the host usually takes; a probe is alone, so nothing else has been answered meanwhile. And a status that is listed as
- * throttling is no more than an answer where the same answer says that quota is left, and names no time to come back. */
+ * throttling is no more than an answer where the same answer says that quota is left, and names no time to come back. A bare
+ * status that has been found to depend on the pace is throttling. */
 static enum weir_outcome outcome_of(const struct weir_request *r, const struct scope *host, const struct weir_result *result,
 				    uint64_t now_ns)
 {
 	if (result->outcome == WEIR_FAILED && result->timed_out && r->ticket.probe == 0 &&
 	    ((r->delayed && r->hurried) || !weir_meaning_blames(&host->entry->meaning, r->admitted_ns, now_ns)))
 		return WEIR_IGNORED;
+	if (result->status >= 400 && (result->outcome == WEIR_FAILED || result->outcome == WEIR_SUCCEEDED) &&
+	    hear_means_less(host, result->status))
+		return WEIR_THROTTLED;
 	if (result->outcome != WEIR_THROTTLED || result->status == 429 || result->retry_after_ns != 0 || result->quotas == 0)
 		return result->outcome;
 	for (uint32_t i = 0; i < result->quotas && i < WEIR_QUOTAS; i++)
@@ -289,6 +256,7 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	const struct weir_rate_params *rate;
 	enum weir_outcome outcome;
 	uint64_t latency, hold = 0;
+	enum heard heard = HEARD_NOTHING;
 	bool due = false, apart;
 
 	if (r->phase != WEIR_PHASE_ADMITTED) {
@@ -335,7 +303,8 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	if (!apart)
 		hold = settle_hold(g, &host, result, now_ns);
 	if (result->outcome != WEIR_IGNORED) {
-		settle_rate(g, r, &host, rate, result, due, hold, apart, now_ns);
+		heard = hear_what(&host, rate, result);
+		settle_rate(g, r, &host, rate, result, due, heard, hold, apart, now_ns);
 		settle_concurrency(g, &host, result, latency, now_ns);
 	}
 	request_give_permits(g, r);

@@ -25,14 +25,16 @@
 
 #include <string.h>
 
+#include "logarithm.h"
+
 /* Words of c->sample. */
 enum sample {
-	LIMIT, /* in force, + 1; 0: none */
-	CLIP,  /* us; longer latencies count as this much; 0: no clipping */
-	CALLS, /* good answers:24 | sum of the requests in flight that they saw:40 */
-	TIME,  /* those of them at the limit:24 | sum of their latencies, us:40 */
-	UNUSED,
-	LOST, /* time-outs and failures */
+	LIMIT,   /* in force, + 1; 0: none */
+	CLIP,    /* us; longer latencies count as this much; 0: no clipping */
+	CALLS,   /* good answers:24 | sum of the requests in flight that they saw:40 */
+	TIME,    /* those of them at the limit:24 | sum of their latencies, us:40 */
+	ALLOWED, /* as many as the host takes at a time, learned from its refusals; 0: not known */
+	LOST,    /* time-outs and failures */
 };
 
 /* CALLS and TIME are sums of pairs, so that a result is two adds. Where the lower one runs over it carries into the upper one,
@@ -140,45 +142,6 @@ struct epoch {
 	double span_us;
 };
 
-/* ---- arithmetic without libm ---- */
-
-static double within(double x, double low, double high)
-{
-	/* Written so that NaN becomes `low`. */
-	if (!(x > low))
-		return low;
-	return x < high ? x : high;
-}
-
-/* Natural logarithm of 2^-60 .. 2^60: exponent and atanh series, good to 1e-9. */
-static double ln(double x)
-{
-	uint64_t bits;
-	int exponent;
-	double z;
-	double zz;
-
-	x = within(x, 1e-18, 1e18);
-	memcpy(&bits, &x, sizeof(bits));
-	exponent = (int)(bits >> 52) - 1023;
-	bits = (bits & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x3ff0000000000000);
-	memcpy(&x, &bits, sizeof(x));
-	z = (x - 1) / (x + 1);
-	zz = z * z;
-	return 0.6931471805599453 * exponent +
-	       2 * z * (1 + zz * (1.0 / 3 + zz * (1.0 / 5 + zz * (1.0 / 7 + zz * (1.0 / 9 + zz / 11)))));
-}
-
-/* e^y for |y| <= 2: the series at y/4, squared twice. */
-static double expo(double y)
-{
-	double q = within(y, -2, 2) / 4;
-	double r = 1 + q * (1 + q * (1.0 / 2 + q * (1.0 / 6 + q * (1.0 / 24 + q / 120))));
-
-	r *= r;
-	return r * r;
-}
-
 /* ---- the state in shared memory ---- */
 
 static uint64_t load(const struct weir_concurrency *c, enum sample s)
@@ -228,12 +191,18 @@ static double most(const struct weir_concurrency_params *p)
 	return max > least(p) ? max : least(p);
 }
 
-/* The limit as it is in force, without the rule's bounds. */
+/* The limit as it is in force, without the rule's bounds. 0 less 1 is no limit, as is what no word of 32 bits holds. */
 static uint32_t raw_limit(const struct weir_concurrency *c)
 {
-	uint64_t stored = load(c, LIMIT);
+	uint64_t limit = load(c, LIMIT) - 1, allowed = load(c, ALLOWED) - 1;
 
-	return stored == 0 || stored > UINT32_MAX ? UINT32_MAX : (uint32_t)(stored - 1);
+	limit = allowed < limit ? allowed : limit;
+	return limit >= UINT32_MAX ? UINT32_MAX : (uint32_t)limit;
+}
+
+void weir_concurrency_allow(struct weir_concurrency *c, uint32_t permits)
+{
+	atomic_store_explicit(&c->sample[ALLOWED], permits != 0 ? (uint64_t)permits + 1 : 0, memory_order_relaxed);
 }
 
 uint32_t weir_concurrency_limit(const struct weir_concurrency *c, const struct weir_concurrency_params *p)
@@ -623,5 +592,6 @@ void weir_concurrency_reset(struct weir_concurrency *c)
 	(void)weir_published_write(&c->generation, c->state, WEIR_CONCURRENCY_WORDS, words);
 	atomic_store_explicit(&c->sample[LIMIT], 0, memory_order_relaxed);
 	atomic_store_explicit(&c->sample[CLIP], 0, memory_order_relaxed);
+	atomic_store_explicit(&c->sample[ALLOWED], 0, memory_order_relaxed);
 	atomic_store_explicit(&c->due_ns, 0, memory_order_relaxed);
 }

@@ -162,10 +162,27 @@ struct weir_rate_change weir_rate_update(struct weir_rate *r, struct weir_bucket
 		run(&step);
 		store(r, bucket, &step);
 		change.spare_until_ns = step.spare_until_ns;
+		change.surprised = step.surprised;
 	}
 	change.to = weir_bucket_pace(bucket).rate;
 	change.changed = change.from != change.to;
 	return change;
+}
+
+void weir_rate_learn(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *given, uint64_t rate,
+		     uint64_t trust, uint64_t now_ns)
+{
+	static const struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK};
+	struct weir_rate_params p = sane(given);
+	struct rate_state s;
+	struct rate_step step = {.s = &s, .p = &p, .answer = &tick, .now_ns = now_ns, .burst = p.burst};
+
+	if (p.strategy != WEIR_ADAPTIVE)
+		return;
+	load(r, &p, &step);
+	rate_adaptive_learn(&step, rate < WEIR_RATE_MAX ? rate : WEIR_RATE_MAX, trust);
+	run(&step);
+	store(r, bucket, &step);
 }
 
 void weir_rate_reset(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *given, uint64_t now_ns)

@@ -294,8 +294,10 @@ static void refused_anew(struct rate_step *step)
 		s->estimate = measured;
 		s->trust = worth(s, n);
 	} else if (s->phase == RATE_CLIMB) {
+		step->surprised = s->rate <= s->estimate;
 		judge_climb(step, n, measured);
 	} else {
+		step->surprised = true;
 		judge_plateau(s, n, measured);
 	}
 	s->empty_ns = step->now_ns;
@@ -457,10 +459,54 @@ static void grow_old(struct rate_step *step)
 		s->goal_accepted = step->accepted + IDLE_TRUST;
 }
 
+void rate_adaptive_learn(struct rate_step *step, uint64_t rate, uint64_t trust)
+{
+	struct rate_state *s = step->s;
+
+	if (rate == 0 || (trust == WEIR_RATE_SUSTAINED && (s->estimate >= rate || s->window_limit != 0))) {
+		s->idle = 1;
+		if (s->phase != RATE_FREE)
+			begin_step(step, s->rate, s->goal_accepted > s->step_accepted ? s->goal_accepted - s->step_accepted : 1);
+		return;
+	}
+	*s = (struct rate_state){.tag = s->tag, .told = s->told, .told_end_ns = s->told_end_ns};
+	s->empty_ns = s->cut_ns = s->looked_ns = step->now_ns;
+	s->empty_accepted = s->cut_accepted = step->accepted;
+	if (trust != 0) {
+		settle_on(step, rate, trust == WEIR_RATE_SUSTAINED ? SUSTAINED_TRUST : trust);
+		return;
+	}
+	s->phase = RATE_CLIMB;
+	s->growth_ppm = 1000000;
+	begin_step(step, rate, 1);
+}
+
+/* The pace of the bucket, from what was learned and told and what is tried. */
+static void set_pace(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t cap = step->answer->cap, apart;
+
+	step->pace = s->rate != 0 ? rate_clamp(s->rate, step->p) : 0;
+	/* The pause itself is a freeze; the rate is for when asking has been accepted. */
+	apart = asks_apart_ns(step);
+	if (apart != 0)
+		step->pace = rate_clamp(rate_of(1, apart), step->p);
+	if (cap == WEIR_RATE_ASIDE) {
+		step->pace = step->p->max < WEIR_RATE_MAX ? step->p->max : 0;
+	} else if (cap != 0) {
+		step->pace = rate_clamp(cap, step->p);
+		step->burst = 1;
+	}
+	if (s->told != 0 && (step->pace == 0 || s->told < step->pace)) {
+		step->pace = rate_clamp(s->told, step->p);
+		step->spare_until_ns = (s->told_end_ns & TOLD_SPENT) != 0 ? 0 : s->told_end_ns;
+	}
+}
+
 void rate_adaptive(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
-	uint64_t apart;
 
 	if (s->phase != RATE_FREE)
 		grow_old(step);
@@ -473,15 +519,7 @@ void rate_adaptive(struct rate_step *step)
 		s->rate = step->p->max < WEIR_RATE_MAX ? step->p->max : 0;
 	else
 		step->burst = 1;
-	step->pace = s->rate != 0 ? rate_clamp(s->rate, step->p) : 0;
-	/* The pause itself is a freeze; the rate is for when asking has been accepted. */
-	apart = asks_apart_ns(step);
-	if (apart != 0)
-		step->pace = rate_clamp(rate_of(1, apart), step->p);
-	if (s->told != 0 && (step->pace == 0 || s->told < step->pace)) {
-		step->pace = rate_clamp(s->told, step->p);
-		step->spare_until_ns = (s->told_end_ns & TOLD_SPENT) != 0 ? 0 : s->told_end_ns;
-	}
+	set_pace(step);
 	s->looked_ns = step->now_ns;
 	step->due_ns = s->phase == RATE_FREE ? 0 : step->now_ns + IDLE_NS;
 	step->due_accepted = s->phase == RATE_FREE ? 0 : s->run_ns != 0 ? step->accepted + 1 : s->goal_accepted;

@@ -8,18 +8,19 @@
 #define PAUSE_MIN_NS (100 * RATE_MS)
 #define PAUSE_MAX_NS (UINT64_C(86400) * RATE_SECOND) /* the longest window in use is a day */
 /* Asking blindly, no less often than this: one refusal in half an hour is no burden on anybody. */
-#define PAUSE_BLIND_NS (UINT64_C(1800) * RATE_SECOND)
-#define MARGIN_PPM     UINT64_C(5000)   /* the plateau is this far below the estimate */
-#define GROWTH_PPM     UINT64_C(10000)  /* first step above it */
-#define ABOVE_PPM      UINT64_C(250000) /* how far to look above the estimate without evidence */
-#define BEYOND_PPM     UINT64_C(62500)  /* first step beyond that, with evidence */
-#define LONG_RUN       UINT64_C(4)      /* refusals in a row that no bucket explains */
-#define STEP_MAX       UINT64_C(16)     /* accepts of one step */
-#define PLATEAU_BASE   UINT64_C(400)    /* accepts between two looks upward */
-#define PLATEAU_MAX    UINT64_C(65536)
-#define AGREED_MANY    UINT64_C(7) /* looks that must confirm the estimate before they become rare */
-#define FEW            UINT64_C(8) /* accepts that are no measurement if nobody asked for most of the time */
-#define TRUST_MAX      UINT64_C(65536)
+#define PAUSE_BLIND_NS  (UINT64_C(1800) * RATE_SECOND)
+#define MARGIN_PPM      UINT64_C(5000)   /* the plateau is this far below the estimate */
+#define GROWTH_PPM      UINT64_C(10000)  /* first step above it */
+#define ABOVE_PPM       UINT64_C(250000) /* how far to look above the estimate without evidence */
+#define BEYOND_PPM      UINT64_C(62500)  /* first step beyond that, with evidence */
+#define LONG_RUN        UINT64_C(4)      /* refusals in a row that no bucket explains */
+#define STEP_MAX        UINT64_C(16)     /* accepts of one step */
+#define PLATEAU_BASE    UINT64_C(400)    /* accepts between two looks upward */
+#define PLATEAU_MAX     UINT64_C(65536)
+#define AGREED_MANY     UINT64_C(7) /* looks that must confirm the estimate before they become rare */
+#define FEW             UINT64_C(8) /* accepts that are no measurement if nobody asked for most of the time */
+#define SUSTAINED_TRUST UINT64_C(8) /* of a pace that was accepted for a while: the limit is above it */
+#define TRUST_MAX       UINT64_C(65536)
 
 /* What was learned is doubted after IDLE_NS without traffic, and forgotten after FORGET_NS: a week's cron job still finds it. */
 #define IDLE_NS    (UINT64_C(600) * RATE_SECOND)

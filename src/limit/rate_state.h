@@ -92,6 +92,7 @@ struct rate_step {
 	uint64_t due_ns;                      /* out: the next update, 0 = none by time */
 	uint64_t due_accepted;                /* out: the next update by accepts, 0 = none */
 	uint64_t spare_until_ns;              /* out: until then the pace is that of a quota of which something is left */
+	bool surprised;                       /* out: refused at a pace that should not have been */
 };
 
 /* a * b / c, saturating; c = 0 reads as 1. */
@@ -128,6 +129,9 @@ static inline uint64_t rate_clamp(uint64_t rate, const struct weir_rate_params *
 /* The strategies. Each reads and replaces *step->s and the wishes of *step; none touches shared memory. */
 void rate_stepped(struct rate_step *step);
 void rate_adaptive(struct rate_step *step);
+
+/* See weir_rate_learn. */
+void rate_adaptive_learn(struct rate_step *step, uint64_t rate, uint64_t trust);
 
 /* Brings an adaptive state into range, whatever the words hold. */
 void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns);

@@ -27,6 +27,9 @@ static const struct words cause_words[WEIR_CAUSE_COUNT] = {
 	[WEIR_CAUSE_POLICY] = {"policy", "the configuration changed"},
 	[WEIR_CAUSE_OUTAGE] = {"outage", "the breaker has just opened and it waits out an outage"},
 	[WEIR_CAUSE_OWNER_DIED] = {"owner_died", "the process that held a permit died"},
+	[WEIR_CAUSE_DEPENDS_ON_PACE] = {"depends_on_pace", "it refuses less when less is asked for"},
+	[WEIR_CAUSE_DEPENDS_ON_CROWD] = {"depends_on_crowd", "it refuses nothing when fewer requests are in flight"},
+	[WEIR_CAUSE_DEPENDS_ON_CHANCE] = {"depends_on_chance", "it refuses as much when less is asked for"},
 };
 
 const char *weir_cause_name(uint32_t cause)

@@ -125,6 +125,7 @@ const char *weir_event_name(uint32_t kind)
 		[WEIR_EVENT_HOLD_CLEARED] = "hold_cleared",
 		[WEIR_EVENT_RATE_CHANGED] = "rate_changed",
 		[WEIR_EVENT_CONCURRENCY_CHANGED] = "concurrency_changed",
+		[WEIR_EVENT_MEANING_CHANGED] = "meaning_changed",
 		[WEIR_EVENT_OVERRIDE_SET] = "override_set",
 		[WEIR_EVENT_RESET] = "reset",
 		[WEIR_EVENT_POLICY_PUBLISHED] = "policy_published",

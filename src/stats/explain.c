@@ -114,13 +114,44 @@ static void say_concurrency(struct weir_explanation *e, const struct weir_rule *
 		say(e, "Concurrency: set by the operator to %" PRIu32 "; %s.", h->set_concurrency, now);
 	else if (h && h->concurrency != UINT32_MAX)
 		say(e, "Concurrency: at most %" PRIu32 "%s; %s.", h->concurrency,
-		    p->mode == WEIR_CONCURRENCY_ADAPTIVE ? ", learned from latency" : "", now);
+		    p->mode != WEIR_CONCURRENCY_ADAPTIVE   ? ""
+		    : h->refusal.permits == h->concurrency ? ", learned from refusals"
+							   : ", learned from latency",
+		    now);
 	else if (p->mode == WEIR_CONCURRENCY_FIXED && p->max)
 		say(e, "Concurrency: at most %" PRIu32 "; %s.", p->max, now);
 	else if (p->mode == WEIR_CONCURRENCY_ADAPTIVE)
 		say(e, "Concurrency: adaptive; latency has given no reason for a limit yet; %s.", now);
 	else
 		say(e, "Concurrency: not limited; %s.", now);
+}
+
+/* What the host's refusals have been found to depend on, and what is being tried. */
+static void say_meaning(struct weir_explanation *e, const struct weir_host_view *h)
+{
+	if (!h)
+		return;
+	const struct weir_refusal_view *r = &h->refusal;
+	if (r->meaning == WEIR_REFUSAL_PACE)
+		say(e, "Meaning: a bare %" PRIu32 " is taken for throttling; it became rarer when less was asked for.",
+		    r->status);
+	else if (r->meaning == WEIR_REFUSAL_CHANCE)
+		say(e, "Meaning: a bare %" PRIu32 " is no throttling; as many came when less was asked for.", r->status);
+	if (r->chance_permille)
+		say(e,
+		    "Meaning: %" PRIu32 ".%" PRIu32
+		    " %% of the answers are throttled whatever the pace; only more than that slows it down.",
+		    r->chance_permille / 10, r->chance_permille % 10);
+	if (r->permits && r->trial != WEIR_TRIAL_CROWD)
+		say(e,
+		    "Meaning: throttled answers came when more than %" PRIu32 " requests were in flight; the rate is left alone.",
+		    r->permits);
+	if (r->trial == WEIR_TRIAL_STATUS)
+		say(e, "Meaning: it is being tried whether a bare %" PRIu32 " becomes rarer at half the pace.", r->status);
+	else if (r->trial == WEIR_TRIAL_CHANCE)
+		say(e, "Meaning: it is being tried whether throttled answers become rarer at half the pace.");
+	else if (r->trial == WEIR_TRIAL_CROWD)
+		say(e, "Meaning: it is being tried whether no more than %" PRIu32 " at a time are ever refused.", r->permits);
 }
 
 /* The name of a process, and whether it is stopped (Ctrl-Z, SIGSTOP), from /proc/PID/stat: "PID (name) state ...". */
@@ -323,6 +354,7 @@ bool weir_explain(const struct weir_segment *s, const struct weir_policy *policy
 	} else {
 		say_rate(e, &rule, h);
 		say_concurrency(e, &rule, h);
+		say_meaning(e, h);
 		say_holders(e, s);
 		say_hold(e, h);
 		say_breaker(e, &rule, h);

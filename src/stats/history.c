@@ -26,6 +26,13 @@ static void put_values(json_t *o, const struct weir_event *e)
 		if (e->after < UINT32_MAX)
 			json_object_set_new(o, "after", number(e->after));
 		break;
+	case WEIR_EVENT_MEANING_CHANGED:
+		json_object_set_new(o, "status", number(e->before));
+		if (e->cause == WEIR_CAUSE_DEPENDS_ON_CROWD && e->after)
+			json_object_set_new(o, "permits", number(e->after));
+		if (e->cause == WEIR_CAUSE_DEPENDS_ON_CHANCE && e->after)
+			json_object_set_new(o, "share", json_real((double)e->after / 1000));
+		break;
 	case WEIR_EVENT_POLICY_PUBLISHED:
 	case WEIR_EVENT_POLICY_REJECTED:
 		json_object_set_new(o, "generation", number(e->after));

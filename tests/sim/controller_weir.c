@@ -236,6 +236,7 @@ static void trace(void *self, uint64_t now_ns, char *out, size_t size)
 	struct weir_client *w = self;
 	uint64_t word[WEIR_RATE_WORDS];
 	struct rate_state s;
+	struct weir_refusal_view refusal;
 	struct weir_pace pace;
 
 	if (w->entry == NULL)
@@ -243,10 +244,13 @@ static void trace(void *self, uint64_t now_ns, char *out, size_t size)
 	pace = weir_bucket_pace(&w->entry->bucket[0]);
 	weir_published_read(&w->entry->rate.generation, w->entry->rate.state, WEIR_RATE_WORDS, word);
 	memcpy(&s, word, sizeof(s));
+	refusal = weir_refusal_look(&w->entry->refusal);
 	snprintf(out, size,
-		 "rate %.4f frozen %.2f s, permits %u of %u, breaker %d, phase %u estimate %.4f trust %u plateau %u agreed %u "
+		 "%u means %u, trial %u, chance %u, allowed %u; rate %.4f frozen %.2f s, permits %u of %u, breaker %d, phase %u "
+		 "estimate %.4f trust %u plateau %u agreed %u "
 		 "growth "
 		 "%.3f window %u/%.1f s, run %u",
+		 refusal.status, (unsigned)refusal.meaning, (unsigned)refusal.trial, refusal.chance_permille, refusal.permits,
 		 (double)pace.rate / 1e9, pace.t0_ns > now_ns ? (double)(pace.t0_ns - now_ns) / 1e9 : 0,
 		 weir_concurrency_count(&w->entry->concurrency),
 		 weir_concurrency_limit(&w->entry->concurrency, &w->rule.concurrency),

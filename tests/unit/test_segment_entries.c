@@ -119,7 +119,7 @@ static void the_longest_idle_entry_gives_way_and_leaves_zeroed_memory(void **sta
 	slot = weir_entry_find(&segment, key_number(5));
 	segment.entry[slot].set_burst = 3;
 	segment.entry[slot].durations[1].octave[7] = 3;
-	segment.entry[slot].reserved[19] = 3;
+	atomic_store(&segment.entry[slot].refusal.state[WEIR_REFUSAL_WORDS - 1], 3);
 	now += 95 * SECOND;
 	assert_int_equal(weir_entry_acquire(&segment, "n:80", now), slot);
 	assert_int_equal(weir_entry_find(&segment, key_number(5)), WEIR_NONE);
