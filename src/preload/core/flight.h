@@ -33,11 +33,13 @@ struct weir_flight {
 	uint32_t number; /* never 0 */
 };
 
+struct weir_address; /* name/table.h */
+
 /* What a connect inside a transfer has to ask first. */
 struct weir_flight_watch {
 	/* Told where the connect goes, returns 0 (go on) or the errno to refuse with. May block as long as a request may, and may
 	 * change errno. NULL: there is nothing to ask. */
-	int (*ask)(void *data, uint16_t port);
+	int (*ask)(void *data, const struct weir_address *to, uint16_t port);
 	void *data;
 	const void *library; /* link map of the object whose connects they are; NULL: that cannot be told, so anybody's */
 };

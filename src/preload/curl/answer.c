@@ -22,6 +22,7 @@
 struct hop_lines {
 	const struct weir_exchange *x;
 	int hop;
+	unsigned origin; /* CURLH_HEADER, CURLH_CONNECT */
 };
 
 static const char *line_of(const void *of, const char *name, uint32_t nth)
@@ -29,7 +30,7 @@ static const char *line_of(const void *of, const char *name, uint32_t nth)
 	const struct hop_lines *l = of;
 	struct curl_header *found;
 
-	if (l->x->curl->header(l->x->handle, name, nth, CURLH_HEADER, l->hop, &found) != CURLHE_OK)
+	if (l->x->curl->header(l->x->handle, name, nth, l->origin, l->hop, &found) != CURLHE_OK)
 		return NULL;
 	return found->value;
 }
@@ -66,7 +67,7 @@ static void read_retry_after(const struct weir_exchange *x, const struct weir_re
 static void read_status(const struct weir_exchange *x, const struct weir_request *r, int status, int hop,
 			struct weir_result *result)
 {
-	const struct hop_lines of = {x, hop};
+	const struct hop_lines of = {x, hop, CURLH_HEADER};
 	const struct weir_header_lines lines = {line_of, &of};
 
 	result->status = status > 0 ? (uint32_t)status : 0;
@@ -205,6 +206,51 @@ void weir_exchange_settle_answered(const struct weir_exchange *x, uint64_t begun
 		result.latency_ns = answered_ns - x->request->admitted_ns;
 	read_status(x, x->request, status <= 999 ? (int)status : 0, x->curl->header ? previous_request(x) : LAST_HOP, &result);
 	weir_gate_settle(x->gate, x->request, &result, now_ns);
+}
+
+/* Its answer to CONNECT. */
+__attribute__((noinline)) static void read_connect(const struct weir_exchange *x, int status, struct weir_result *result)
+{
+	const struct hop_lines of = {x, LAST_HOP, CURLH_CONNECT};
+	const struct weir_header_lines lines = {line_of, &of};
+
+	result->status = (uint32_t)status;
+	if (x->curl->header)
+		weir_answer_read(x->gate, x->request, status, &lines, result);
+	else
+		result->outcome = weir_gate_classify(x->gate, x->request, status, false);
+	/* 502 and its like tell of the target. */
+	if (result->outcome != WEIR_THROTTLED) {
+		result->outcome = WEIR_SUCCEEDED;
+		result->retry_after_ns = 0;
+	}
+}
+
+void weir_exchange_settle_proxy(const struct weir_exchange *x, CURLcode code)
+{
+	long status = long_of(x, CURLINFO_HTTP_CONNECTCODE);
+	curl_off_t connected_us = 0;
+	struct weir_result result;
+
+	memset(&result, 0, weir_opaque(sizeof result));
+	result.connections = 1;
+	result.outcome = WEIR_SUCCEEDED;
+	if (x->curl->getinfo(x->handle, CURLINFO_CONNECT_TIME_T, &connected_us) != CURLE_OK || connected_us < 0)
+		connected_us = 0;
+	if (status >= 300 && status <= 999) {
+		read_connect(x, (int)status, &result);
+	} else if (code == CURLE_COULDNT_CONNECT || (code == CURLE_OPERATION_TIMEDOUT && connected_us == 0)) {
+		result.outcome = WEIR_FAILED;
+		result.timed_out = code == CURLE_OPERATION_TIMEDOUT;
+		result.refused_here = code == CURLE_COULDNT_CONNECT && weir_host_is_loopback(x->host_port) &&
+				      long_of(x, CURLINFO_OS_ERRNO) == ECONNREFUSED;
+	} else if (code != CURLE_OK && connected_us == 0) {
+		result.outcome = WEIR_IGNORED; /* the program's own doing */
+	}
+	/* The rest of the time is the target's. */
+	if (result.outcome == WEIR_SUCCEEDED && connected_us > 0)
+		result.latency_ns = (uint64_t)connected_us * 1000;
+	weir_gate_settle(x->gate, x->request, &result, weir_now_ns());
 }
 
 void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)

@@ -23,6 +23,10 @@ struct weir_exchange {
 /* Settles the last request of a transfer that is over with `code`. */
 void weir_exchange_settle(const struct weir_exchange *x, CURLcode code);
 
+/* Settles a connection to a proxy, of a transfer that is over with `code`: by whether it could be reached, and by its answer to
+ * CONNECT. */
+void weir_exchange_settle_proxy(const struct weir_exchange *x, CURLcode code);
+
 /* Settles a request after which the transfer goes on with another. begun_ns: when the transfer began. */
 void weir_exchange_settle_answered(const struct weir_exchange *x, uint64_t begun_ns, uint64_t now_ns);
 

@@ -8,6 +8,8 @@
 
 static void end(struct weir_multi *m, struct weir_transfer *t, CURLMsg *message)
 {
+	if (t->refused != 0 && weir_transfer_is_ours(t))
+		weir_transfer_unmade(t, t->request);
 	if (t->refused != 0)
 		message->data.result = weir_transfer_refusal(t, t->request, message->data.result);
 	else if (weir_transfer_is_ours(t))

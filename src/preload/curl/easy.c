@@ -59,6 +59,8 @@ __attribute__((noinline)) static CURLcode run(struct weir_transfer *t, const str
 	code = perform(t);
 	saved = errno;
 	ours = weir_flight_end(flight, &request);
+	if (t->refused != 0 && ours)
+		weir_transfer_unmade(t, &request);
 	if (t->refused != 0)
 		code = weir_transfer_refusal(t, &request, code);
 	else if (ours)

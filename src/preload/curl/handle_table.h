@@ -33,14 +33,20 @@ struct weir_handle {
 		uint64_t header, user, password, bearer, url;
 	} credential;
 	uint64_t path;
-	uint32_t plain;                /* good answers in a row that said nothing of a quota */
-	bool whole;                    /* all that has been set on it was seen */
-	bool chained;                  /* libcurl calls weir_transfer_prereq, which calls the program's */
-	int refused_with;              /* the errno of the refusal that ended its last transfer, 0 = none did */
-	bool refusing;                 /* what a refusal sets (transfer.c) may still be set */
-	bool shortened;                /* libcurl has what was left of the program's time-out, not the whole */
-	bool marked;                   /* libcurl calls weir's socket callback (connects.c), which calls the program's */
-	bool proxy;                    /* CURLOPT_PROXY or CURLOPT_PRE_PROXY names one */
+	uint32_t plain;   /* good answers in a row that said nothing of a quota */
+	bool whole;       /* all that has been set on it was seen */
+	bool chained;     /* libcurl calls weir_transfer_prereq, which calls the program's */
+	int refused_with; /* the errno of the refusal that ended its last transfer, 0 = none did */
+	bool refusing;    /* what a refusal sets (transfer.c) may still be set */
+	bool shortened;   /* libcurl has what was left of the program's time-out, not the whole */
+	bool marked;      /* libcurl calls weir's socket callback (connects.c), which calls the program's */
+	struct {
+		char host_port[WEIR_HOST_PORT_MAX]; /* of CURLOPT_PROXY, empty: none, or not understood; port 0: not named */
+		bool set, named;                    /* it is set; it names one */
+		bool before;                        /* CURLOPT_PRE_PROXY names one */
+		uint8_t scheme, type;               /* see proxy.c; CURLOPT_PROXYTYPE counts where there is no scheme */
+		uint16_t port;                      /* CURLOPT_PROXYPORT, 0 = not set */
+	} proxy;
 	long fresh_connect;            /* CURLOPT_FRESH_CONNECT */
 	struct curl_slist *connect_to; /* CURLOPT_CONNECT_TO */
 	curl_prereq_callback prereq;   /* CURLOPT_PREREQFUNCTION, and its data */
@@ -70,6 +76,8 @@ struct weir_transfer {
 	uint32_t number;            /* of the flight whose request that is, 0 = `own`, in a multi handle */
 	int refused;                /* the errno of the refusal, 0 = none */
 	uint16_t port;              /* of its last connect, 0 = none */
+	bool by_proxy;              /* that connect went to a proxy */
+	bool proxy_refused;         /* and it was the proxy's request that was refused */
 	bool sent;                  /* libcurl sends the request in hand */
 	bool here;                  /* the request in hand is to this host; false: to one that is none of weir's business */
 	uint64_t begun_ns, over_ns; /* over_ns: when the program wants it to be over, 0 = whenever */
@@ -86,6 +94,10 @@ struct weir_transfer {
 	CURLMsg failed;
 	uint32_t process; /* weir_process_serial() of whose request it is */
 	struct weir_request own;
+	/* The connection to a proxy (proxy.h), and how many redirects there were before it. */
+	struct weir_request proxy_request;
+	long proxy_redirects;
+	char proxy_host_port[WEIR_HOST_PORT_MAX];
 };
 
 /* NULL when it is not known. */

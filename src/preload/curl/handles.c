@@ -10,6 +10,7 @@
 #include "src/preload/core/hook.h"
 #include "src/preload/curl/handle_table.h"
 #include "src/preload/curl/kept.h"
+#include "src/preload/curl/proxy.h"
 #include "src/preload/curl/transfer.h"
 
 #include <limits.h>
@@ -91,6 +92,8 @@ static bool is_remembered(CURLoption option)
 	case CURLOPT_PASSWORD:
 	case CURLOPT_XOAUTH2_BEARER:
 	case CURLOPT_PROXY:
+	case CURLOPT_PROXYPORT:
+	case CURLOPT_PROXYTYPE:
 	case CURLOPT_PRE_PROXY:
 	case CURLOPT_FRESH_CONNECT:
 	case CURLOPT_CONNECT_TO:
@@ -150,8 +153,10 @@ static void remember(struct weir_handle *h, CURLoption option, void *word)
 		h->credential.bearer = weir_secret_digest(word);
 		break;
 	case CURLOPT_PROXY:
+	case CURLOPT_PROXYPORT:
+	case CURLOPT_PROXYTYPE:
 	case CURLOPT_PRE_PROXY:
-		h->proxy = word && *(const char *)word != '\0';
+		weir_proxy_remember(h, option, word);
 		break;
 	case CURLOPT_FRESH_CONNECT:
 		h->fresh_connect = (long)(intptr_t)word;

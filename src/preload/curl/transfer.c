@@ -11,6 +11,7 @@
 #include "src/preload/core/tell.h"
 #include "src/preload/curl/answer.h"
 #include "src/preload/curl/connects.h"
+#include "src/preload/curl/proxy.h"
 #include "weir/http.h"
 #include "weir/log.h"
 
@@ -101,6 +102,8 @@ void weir_transfer_begin(struct weir_transfer *t)
 {
 	uint64_t now = weir_now_ns(), allowed = t->known ? in_ns(t->known->timeout_ms) : 0;
 
+	weir_proxy_leave(t); /* of one that was jumped out of */
+	t->by_proxy = t->proxy_refused = false;
 	t->begun_ns = now;
 	t->over_ns = allowed != 0 && allowed < WEIR_NEVER - now ? now + allowed : 0;
 	t->refused = 0;
@@ -220,14 +223,22 @@ int weir_transfer_arrive(struct weir_transfer *t, bool sending)
 	return t->refused;
 }
 
-static int connects(void *data, uint16_t port)
+static int connects(void *data, const struct weir_address *to, uint16_t port)
 {
 	struct weir_transfer *t = data;
+	bool proxy, socks = false;
+	int error;
 
 	if (!t->handle)
 		return 0;
 	t->port = port;
-	return weir_transfer_arrive(t, false);
+	t->by_proxy = false;
+	/* A refused one goes nowhere behind a SOCKS proxy (weir_transfer_refuse): what is wrong with that is told. */
+	proxy = weir_proxy_reached(t, to, port, &socks);
+	if (t->refused != 0 && t->by_proxy && socks && t->known && t->known->refusing)
+		return 0;
+	error = weir_transfer_arrive(t, false);
+	return error == 0 && proxy && weir_transfer_is_ours(t) ? weir_proxy_admit(t) : error;
 }
 
 struct weir_flight_watch weir_transfer_watch(struct weir_transfer *t)
@@ -242,6 +253,7 @@ void weir_transfer_drop(struct weir_handle *h)
 
 	if (!t->handle)
 		return;
+	weir_proxy_leave(t);
 	weir_flight_drop(t->number, t);
 	t->handle = NULL;
 }
@@ -298,12 +310,15 @@ void weir_transfer_copied(const struct weir_curl *curl, CURL *copy, const struct
 
 void weir_transfer_refuse(const struct weir_curl *curl, CURL *handle, struct weir_handle *h)
 {
-	/* Libcurl keeps the pointer, and does not write. */
-	static struct curl_slist here = {(char *)(uintptr_t) "::127.0.0.1:", NULL};
+	/* Libcurl keeps the pointer, and does not write. A SOCKS proxy is asked for an address that nobody can connect to. */
+	static struct curl_slist here = {(char *)(uintptr_t) "::127.0.0.1:", NULL},
+				 nowhere = {(char *)(uintptr_t) "::255.255.255.255:1", NULL};
 
 	h->refusing = true;
 	curl->setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
-	if (!h->connect_to)
+	if (weir_proxy_may_be_socks(h))
+		curl->setopt(handle, CURLOPT_CONNECT_TO, &nowhere);
+	else if (!h->connect_to)
 		curl->setopt(handle, CURLOPT_CONNECT_TO, &here);
 }
 
@@ -329,20 +344,39 @@ void weir_transfer_restore(const struct weir_curl *curl, CURL *handle, struct we
 	h->refusing = false;
 }
 
+/* A SOCKS proxy that works has told that it cannot reach what it was asked for: the transfer went nowhere. */
+static bool socks_reached_nowhere(const struct weir_transfer *t)
+{
+	long error = 0;
+
+	return t->curl->getinfo(t->handle, CURLINFO_PROXY_ERROR, &error) == CURLE_OK &&
+	       (error == CURLPX_REQUEST_FAILED ||
+		(error >= CURLPX_REPLY_ADDRESS_TYPE_NOT_SUPPORTED && error <= CURLPX_REPLY_UNASSIGNED));
+}
+
 /* A refused transfer ends as if its connect had failed; only the text is weir's. What libcurl found wrong before that stands. */
 __attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_transfer *t, const struct weir_request *r,
 							 CURLcode code)
 {
 	char text[CURL_ERROR_SIZE];
+	bool behind_socks = code == CURLE_PROXY && socks_reached_nowhere(t);
 
-	if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK)
+	if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK &&
+	    !behind_socks)
+		return code;
+	/* It is the SOCKS proxy that could not be reached. */
+	if (code == CURLE_COULDNT_CONNECT && t->by_proxy && !t->proxy_refused && t->known && t->known->refusing &&
+	    weir_proxy_may_be_socks(t->known))
 		return code;
 	if (t->known)
 		t->known->refused_with = t->refused;
 	if (t->known && t->known->error_buffer) {
-		weir_gate_describe(t->gate, r, t->host_port, weir_now_ns(), text, sizeof text);
+		weir_gate_describe(t->gate, t->proxy_refused ? &t->proxy_request : r,
+				   t->proxy_refused ? t->proxy_host_port : t->host_port, weir_now_ns(), text, sizeof text);
 		memcpy(t->known->error_buffer, text, strlen(text) + 1);
 	}
+	if (behind_socks)
+		return code;
 	return t->refused == ETIMEDOUT ? CURLE_OPERATION_TIMEDOUT : CURLE_COULDNT_CONNECT;
 }
 
@@ -354,7 +388,9 @@ static bool stopped_before(const struct weir_transfer *t)
 
 	for (const char *c = colon ? colon + 1 : ""; *c >= '0' && *c <= '9' && port < 65536; c++)
 		port = port * 10 + (uint32_t)(*c - '0');
-	return (t->known && t->known->proxy) || (t->port != 0 && t->port != port);
+	if (t->by_proxy || (t->known && (t->known->proxy.named || t->known->proxy.before)))
+		return true;
+	return !t->known && t->port != 0 && t->port != port;
 }
 
 void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode code)
@@ -369,6 +405,7 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 				  .proxied = stopped_before(t),
 				  .plain = t->known && !t->known->url && t->redirects == 0 ? &t->known->plain : NULL};
 
+	weir_proxy_settle(t, code);
 	if (!t->here)
 		return;
 	if (r->phase == WEIR_PHASE_WAITING)
@@ -377,14 +414,19 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 		weir_exchange_settle(&x, code);
 }
 
-void weir_transfer_leave(struct weir_transfer *t)
+void weir_transfer_unmade(const struct weir_transfer *t, struct weir_request *r)
 {
 	struct weir_result left = {.outcome = WEIR_IGNORED};
 
-	if (!weir_transfer_is_ours(t))
-		return;
-	if (t->request->phase == WEIR_PHASE_ADMITTED)
-		weir_gate_settle(t->gate, t->request, &left, weir_now_ns());
-	else if (t->request->phase == WEIR_PHASE_WAITING)
-		weir_gate_cancel(t->gate, t->request, weir_now_ns());
+	if (r->phase == WEIR_PHASE_ADMITTED)
+		weir_gate_settle(t->gate, r, &left, weir_now_ns());
+	else if (r->phase == WEIR_PHASE_WAITING)
+		weir_gate_cancel(t->gate, r, weir_now_ns());
+}
+
+void weir_transfer_leave(struct weir_transfer *t)
+{
+	weir_proxy_leave(t);
+	if (weir_transfer_is_ours(t))
+		weir_transfer_unmade(t, t->request);
 }

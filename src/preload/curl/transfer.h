@@ -40,6 +40,9 @@ void weir_transfer_look(struct weir_transfer *t);
 /* Whether its request is this process's own, and still in hand. */
 bool weir_transfer_is_ours(const struct weir_transfer *t);
 
+/* The request `r` of it, if there still is one, will not be made. */
+void weir_transfer_unmade(const struct weir_transfer *t, struct weir_request *r);
+
 /* It ends without having been made, or half-way, and nobody hears the answer. */
 void weir_transfer_leave(struct weir_transfer *t);
 

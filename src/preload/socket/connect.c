@@ -239,13 +239,14 @@ static int again(int fd, const struct sockaddr *address, socklen_t length)
 }
 
 /* Inside a transfer, which knows what it may. */
-static int inside(int fd, const struct sockaddr *address, socklen_t length, uint16_t port, const struct weir_flight_watch *watch)
+static int inside(int fd, const struct sockaddr *address, socklen_t length, const struct weir_address *to, uint16_t port,
+		  const struct weir_flight_watch *watch)
 {
 	int saved = errno, error;
 
 	if (weir_is_marked(fd)) /* of a descriptor that was closed behind our back */
 		weir_conversation_closing(fd);
-	error = watch->ask ? watch->ask(watch->data, port) : 0;
+	error = watch->ask ? watch->ask(watch->data, to, port) : 0;
 	errno = error != 0 ? error : saved;
 	return error != 0 ? -1 : real_connect(fd, address, length);
 }
@@ -263,7 +264,7 @@ WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 	if (!weir_address_of(address, length, &to, &port) || port == PORT_DOMAIN || weir_disabled())
 		return real_connect(fd, address, length);
 	if (weir_flight_inside(WEIR_FRAME, __builtin_return_address(0), &watch))
-		return inside(fd, address, length, port, &watch);
+		return inside(fd, address, length, &to, port, &watch);
 	state = weir_tcp_state(fd);
 	if (state != WEIR_TCP_NONE && weir_pending_any() && weir_pending_has(fd)) {
 		errno = saved;

@@ -1,0 +1,231 @@
+/* Transfers by a proxy: what it answers and whether it can be reached is its own matter, and not that of the target. */
+#include "tests/harness/harness.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/integration/closed_port.h"
+#include "tests/integration/every_agent.h"
+#include "tests/integration/host_counts.h"
+
+/* A proxy that says the same to everybody and asks nobody. */
+struct proxy {
+	int listening, port;
+	const char *first, *then; /* after what the client sends first, and after what it sends then; NULL: nothing more */
+	size_t first_bytes, then_bytes;
+	pthread_t thread;
+	_Atomic int asked;
+	_Atomic bool over;
+};
+
+static void answer(struct proxy *p, int fd)
+{
+	struct timeval patience = {.tv_sec = 5};
+	char room[4096];
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	if (recv(fd, room, sizeof room, 0) > 0 && send(fd, p->first, p->first_bytes, MSG_NOSIGNAL) > 0 && p->then &&
+	    recv(fd, room, sizeof room, 0) > 0)
+		(void)send(fd, p->then, p->then_bytes, MSG_NOSIGNAL);
+	close(fd);
+}
+
+static void *serve(void *of)
+{
+	struct proxy *p = of;
+
+	for (;;) {
+		int fd = accept(p->listening, NULL, NULL);
+
+		if (fd < 0 || p->over)
+			return NULL;
+		p->asked++;
+		answer(p, fd);
+	}
+}
+
+static void proxy_start(struct proxy *p, const char *first, size_t first_bytes, const char *then, size_t then_bytes)
+{
+	memset(p, 0, sizeof *p);
+	p->first = first;
+	p->first_bytes = first_bytes;
+	p->then = then;
+	p->then_bytes = then_bytes;
+	p->port = closed_port(&p->listening);
+	assert_return_code(listen(p->listening, 16), 0);
+	assert_int_equal(pthread_create(&p->thread, NULL, serve, p), 0);
+}
+
+static void proxy_stop(struct proxy *p)
+{
+	p->over = true;
+	shutdown(p->listening, SHUT_RDWR);
+	pthread_join(p->thread, NULL);
+	close(p->listening);
+}
+
+static const char key_text[] = "127.0.0.1";
+
+static struct host_counts at(struct scene *scene, int port)
+{
+	char key[64];
+
+	return counts_of(scene, host_port_of(key, key_text, port));
+}
+
+/* With the proxy's port in $P and the target's in $T. */
+static struct outcome run(struct scene *scene, const char *shell, int proxy, int target)
+{
+	char p[32], t[32];
+	const char *env[] = {p, t, NULL};
+
+	snprintf(p, sizeof p, "P=%d", proxy);
+	snprintf(t, sizeof t, "T=%d", target);
+	return command_run(&(struct command){.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .env = env});
+}
+
+static void expect(struct scene *scene, int status, const char *shell, int one, int two)
+{
+	struct outcome o = run(scene, shell, one, two);
+
+	assert_int_equal(o.exit_status, status);
+	outcome_free(&o);
+}
+
+#define LITERAL(text) (text), sizeof(text) - 1
+
+static void a_proxy_s_429_to_connect_holds_the_proxy_and_not_the_target(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *target = quotad_start(scene->dir, NULL);
+	struct host_counts n;
+	struct proxy p;
+
+	proxy_start(&p, LITERAL("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 4\r\nContent-Length: 0\r\n\r\n"), NULL, 0);
+	expect(scene, 56, "curl -s -p -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	n = at(scene, p.port);
+	assert_int_equal(n.admitted, 1);
+	assert_int_equal(n.throttled, 1);
+	assert_true(n.hold_s > 0 && n.hold_s <= 4);
+	n = at(scene, target->http_port);
+	assert_int_equal(n.throttled + n.failed, 0);
+	assert_int_equal(n.ignored, 1);
+	assert_true(n.hold_s == 0);
+	/* The proxy is not asked again before its time, the target is; and by the environment as well. */
+	expect(scene, 28, "curl -s -m 1 -p -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	expect(scene, 28, "http_proxy=127.0.0.1:$P curl -s -m 1 -p http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	assert_int_equal(p.asked, 1);
+	assert_int_equal(leases_held(scene), 0);
+	proxy_stop(&p);
+}
+
+static void a_proxy_that_will_not_connect_is_nobody_s_failure(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *target = quotad_start(scene->dir, NULL);
+	struct proxy p;
+
+	scene_configure(scene, RULES_FOR_THIS_MACHINE);
+	proxy_start(&p, LITERAL("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"), NULL, 0);
+	for (int i = 0; i < 6; i++)
+		expect(scene, 56, "curl -s -p -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	assert_int_equal(at(scene, target->http_port).failed, 0);
+	assert_int_equal(at(scene, target->http_port).ignored, 6);
+	assert_int_equal(at(scene, p.port).succeeded, 6);
+	assert_int_equal(p.asked, 6);
+	proxy_stop(&p);
+	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", p.port, target->http_port);
+}
+
+static void a_proxy_that_does_not_listen_opens_its_own_breaker(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *target = quotad_start(scene->dir, NULL);
+	struct outcome o;
+	int fd, port = closed_port(&fd);
+
+	scene_configure(scene, RULES_FOR_THIS_MACHINE);
+	for (int i = 0; i < 3; i++) {
+		expect(scene, 7, "curl -s -x socks5://127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
+		expect(scene, 7, "all_proxy=socks4://127.0.0.1:$P curl -s http://127.0.0.1:$T/n/1", port, target->http_port);
+	}
+	assert_int_equal(at(scene, target->http_port).failed, 0);
+	assert_int_equal(at(scene, port).failed, 5);
+	assert_int_equal(at(scene, port).refused, 1);
+	o = run(scene, "curl -sS -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
+	assert_int_equal(o.exit_status, 7);
+	assert_non_null(strstr(o.err, "weir: 127.0.0.1:"));
+	outcome_free(&o);
+	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", port, target->http_port);
+	assert_int_equal(leases_held(scene), 0);
+	close(fd);
+}
+
+/* A dead target on the proxy's own port: told apart by the address. */
+static void a_proxy_on_the_target_s_own_port_is_told_apart(void **state)
+{
+	struct scene *scene = *state;
+	int fd, port = closed_port(&fd);
+	char key[64];
+
+	scene_configure(scene, "hosts = ( { match = \"127.0.0.*\"; } );\n");
+	for (int i = 0; i < 6; i++)
+		expect(scene, 7, "http_proxy=http://127.0.0.1:$P curl -s http://127.0.0.2:$T/n/1", port, port);
+	assert_int_equal(counts_of(scene, host_port_of(key, "127.0.0.2", port)).failed, 0);
+	assert_int_equal(at(scene, port).failed, 5);
+	close(fd);
+}
+
+/* With the target's breaker open. The target is contacted by nobody. */
+static void what_a_socks_proxy_says_is_told_while_the_target_is_refused(void **state)
+{
+	static const char refused_by_rule[] = "\5\5\0\1\0\0\0\0\0\0";
+	struct scene *scene = *state;
+	struct proxy no_socks, works;
+	struct outcome o;
+	int fd, port = closed_port(&fd), dead_fd, dead = closed_port(&dead_fd);
+
+	scene_configure(scene, RULES_FOR_THIS_MACHINE);
+	proxy_start(&no_socks, LITERAL("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), NULL, 0);
+	proxy_start(&works, "\5\0", 2, refused_by_rule, sizeof refused_by_rule - 1);
+	for (int i = 0; i < 5; i++)
+		expect(scene, 7, "curl -s http://127.0.0.1:$T/", 0, port);
+	expect(scene, 97, "curl -s -x socks5://127.0.0.1:$P http://127.0.0.1:$T/", no_socks.port, port);
+	expect(scene, 97, "curl -s -x socks4://127.0.0.1:$P http://127.0.0.1:$T/", no_socks.port, port);
+	expect(scene, 7, "curl -s -x socks5://127.0.0.1:$P http://127.0.0.1:$T/", dead, port);
+	/* As where the proxy cannot reach it, but for the text. */
+	o = run(scene, "curl -sS -x socks5h://127.0.0.1:$P http://127.0.0.1:$T/", works.port, port);
+	assert_int_equal(o.exit_status, 97);
+	assert_non_null(strstr(o.err, "weir: 127.0.0.1:"));
+	outcome_free(&o);
+	assert_int_equal(at(scene, port).refused, 4);
+	assert_int_equal(at(scene, port).failed, 5);
+	proxy_stop(&no_socks);
+	proxy_stop(&works);
+	close(fd);
+	close(dead_fd);
+}
+
+#define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SCENE(a_proxy_s_429_to_connect_holds_the_proxy_and_not_the_target),
+		SCENE(a_proxy_that_will_not_connect_is_nobody_s_failure),
+		SCENE(a_proxy_that_does_not_listen_opens_its_own_breaker),
+		SCENE(a_proxy_on_the_target_s_own_port_is_told_apart),
+		SCENE(what_a_socks_proxy_says_is_told_while_the_target_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
