@@ -33,6 +33,10 @@ void weir_meaning_good(struct weir_meaning *m, uint64_t latency_ns, uint64_t now
 /* An answer that is neither good nor bad: a refusal that was explained (429). */
 void weir_meaning_heard(struct weir_meaning *m);
 
+/* Nothing had come back after so long, when what our own wait had left of a client's patience was over: it takes that long at
+ * least. Without this the usual latency would be that of the answers that come early enough, and fall. */
+void weir_meaning_late(struct weir_meaning *m, uint64_t took_ns);
+
 /* An answer that says that something is broken (5xx). */
 void weir_meaning_bad(struct weir_meaning *m);
 

@@ -22,7 +22,7 @@ static uint64_t sum_capped(uint64_t a, uint64_t b)
 }
 
 /* The shortest of all bounds: the host's, the total's, the gate's, and the program's own time-out, which must leave the host the
- * time that it usually takes. */
+ * time that it usually takes, and half as much again: half of the answers take longer than usual. */
 static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], uint64_t patience_ns, uint64_t now_ns)
 {
 	uint64_t wait = scope[SCOPE_HOST].rule->wait_max_ns;
@@ -33,6 +33,7 @@ static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_
 	if (g->wait_max_ns != 0 && g->wait_max_ns < wait)
 		wait = g->wait_max_ns;
 	if (patience_ns != 0) {
+		usual += usual / 2;
 		patience_ns = patience_ns > usual ? patience_ns - usual : 0;
 		wait = patience_ns < wait ? patience_ns : wait;
 	}

@@ -280,6 +280,8 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 		return;
 	}
 	outcome = outcome_of(r, &host, result, now_ns);
+	if (outcome == WEIR_IGNORED && result->timed_out && r->delayed)
+		weir_meaning_late(&host.entry->meaning, now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0);
 	if (outcome != result->outcome) {
 		judged = *result;
 		judged.outcome = outcome;

@@ -71,6 +71,15 @@ void weir_meaning_good(struct weir_meaning *m, uint64_t latency_ns, uint64_t now
 	atomic_store_explicit(&m->succeeded_ns, now_ns, memory_order_relaxed);
 }
 
+void weir_meaning_late(struct weir_meaning *m, uint64_t took_ns)
+{
+	uint64_t usual = weir_meaning_usual_ns(m);
+
+	took_ns = took_ns < LATENCY_MAX_NS ? took_ns : LATENCY_MAX_NS;
+	if (usual != 0 && took_ns > usual)
+		atomic_store_explicit(&m->usual_ns, usual + (took_ns - usual) / 8, memory_order_relaxed);
+}
+
 void weir_meaning_bad(struct weir_meaning *m)
 {
 	weir_meaning_heard(m);

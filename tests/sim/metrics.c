@@ -326,8 +326,8 @@ double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, c
 		return (double)server->bans;
 	case SIM_P99_MS:
 		return quantile_ns(r, .99) / 1e6;
-	case SIM_HELD_S:
-		return (double)r->held_ns / NS;
+	case SIM_HELD:
+		return (double)r->held;
 	case SIM_LOST:
 		return (double)r->items_lost;
 	case SIM_LOST_EARLY:
@@ -372,7 +372,7 @@ const char *sim_metric_name(enum sim_metric m)
 		[SIM_PACED] = "limited in rate at the end",
 		[SIM_BANS] = "bans",
 		[SIM_P99_MS] = "p99, ms",
-		[SIM_HELD_S] = "longest wait in vain, s",
+		[SIM_HELD] = "kept in vain for more than 0.1 s",
 		[SIM_LOST] = "items lost",
 		[SIM_LOST_EARLY] = "items lost in the first 30 s of the outage",
 		[SIM_COST] = "requests x recovery / half the outage",

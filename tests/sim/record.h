@@ -12,6 +12,7 @@
 #define SIM_SECONDS       (1U << 17) /* of one run that are kept apart */
 #define SIM_REFUSALS      65536      /* throttled answers whose times are kept */
 #define SIM_WORKERS       256
+#define SIM_AT_ONCE_NS    100000000
 #define SIM_LATENCY_STEPS 4096 /* of 1 % */
 
 struct sim_record {
@@ -28,7 +29,7 @@ struct sim_record {
 	uint64_t dead_requests;
 	uint64_t trips;                  /* of a breaker */
 	bool paced;                      /* the rate controller has a limit at the end */
-	uint64_t held_ns;                /* the longest that a request was kept before it was refused or timed out */
+	uint64_t held;                   /* requests that were kept for more than SIM_AT_ONCE_NS and then refused, or timed out */
 	uint64_t items_lost, lost_early; /* of a batch; in the first 30 s after the first change */
 	uint64_t leaked;
 	double change_s[SIM_CHANGES]; /* when the changes came */

@@ -109,7 +109,7 @@ enum sim_metric {
 	SIM_PACED,         /* 1: the rate controller has a limit at the end of the run */
 	SIM_BANS,          /* bans that refused requests began */
 	SIM_P99_MS,        /* 99th percentile of the latency */
-	SIM_HELD_S,        /* the longest that a request was kept before it was refused or timed out */
+	SIM_HELD,          /* requests that were kept for more than 0.1 s and then refused, or timed out */
 	SIM_LOST,          /* of the batch: items that got no good answer */
 	SIM_LOST_EARLY,    /* ... in the first 30 s of the outage */
 	SIM_HALF_OUTAGE_S,

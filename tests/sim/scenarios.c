@@ -361,7 +361,7 @@ const struct sim_scenario sim_scenarios[] = {
 		.rtt_ms = 300,
 		.give_up_s = 2,
 		.limit = {{SIM_BUDGET, .rate = 4, .burst = 1}},
-		.target = {UTIL(.95), {SIM_TRIPS, 'w', 0}, {SIM_HELD_S, 'w', .1}},
+		.target = {UTIL(.95), {SIM_TRIPS, 'w', 0}, {SIM_HELD, 'w', 0}},
 		.loopback = true,
 	},
 #define BATCH(short_name, what, count, seconds, recovery, last)                                                                  \

@@ -173,11 +173,10 @@ static uint64_t pause_ns(struct world *w, const struct worker *k, uint64_t wake_
 	return wake_ns > w->now_ns + REFUSED_NS && w->scenario->give_up_s <= 0 ? wake_ns - w->now_ns : REFUSED_NS;
 }
 
-/* How long it has been kept in vain. */
+/* It has been kept in vain. */
 static void vain(struct world *w, const struct worker *k)
 {
-	if (w->now_ns - k->asked_ns > w->record->held_ns)
-		w->record->held_ns = w->now_ns - k->asked_ns;
+	w->record->held += w->now_ns - k->asked_ns > SIM_AT_ONCE_NS;
 }
 
 static uint64_t patience_ends_ns(const struct world *w, const struct worker *k)

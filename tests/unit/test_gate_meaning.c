@@ -142,6 +142,32 @@ static void a_time_out_that_our_own_wait_has_shortened_is_ignored(void **state)
 	assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);
 }
 
+/* Of those who waited long the late answers are never seen; were they not counted, the usual latency would be that of the early.
+ */
+static void what_comes_too_late_for_who_waited_is_latency_too(void **state)
+{
+	struct weir_wish wish = {.host_port = HOST, .patience_ns = 2 * SECOND};
+	struct weir_request r, late;
+	uint64_t wake;
+
+	(void)state;
+	fixed_rate(1, 1);
+	exchange(200, 200);
+	go(&r);
+	assert_int_equal(weir_gate_begin(&gate, &late, &wish, now, &wake), WEIR_WAIT);
+	now += SECOND;
+	assert_int_equal(weir_gate_look(&gate, &late, now, &wake), WEIR_GO);
+	now += SECOND;
+	give_up(&late);
+	assert_int_equal(weir_meaning_usual_ns(&entry()->meaning), 300 * MS);
+	now += SECOND;
+	wish.patience_ns = 400 * MS;
+	assert_int_equal(weir_gate_begin(&gate, &late, &wish, now, &wake), WEIR_GO);
+	now += 400 * MS;
+	give_up(&late); /* it had not waited: that is its own impatience */
+	assert_int_equal(weir_meaning_usual_ns(&entry()->meaning), 300 * MS);
+}
+
 static void a_request_that_would_have_less_left_than_the_usual_latency_is_refused_at_once(void **state)
 {
 	struct weir_wish wish = {.host_port = HOST, .patience_ns = 2 * SECOND};
@@ -208,6 +234,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_host_that_is_silent_for_long_opens_it_whatever_the_time_out, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(a_time_out_that_our_own_wait_has_shortened_is_ignored, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(what_comes_too_late_for_who_waited_is_latency_too, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_request_that_would_have_less_left_than_the_usual_latency_is_refused_at_once,
 						open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_listed_status_with_quota_left_is_an_answer, open_gate, close_gate),
