@@ -15,6 +15,7 @@
 #include "tests/integration/closed_port.h"
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
+#include "tests/integration/weir_program.h"
 
 /* A proxy that says the same to everybody and asks nobody. */
 struct proxy {
@@ -215,6 +216,36 @@ static void what_a_socks_proxy_says_is_told_while_the_target_is_refused(void **s
 	close(dead_fd);
 }
 
+static char *explained(struct scene *scene, const char *proxy, const char *url)
+{
+	struct command *c = LINE(scene, "explain", url);
+	const char *env[] = {SANITIZERS, proxy, NULL};
+	struct outcome o;
+	char *out;
+
+	c->env = env;
+	o = command_run(c);
+	assert_int_equal(o.exit_status, 0);
+	out = strdup(o.out);
+	outcome_free(&o);
+	return out;
+}
+
+static void explain_tells_of_a_proxy_in_the_environment(void **state)
+{
+	struct scene *scene = *state;
+	char *out = explained(scene, "http_proxy=http://user:secret@proxy.test:3128/", "http://api.example.org/v1");
+
+	assert_non_null(strstr(out, "http_proxy names a proxy"));
+	assert_non_null(strstr(out, "weir explain proxy.test:3128)"));
+	assert_null(strstr(out, "secret"));
+	free(out);
+	/* It is not the one of another scheme. */
+	out = explained(scene, "http_proxy=http://proxy.test:3128/", "https://api.example.org/v1");
+	assert_null(strstr(out, "proxy"));
+	free(out);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -225,6 +256,7 @@ int main(void)
 		SCENE(a_proxy_that_does_not_listen_opens_its_own_breaker),
 		SCENE(a_proxy_on_the_target_s_own_port_is_told_apart),
 		SCENE(what_a_socks_proxy_says_is_told_while_the_target_is_refused),
+		SCENE(explain_tells_of_a_proxy_in_the_environment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
