@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "src/preload/core/attach.h"
@@ -91,28 +90,6 @@ static bool find_target(struct weir_address address, uint16_t port, struct targe
 	return true;
 }
 
-static uint64_t in_ns(const struct timeval *t)
-{
-	return t->tv_sec < 0 ? 0 : (uint64_t)t->tv_sec * SECOND_NS + (uint64_t)t->tv_usec * 1000;
-}
-
-/* How long a program means to wait in a blocking connect: the socket's send time-out, or an alarm that it has set. A repeating
- * alarm is a clock, not a time-out. 0 = as long as it takes. */
-static uint64_t patience_ns(int fd)
-{
-	const struct weir_libc *libc = weir_libc();
-	struct itimerval alarm = {{0, 0}, {0, 0}};
-	struct timeval sending = {0, 0};
-	socklen_t length = sizeof sending;
-	uint64_t patience = 0, left = 0;
-
-	if (libc->getsockopt && libc->getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &sending, &length) == 0)
-		patience = in_ns(&sending);
-	if (getitimer(ITIMER_REAL, &alarm) == 0 && in_ns(&alarm.it_interval) == 0)
-		left = in_ns(&alarm.it_value);
-	return left != 0 && (patience == 0 || left < patience) ? left : patience;
-}
-
 __attribute__((noinline)) static int refuse(const struct weir_gate *g, const struct weir_request *r, const char *host_port)
 {
 	char text[256];
@@ -153,7 +130,7 @@ __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_
 	struct weir_request request;
 	struct weir_wish wish = {
 		.host_port = t->host_port,
-		.patience_ns = blocks ? patience_ns(fd) : NONBLOCKING_WAIT_NS,
+		.patience_ns = blocks ? weir_socket_patience_ns(fd) : NONBLOCKING_WAIT_NS,
 		.lease_ns = blocks ? LEASE_NS : NONBLOCKING_LEASE_NS,
 		/* What is under way after the call may be ended by any thread. */
 		.thread = blocks ? weir_thread_id() : 0,
@@ -221,7 +198,7 @@ static int new_attempt(const struct weir_gate *g, uintptr_t frame, int fd, const
 		       const struct target *t)
 {
 	int saved = errno;
-	bool blocks = (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+	bool blocks = (weir_flags_of(fd) & O_NONBLOCK) == 0;
 	bool followed = weir_conversation_open(fd, t->host_port, t->port);
 
 	errno = saved;

@@ -8,6 +8,7 @@
 
 #include "src/preload/core/attach.h"
 #include "src/preload/socket/exchange.h"
+#include "src/preload/socket/loop.h"
 #include "src/preload/socket/pending.h"
 #include "src/preload/socket/record.h"
 #include "src/preload/socket/tcp_state.h"
@@ -28,6 +29,7 @@ static bool is_guest(const struct weir_gate *g)
 /* The last name has gone. */
 static void end(const struct weir_gate *g, struct weir_record *r)
 {
+	weir_loop_let_go(r);
 	weir_exchange_end(g, r);
 	weir_record_free(r);
 }
@@ -257,6 +259,7 @@ static void forget(void)
 	for (uint32_t n = 0; weir_record_nth(n, &r); n++) {
 		if (!r)
 			continue;
+		weir_loop_let_go(r);
 		weir_exchange_end(NULL, r);
 		r->waiter = 0;
 		weir_record_put(r);
@@ -273,6 +276,7 @@ static void finish(void)
 	for (uint32_t n = 0; weir_record_nth(n, &r); n++) {
 		if (!r)
 			continue;
+		weir_loop_let_go(r);
 		weir_exchange_end(g, r);
 		weir_record_put(r);
 	}

@@ -61,6 +61,11 @@ struct weir_record {
 	uint8_t answers;      /* complete ones, up to 255 */
 	uint8_t minds;        /* how many there are */
 	uint64_t mind;        /* two bits each, the oldest lowest */
+	bool held;            /* back, for an event loop: loop.h */
+	uint8_t eagains;      /* without a wait in between */
+	int held_fd, held_ep; /* held_ep -1: not in an epoll set */
+	uint32_t eagain_thread, eagain_waits;
+	uint64_t wake_ns;     /* with held: when to look at it again */
 	uint32_t connections; /* not told of yet: 1, then 0 */
 	uint8_t random[32];   /* of its ClientHello */
 	char host_port[WEIR_HOST_PORT_MAX];

@@ -2,15 +2,19 @@
 #include "src/preload/socket/tcp_state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include "src/preload/core/find_real.h"
 
 #include "weir/kernel.h"
+
+#define SECOND_NS UINT64_C(1000000000)
 
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
@@ -78,4 +82,33 @@ uint64_t weir_socket_identity(int fd)
 	if (weir_fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return 0;
 	return (uint64_t)st.st_ino | (UINT64_C(1) << 63);
+}
+
+static uint64_t in_ns(const struct timeval *t)
+{
+	return t->tv_sec < 0 ? 0 : (uint64_t)t->tv_sec * SECOND_NS + (uint64_t)t->tv_usec * 1000;
+}
+
+uint64_t weir_socket_patience_ns(int fd)
+{
+	const struct weir_libc *libc = weir_libc();
+	struct itimerval alarm = {{0, 0}, {0, 0}};
+	struct timeval sending = {0, 0};
+	socklen_t length = sizeof sending;
+	uint64_t patience = 0, left = 0;
+
+	if (libc->getsockopt && libc->getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &sending, &length) == 0)
+		patience = in_ns(&sending);
+	if (getitimer(ITIMER_REAL, &alarm) == 0 && in_ns(&alarm.it_interval) == 0)
+		left = in_ns(&alarm.it_value);
+	return left != 0 && (patience == 0 || left < patience) ? left : patience;
+}
+
+int weir_flags_of(int fd)
+{
+	const struct weir_libc *libc = weir_libc();
+	int saved = errno, flags = libc->fcntl ? libc->fcntl(fd, F_GETFL) : (int)weir_syscall(SYS_fcntl, fd, F_GETFL);
+
+	errno = saved;
+	return flags;
 }

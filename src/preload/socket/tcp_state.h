@@ -23,4 +23,11 @@ uint64_t weir_socket_identity(int fd);
  * time, or, when a SYN was lost, the time until the other side was heard last. 0 = not known. */
 uint64_t weir_tcp_handshake_ns(int fd, uint64_t elapsed_ns);
 
+/* How long a program means to wait in a blocking call: the socket's send time-out, or an alarm that it has set. A repeating alarm
+ * is a clock, not a time-out. 0 = as long as it takes. */
+uint64_t weir_socket_patience_ns(int fd);
+
+/* As fcntl(F_GETFL) tells. errno stays. */
+int weir_flags_of(int fd);
+
 #endif

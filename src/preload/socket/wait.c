@@ -17,6 +17,7 @@
 #include "src/preload/core/tell.h"
 #include "src/preload/socket/conversation.h"
 #include "src/preload/socket/exchange.h"
+#include "src/preload/socket/loop.h"
 #include "src/preload/socket/pending.h"
 #include "src/preload/socket/record.h"
 #include "src/preload/socket/tcp_state.h"
@@ -123,24 +124,47 @@ static bool nothing_to_send(const struct iovec *iov, size_t parts)
 	return true;
 }
 
+/* A program that blocks says by a time-out of its socket, or by an alarm, how long. */
+static void heed_patience(struct weir_record *r, int fd)
+{
+	uint64_t patience = weir_socket_patience_ns(fd), now = weir_now_ns();
+
+	if (patience == 0)
+		return;
+	r->next.hurried = true;
+	if (patience < r->next.latest_ns - now)
+		r->next.latest_ns = now + patience;
+}
+
 /* The next request's turn, for the thread that is about to send it. Gives the record back. */
 static enum weir_leave ask(const struct weir_gate *g, struct weir_record *r, int fd, const struct iovec *iov, size_t parts,
-			   uintptr_t frame)
+			   bool dont_wait, uintptr_t frame)
 {
 	enum weir_leave leave = WEIR_LEAVE_GO;
-	uint64_t wake;
+	uint64_t wake = 0;
 
 	/* This thread has jumped out of a wait. */
 	if (r->asked && r->next.phase == WEIR_PHASE_IDLE && r->waiter == weir_thread_id())
 		r->asked = false;
 	if (weir_exchange_is_due(r))
 		begin(g, r, iov, parts);
-	else if (r->asked && r->next.phase == WEIR_PHASE_WAITING)
-		weir_gate_look(g, &r->next, weir_now_ns(), &wake);
 	if (r->asked && r->next.phase == WEIR_PHASE_WAITING)
+		weir_gate_look(g, &r->next, weir_now_ns(), &wake);
+	if (r->asked && r->next.phase == WEIR_PHASE_WAITING) {
+		bool blocks = !dont_wait && (weir_flags_of(fd) & O_NONBLOCK) == 0;
+
+		if (!blocks && weir_loop_hold(r, fd, wake)) {
+			weir_record_put(r);
+			errno = EAGAIN;
+			return WEIR_LEAVE_REFUSED;
+		}
+		if (blocks)
+			heed_patience(r, fd);
 		r = wait_in_place(g, r, frame);
+	}
 	if (!r)
 		return WEIR_LEAVE_GO;
+	weir_loop_let_go(r);
 	if (r->asked && r->next.phase == WEIR_PHASE_REFUSED) {
 		refuse(g, r, fd);
 		errno = r->refused;
@@ -157,7 +181,6 @@ enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_
 	int saved = errno;
 	enum weir_leave leave;
 
-	(void)dont_wait;
 	if (!r || weir_disabled() || nothing_to_send(iov, parts) || weir_flight_in_leaf(WEIR_FRAME))
 		return WEIR_LEAVE_GO;
 	g = weir_attach();
@@ -174,7 +197,7 @@ enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_
 		weir_conversation_closing(fd);
 		r = NULL;
 	}
-	leave = r ? ask(g, r, fd, iov, parts, WEIR_FRAME) : WEIR_LEAVE_GO;
+	leave = r ? ask(g, r, fd, iov, parts, dont_wait, WEIR_FRAME) : WEIR_LEAVE_GO;
 	if (leave == WEIR_LEAVE_GO)
 		errno = saved;
 	return leave;

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "src/preload/socket/loop.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "src/preload/core/attach.h"
+#include "src/preload/core/find_real.h"
+#include "src/preload/core/hook.h"
+
+/* So many EAGAINs without a wait in between are an answer to somebody who does not wait. */
+#define PATIENCE 3
+
+_Atomic uint32_t weir_held;
+
+/* By descriptor: the epoll set that it was last put into. Descriptors may be put there before they are connected. */
+static struct {
+	_Atomic int32_t ep; /* + 1; 0 = none */
+	_Atomic uint32_t events;
+	_Atomic uint64_t data;
+} watch[WEIR_MARKS];
+
+/* By epoll descriptor: threads that wait on it, and whether any has. */
+static _Atomic uint16_t waiters[WEIR_MARKS];
+static _Atomic uint8_t waited[WEIR_MARKS];
+
+static WEIR_THREAD_LOCAL struct {
+	uint32_t waits;  /* so far */
+	uint32_t polled; /* connections in the last poll or select */
+} mine;
+
+void weir_loop_watched(int fd, int ep, uint32_t events, uint64_t data)
+{
+	if ((unsigned)fd >= WEIR_MARKS)
+		return;
+	atomic_store_explicit(&watch[fd].events, events, memory_order_relaxed);
+	atomic_store_explicit(&watch[fd].data, data, memory_order_relaxed);
+	atomic_store_explicit(&watch[fd].ep, ep + 1, memory_order_relaxed);
+}
+
+void weir_loop_wait_begin(int ep)
+{
+	mine.waits++;
+	mine.polled = 0;
+	if ((unsigned)ep >= WEIR_MARKS)
+		return;
+	atomic_fetch_add_explicit(&waiters[ep], 1, memory_order_relaxed);
+	if (atomic_load_explicit(&waited[ep], memory_order_relaxed) == 0)
+		atomic_store_explicit(&waited[ep], 1, memory_order_relaxed);
+}
+
+void weir_loop_wait_end(int ep)
+{
+	if ((unsigned)ep < WEIR_MARKS)
+		atomic_fetch_sub_explicit(&waiters[ep], 1, memory_order_relaxed);
+}
+
+void weir_loop_polls(unsigned connections)
+{
+	mine.waits++;
+	mine.polled = connections;
+}
+
+/* Changes what the epoll set is told of fd. False when it is not in there. */
+static bool tell(int fd, int ep, uint32_t hidden)
+{
+	const struct weir_libc *libc = weir_libc();
+	struct epoll_event e = {.events = atomic_load_explicit(&watch[fd].events, memory_order_relaxed) & ~hidden};
+
+	e.data.u64 = atomic_load_explicit(&watch[fd].data, memory_order_relaxed);
+	return libc->epoll_ctl && libc->epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e) == 0;
+}
+
+void weir_loop_let_go(struct weir_record *r)
+{
+	int saved = errno;
+
+	if (!r->held)
+		return;
+	r->held = false;
+	atomic_fetch_sub_explicit(&weir_held, 1, memory_order_relaxed);
+	if (r->held_ep >= 0 && atomic_load_explicit(&watch[r->held_fd].ep, memory_order_relaxed) == r->held_ep + 1)
+		tell(r->held_fd, r->held_ep, 0);
+	errno = saved;
+}
+
+/* Whether this thread asks again and again without a wait. */
+static bool is_stubborn(struct weir_record *r)
+{
+	if (r->eagain_thread != weir_thread_id() || r->eagain_waits != mine.waits)
+		r->eagains = 0;
+	r->eagain_thread = weir_thread_id();
+	r->eagain_waits = mine.waits;
+	return ++r->eagains > PATIENCE;
+}
+
+bool weir_loop_hold(struct weir_record *r, int fd, uint64_t wake_ns)
+{
+	int ep = (unsigned)fd < WEIR_MARKS ? atomic_load_explicit(&watch[fd].ep, memory_order_relaxed) - 1 : -1;
+	bool in_set = (unsigned)ep < WEIR_MARKS && atomic_load_explicit(&waited[ep], memory_order_relaxed) != 0;
+
+	if (is_stubborn(r) || (in_set && atomic_load_explicit(&waiters[ep], memory_order_relaxed) != 0) ||
+	    (!in_set && mine.polled < 2)) {
+		weir_loop_let_go(r);
+		return false;
+	}
+	if (!r->held && in_set && !tell(fd, ep, EPOLLOUT))
+		return false;
+	if (!r->held)
+		atomic_fetch_add_explicit(&weir_held, 1, memory_order_relaxed);
+	r->held = true;
+	r->held_fd = fd;
+	r->held_ep = in_set ? ep : -1;
+	r->wake_ns = wake_ns;
+	return true;
+}
+
+bool weir_loop_holds(int fd)
+{
+	const struct weir_record *r = weir_record_peek(fd);
+
+	return r && r->held && r->held_fd == fd;
+}
+
+uint64_t weir_loop_release(int ep, bool (*in)(int fd, const void *of), const void *of)
+{
+	const struct weir_gate *g = weir_attached();
+	uint64_t now = weir_now_ns(), next = WEIR_NEVER;
+	struct weir_record *r;
+
+	for (uint32_t n = 0; weir_record_nth(n, &r); n++) {
+		if (!r)
+			continue;
+		if (r->held && (ep >= 0 ? r->held_ep == ep : in(r->held_fd, of))) {
+			if (g && r->wake_ns <= now && r->next.phase == WEIR_PHASE_WAITING)
+				weir_gate_look(g, &r->next, now, &r->wake_ns);
+			if (r->next.phase != WEIR_PHASE_WAITING)
+				weir_loop_let_go(r);
+			else if (r->wake_ns < next)
+				next = r->wake_ns;
+		}
+		weir_record_put(r);
+	}
+	return next;
+}
