@@ -111,8 +111,10 @@ void weir_conversation_closing(int fd)
 {
 	const struct weir_gate *g = weir_attached();
 
-	if (!is_guest(g))
-		drop(g, fd);
+	if (is_guest(g))
+		return;
+	drop(g, fd);
+	weir_loop_watched(fd, -1, 0, 0);
 }
 
 weir_conversation weir_conversation_on(int fd)

@@ -94,23 +94,38 @@ static bool is_stubborn(struct weir_record *r)
 	return ++r->eagains > PATIENCE;
 }
 
-bool weir_loop_hold(struct weir_record *r, int fd, uint64_t wake_ns)
+#define NO_SET (-1)
+#define BUSY   (-2)
+
+/* The epoll set that tells of fd, which is told to be silent; NO_SET, or BUSY where a thread waits on it already. */
+static int hush(const struct weir_record *r, int fd)
 {
 	int ep = (unsigned)fd < WEIR_MARKS ? atomic_load_explicit(&watch[fd].ep, memory_order_relaxed) - 1 : -1;
-	bool in_set = (unsigned)ep < WEIR_MARKS && atomic_load_explicit(&waited[ep], memory_order_relaxed) != 0;
 
-	if (is_stubborn(r) || (in_set && atomic_load_explicit(&waiters[ep], memory_order_relaxed) != 0) ||
-	    (!in_set && mine.polled < 2)) {
+	if ((unsigned)ep >= WEIR_MARKS || atomic_load_explicit(&waited[ep], memory_order_relaxed) == 0)
+		return NO_SET;
+	if (atomic_load_explicit(&waiters[ep], memory_order_relaxed) != 0)
+		return BUSY;
+	if ((r->held && r->held_ep == ep) || tell(fd, ep, EPOLLOUT))
+		return ep;
+	/* It was another descriptor of this number that was in there. */
+	weir_loop_watched(fd, -1, 0, 0);
+	return NO_SET;
+}
+
+bool weir_loop_hold(struct weir_record *r, int fd, uint64_t wake_ns)
+{
+	int ep = is_stubborn(r) ? BUSY : hush(r, fd);
+
+	if (ep == BUSY || (ep == NO_SET && mine.polled < 2)) {
 		weir_loop_let_go(r);
 		return false;
 	}
-	if (!r->held && in_set && !tell(fd, ep, EPOLLOUT))
-		return false;
 	if (!r->held)
 		atomic_fetch_add_explicit(&weir_held, 1, memory_order_relaxed);
 	r->held = true;
 	r->held_fd = fd;
-	r->held_ep = in_set ? ep : -1;
+	r->held_ep = ep;
 	r->wake_ns = wake_ns;
 	return true;
 }
