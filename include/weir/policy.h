@@ -33,8 +33,10 @@ struct weir_policy {
 	bool total_in_use;
 	struct weir_source sources[WEIR_SOURCES]; /* every file and directory that was looked at, absent ones too */
 	uint32_t source_count;
-	uint32_t left_out; /* bit per source: not read, as it belongs to neither root nor this user; the others hold without it */
-	struct weir_origin *origins; /* all of defaults and total; of each host what its rule says itself */
+	uint32_t left_out; /* bit per source: not read, as it is not this user's to mend; the others hold without it */
+	const char *left_out_why[WEIR_SOURCES]; /* static text: "everybody may write it" */
+	uint32_t left_out_owner[WEIR_SOURCES];  /* whose it is; WEIR_OWNER_UNKNOWN: not to be seen */
+	struct weir_origin *origins;            /* all of defaults and total; of each host what its rule says itself */
 	size_t origin_count;
 	uint64_t idle_exit_ns; /* agent = { idle_exit = "60s"; } */
 	uint32_t entries;      /* segment = { hosts = 1024; }, rounded up to a power of two */
@@ -54,6 +56,13 @@ int weir_policy_keep(const struct weir_policy *p, const char *path);
 /* Reads them back; free with weir_policy_free. False: *why = NULL when nothing is kept, else what is wrong with the file (static
  * text): torn, another's, another version's. */
 bool weir_policy_recall(const char *path, struct weir_policy *out, const char **why);
+
+#define WEIR_OWNER_UNKNOWN UINT32_MAX
+#define WEIR_LEFT_OUT_MAX  (WEIR_SOURCE_PATH_MAX + 120)
+
+/* What there is to say of source i, if it was left out: "/etc/weir/conf.d/a.conf: left out: user 1000's: it belongs to neither
+ * you nor root". False when it was not. */
+bool weir_policy_left_out(const struct weir_policy *p, uint32_t i, char out[WEIR_LEFT_OUT_MAX]);
 
 void weir_policy_free(struct weir_policy *p);
 void weir_findings_free(struct weir_findings *f);

@@ -11,6 +11,14 @@
 #include "weir/units.h"
 
 /* Takes a snapshot of what the query asks for: host=HOST, else all. False, and *reply says why, when there is none. */
+/* The segment does not say which files were left out: who has compiled them knows. */
+static void take_left_out(const struct weir_compiler *c, struct weir_snapshot *snapshot)
+{
+	for (uint32_t i = 0; c && c->compiled && i < c->policy.source_count; i++)
+		if (weir_policy_left_out(&c->policy, i, snapshot->left_out[snapshot->left_out_count]))
+			snapshot->left_out_count++;
+}
+
 static bool take(const struct weir_call *call, struct weir_snapshot *snapshot, struct weir_api_reply *reply)
 {
 	static const char *const known[] = {"host", "color", NULL};
@@ -29,6 +37,7 @@ static bool take(const struct weir_call *call, struct weir_snapshot *snapshot, s
 		weir_api_fail(reply, 404, "%s: nothing is known of this host", name);
 		return false;
 	}
+	take_left_out(call->api->compiler, snapshot);
 	return true;
 }
 

@@ -247,6 +247,11 @@ void weir_compiler_publish(struct weir_compiler *c, const struct weir_segment *s
 	uint64_t generation = weir_policy_in_force(s).generation;
 	weir_event_write(s, rejected ? WEIR_EVENT_POLICY_REJECTED : WEIR_EVENT_POLICY_PUBLISHED, WEIR_CAUSE_POLICY, NULL, 0,
 			 generation, 0, now_ns);
+	for (uint32_t i = 0; !rejected && i < c->policy.source_count; i++) {
+		char text[WEIR_LEFT_OUT_MAX];
+		if (weir_policy_left_out(&c->policy, i, text))
+			weir_log(WEIR_LOG_WARN, "policy: %s", text);
+	}
 	if (!rejected) {
 		int err = c->kept[0] ? weir_policy_keep(&c->policy, c->kept) : 0;
 		if (err)

@@ -47,8 +47,9 @@ static bool compile(const char *file, struct weir_policy *policy)
 		weir_complain("config", "out of memory");
 	weir_findings_free(&findings);
 	for (uint32_t i = 0; good && i < policy->source_count; i++) {
-		if (policy->left_out >> i & 1)
-			weir_complain("config", "%s: left out: it belongs to neither you nor root", policy->sources[i].path);
+		char text[WEIR_LEFT_OUT_MAX];
+		if (weir_policy_left_out(policy, i, text))
+			weir_complain("config", "%s", text);
 	}
 	if (!good)
 		weir_policy_free(policy);
@@ -62,7 +63,7 @@ static int check(const char *file)
 		return WEIR_EXIT_FAILED;
 	unsigned files = 0;
 	for (uint32_t i = 0; i < policy.source_count; i++) {
-		if (policy.sources[i].inode == 0)
+		if (policy.sources[i].inode == 0 || (policy.left_out >> i & 1))
 			continue;
 		weir_put_printable(policy.sources[i].path, stdout);
 		putchar('\n');

@@ -66,9 +66,16 @@ static bool fresh(const struct weir_segment *s)
 	return view.rules && weir_policy_fresh(&view);
 }
 
-/* One look at the segment: whether a fresh policy is there; asks a running agent for one, and sleeps for a moment, when it is
- * not. */
-static bool look(const struct weir_world *w, bool ask_first)
+/* Whether the agent has been asked, and what policy_changes was then. */
+struct question {
+	bool asked;
+	uint32_t before;
+};
+
+/* One look at the segment: whether the policy that is wanted is there; asks a running agent for it, and sleeps for a moment, when
+ * it is not. One that came after the question and is not fresh either is as fresh as it gets: this process sees other files than
+ * the agent does (a chroot, a mount namespace). */
+static bool look(const struct weir_world *w, struct question *q)
 {
 	const struct timespec moment = {0, 5000000};
 	struct weir_segment s;
@@ -79,9 +86,12 @@ static bool look(const struct weir_world *w, bool ask_first)
 		return false;
 	}
 	uint32_t seen = atomic_load(&s.header->policy_changes);
-	bool there = fresh(&s);
-	if (!there && ask_first)
+	bool any = weir_policy_in_force(&s).rules != NULL, there = fresh(&s) || (any && q->asked && seen != q->before);
+	if (!there && !q->asked) {
 		ask(&s);
+		q->asked = any;
+		q->before = seen;
+	}
 	if (!there)
 		sleep_on(&s, seen);
 	weir_segment_close(&s);
@@ -110,8 +120,8 @@ const char *weir_launch_await_policy(const struct weir_environment *e, struct we
 	/* Also where the policy is there already: it is the agent that keeps it so, and cleans up during the command. */
 	if (weir_environment_agent_off() || weir_launch_agent(w) != NULL)
 		return there_already(w) ? NULL : weir_agent_compile_once(e);
-	for (bool first = true; now_ns - begun_ns < PATIENCE_NS; first = false) {
-		if (look(w, first))
+	for (struct question q = {false, 0}; now_ns - begun_ns < PATIENCE_NS;) {
+		if (look(w, &q))
 			return NULL;
 		now_ns = weir_now_ns();
 		/* An agent that cannot start, or may not stay, says so in its log; its place stays empty. */

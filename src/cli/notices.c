@@ -49,18 +49,19 @@ unsigned weir_notices_list(const struct weir_environment *e, bool today, void (*
 	return count;
 }
 
-unsigned weir_left_out_list(const struct weir_environment *e, void (*each)(const char *path))
+unsigned weir_left_out_list(const struct weir_environment *e, void (*each)(const char *text))
 {
 	char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
 	struct weir_policy policy;
 	struct weir_findings findings;
+	char text[WEIR_LEFT_OUT_MAX];
 	unsigned count = 0;
 	memset(&policy, 0, sizeof policy);
 	memset(&findings, 0, sizeof findings);
 	if (weir_policy_compile(chain, weir_config_chain(e, chain), e->config && e->config[0], &policy, &findings)) {
 		for (uint32_t i = 0; i < policy.source_count; i++) {
-			if (policy.left_out >> i & 1) {
-				each(policy.sources[i].path);
+			if (weir_policy_left_out(&policy, i, text)) {
+				each(text);
 				count++;
 			}
 		}

@@ -11,7 +11,8 @@
  * Returns how many. Files that belong to others are passed over. */
 unsigned weir_notices_list(const struct weir_environment *e, bool today, void (*each)(const char *line));
 
-/* Calls `each` with every configuration file of the chain that is left out, as it belongs to somebody else. Returns how many. */
-unsigned weir_left_out_list(const struct weir_environment *e, void (*each)(const char *path));
+/* Calls `each` with what there is to say of every configuration file of the chain that is left out (weir_policy_left_out).
+ * Returns how many. */
+unsigned weir_left_out_list(const struct weir_environment *e, void (*each)(const char *text));
 
 #endif

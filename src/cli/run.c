@@ -163,9 +163,9 @@ static int not_in_force(const struct weir_run_request *r, const char *where, con
 	return r->rate || r->concurrency ? WEIR_EXIT_OWN_FAILURE : 0;
 }
 
-static void tell_left_out(const char *path)
+static void tell_left_out(const char *text)
 {
-	weir_complain("config", "%s: left out: it belongs to neither you nor root", path);
+	weir_complain("config", "%s", text);
 }
 
 /* The agent has refused the files: what they would have asked for is not in force, and whoever wrote them may be looking. */
@@ -210,6 +210,9 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 	struct weir_policy_view view = weir_policy_in_force(&s);
 	if (view.rules && view.half->rejected)
 		say_refused(&e);
+	else if (view.rules && !weir_policy_fresh(&view))
+		weir_complain("run",
+			      "the agent sees other configuration files than this command does: the rules of its own hold");
 	weir_segment_close(&s);
 	return 0;
 }

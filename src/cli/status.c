@@ -11,9 +11,11 @@
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
 
-static void print_left_out(const char *path)
+static void print_left_out(const char *text)
 {
-	printf("policy: %s is left out: it belongs to neither you nor root\n", path);
+	fputs("policy: ", stdout);
+	weir_put_printable(text, stdout);
+	putchar('\n');
 }
 
 static void print_notice(const char *line)
@@ -83,7 +85,7 @@ const struct weir_subcommand weir_subcommand_status = {
 	.details = "HOST is host:port, a host (all its ports), or a group's name.\n"
 		   "\n"
 		   "The exit status is 0 when all is well, 1 when a host is throttled, open or half-open or the\n"
-		   "configuration was refused, and 3 when "
+		   "configuration was refused or a file of it left out, and 3 when "
 		   "nothing is known.\n",
 	.run = run,
 };

@@ -17,20 +17,58 @@ struct collection {
 	bool full; /* reported once */
 };
 
+bool weir_chain_leave_out(struct weir_compilation *c, uint32_t document, uint32_t owner, const char *why)
+{
+	if (c->named || document == 0 || owner == geteuid())
+		return false;
+	c->left_out |= 1U << (document - 1);
+	c->left_out_why[document - 1] = why;
+	c->left_out_owner[document - 1] = owner;
+	return true;
+}
+
+uint32_t weir_chain_owner(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint32_t)st.st_uid : WEIR_OWNER_UNKNOWN;
+}
+
 bool weir_chain_trusts(struct weir_compilation *c, uint32_t document, const struct stat *st)
 {
 	struct weir_place at = {.document = document};
+	bool strangers = st->st_uid != 0 && st->st_uid != geteuid(), anybodys = (st->st_mode & S_IWOTH) != 0;
 
 	/* These files decide how long a program waits and whether it is refused: nobody else may have a say. */
-	if (st->st_uid != 0 && st->st_uid != geteuid() && !c->named && document > 0)
-		c->left_out |= 1U << (document - 1);
-	else if (st->st_uid != 0 && st->st_uid != geteuid())
-		weir_finding_add(c, at, NULL, "owned by user %u: only files of yours or of root are read", (unsigned)st->st_uid);
-	else if (st->st_mode & S_IWOTH)
-		weir_finding_add(c, at, NULL, "writable by everybody: take that away (chmod o-w) before it is read");
-	else
+	if (!strangers && !anybodys)
 		return true;
+	if (weir_chain_leave_out(c, document, st->st_uid,
+				 strangers ? "it belongs to neither you nor root" : "everybody may write it"))
+		return false;
+	if (strangers)
+		weir_finding_add(c, at, NULL, "owned by user %u: only files of yours or of root are read", (unsigned)st->st_uid);
+	else
+		weir_finding_add(c, at, NULL, "writable by everybody: take that away (chmod o-w) before it is read");
 	return false;
+}
+
+static uint32_t owner_of_directory(const char *path)
+{
+	char directory[WEIR_PATH_MAX * 2];
+	char *slash;
+
+	snprintf(directory, sizeof directory, "%s", path);
+	slash = strrchr(directory, '/');
+	if (!slash)
+		return WEIR_OWNER_UNKNOWN;
+	slash[slash == directory] = '\0';
+	return weir_chain_owner(directory);
+}
+
+/* Whether it stands in a path that somebody else has closed: permission, and nothing else, is theirs to give. */
+static bool is_closed(int err)
+{
+	return err == EACCES || err == EPERM;
 }
 
 /* Adds a path to documents and sources. Returns its number, 0 when there is no room. */
@@ -79,6 +117,8 @@ static void collect_directory(struct collection *k, uint32_t directory, const ch
 	int n = scandir(path, &entry, is_visible_conf, by_bytes);
 
 	if (n < 0) {
+		if (is_closed(errno) && weir_chain_leave_out(k->c, directory, weir_chain_owner(path), "you may not list it"))
+			return;
 		weir_finding_add(k->c, (struct weir_place){.document = directory}, NULL, "cannot be listed: %s", strerror(errno));
 		return;
 	}
@@ -106,6 +146,9 @@ static void collect_one(struct collection *k, const char *path, bool must_exist)
 	if (stat(path, &st) != 0) {
 		bool absent = errno == ENOENT || errno == ENOTDIR;
 
+		if (is_closed(errno) &&
+		    weir_chain_leave_out(k->c, number, owner_of_directory(path), "you may not enter its directory"))
+			return;
 		if (!absent || must_exist)
 			weir_finding_add(k->c, at, NULL, "cannot be read: %s", strerror(errno));
 		return;

@@ -103,6 +103,8 @@ struct weir_compilation {
 	bool out_of_memory;
 	bool named;        /* the chain is one file that somebody asked for */
 	uint32_t left_out; /* bit per document */
+	const char *left_out_why[WEIR_SOURCES];
+	uint32_t left_out_owner[WEIR_SOURCES];
 	struct weir_draft defaults, total;
 	struct weir_draft *host; /* WEIR_HOSTS_MAX of them, in order of precedence */
 	size_t hosts;
@@ -121,6 +123,13 @@ void weir_findings_hand_over(struct weir_compilation *c, struct weir_findings *o
 /* chain.c: fills document[].path and the sources of *out. */
 void weir_chain_collect(struct weir_compilation *c, char chain[][WEIR_PATH_MAX], size_t count, bool must_exist,
 			struct weir_policy *out, bool is_file[WEIR_SOURCES]);
+
+/* chain.c: leaves a document out that is not this user's to mend, so that the others hold. False where it is his own or the one
+ * that he has named: then it is a finding. why: static text. */
+bool weir_chain_leave_out(struct weir_compilation *c, uint32_t document, uint32_t owner, const char *why);
+
+/* chain.c: whose the path is; WEIR_OWNER_UNKNOWN when that cannot be seen. */
+uint32_t weir_chain_owner(const char *path);
 
 /* chain.c: reports a file or directory that others than its user and root can change. Returns whether it may be read. */
 struct stat;

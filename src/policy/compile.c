@@ -80,10 +80,27 @@ static void finish(struct weir_compilation *c, struct weir_policy *out)
 	out->idle_exit_ns = c->idle_exit_ns;
 	/* The host table is a power of two. */
 	out->left_out = c->left_out;
+	memcpy(out->left_out_why, c->left_out_why, sizeof out->left_out_why);
+	memcpy(out->left_out_owner, c->left_out_owner, sizeof out->left_out_owner);
 	out->entries = WEIR_ENTRIES_MIN;
 	while (out->entries < c->entries)
 		out->entries *= 2;
 	weir_origin_list(c, out);
+}
+
+bool weir_policy_left_out(const struct weir_policy *p, uint32_t i, char out[WEIR_LEFT_OUT_MAX])
+{
+	char owner[24] = "";
+
+	if (i >= p->source_count || !(p->left_out >> i & 1))
+		return false;
+	if (p->left_out_owner[i] == 0)
+		snprintf(owner, sizeof owner, "root's: ");
+	else if (p->left_out_owner[i] != WEIR_OWNER_UNKNOWN)
+		snprintf(owner, sizeof owner, "user %u's: ", (unsigned)p->left_out_owner[i]);
+	snprintf(out, WEIR_LEFT_OUT_MAX, "%s: left out: %s%s", p->sources[i].path, owner,
+		 p->left_out_why[i] ? p->left_out_why[i] : "");
+	return true;
 }
 
 bool weir_policy_compile(char chain[][WEIR_PATH_MAX], size_t count, bool must_exist, struct weir_policy *out,

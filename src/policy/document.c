@@ -100,6 +100,8 @@ void weir_document_load(struct weir_compilation *c, uint32_t number)
 	/* O_NONBLOCK: a FIFO in the place of a file must not hold the agent up. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
+	if (fd < 0 && errno == EACCES && weir_chain_leave_out(c, number, weir_chain_owner(path), "you may not read it"))
+		return;
 	if (fd < 0) {
 		weir_finding_add(c, (struct weir_place){.document = number}, NULL, "cannot be read: %s", strerror(errno));
 		return;

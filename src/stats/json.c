@@ -167,6 +167,12 @@ static json_t *policy(const struct weir_snapshot *s)
 	json_object_set_new(o, "sources", sources);
 	if (s->rejected)
 		json_object_set_new(o, "rejected", json_true());
+	if (s->left_out_count > 0) {
+		json_t *left_out = json_array();
+		for (uint32_t i = 0; i < s->left_out_count; i++)
+			json_array_append_new(left_out, text(s->left_out[i]));
+		json_object_set_new(o, "left_out", left_out);
+	}
 	return o;
 }
 

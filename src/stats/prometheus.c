@@ -168,6 +168,9 @@ static void write_own(FILE *out, const struct weir_snapshot *s, size_t left_out)
 	plain(out, "weir_policy_generation", "gauge", "Generation of the policy in force; 0 when nothing is compiled.",
 	      s->generation);
 	plain(out, "weir_policy_rejected", "gauge", "1 when the configuration as it is now was refused.", s->rejected);
+	plain(out, "weir_policy_files_left_out", "gauge",
+	      "Configuration files that are not read, as they are somebody else's and cannot be trusted or read.",
+	      s->left_out_count);
 	plain(out, "weir_policy_compiled_timestamp_seconds", "gauge", "When the policy in force was compiled.",
 	      s->compiled_wall_ns / 1000000000U);
 	plain(out, "weir_hosts", "gauge", "Hosts and groups known.", s->hosts);

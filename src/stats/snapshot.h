@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weir/policy.h"
 #include "weir/segment.h"
 
 /* ok: requests go as the policy says. throttled: a hold is in force, or the server made weir hold or slow down within the last
@@ -74,6 +75,9 @@ struct weir_snapshot {
 	uint64_t compiled_wall_ns;
 	char source[WEIR_SOURCES][WEIR_SOURCE_PATH_MAX]; /* those that exist */
 	uint32_t source_count, rule_count;
+	char left_out[WEIR_SOURCES]
+		     [WEIR_LEFT_OUT_MAX]; /* files that are not read, and why: the agent knows, who reads the segment not */
+	uint32_t left_out_count;
 	uint32_t agent_pid;           /* 0 = none, or not heard of for 3 s */
 	uint32_t processes;           /* that hold leases */
 	uint64_t entries_lost;        /* requests that found the table of hosts full */

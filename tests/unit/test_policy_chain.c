@@ -268,7 +268,74 @@ static void files_of_strangers_are_left_out(void **state)
 	assert_true(good);
 }
 
-static void files_that_cannot_be_read_are_refused(void **state)
+static void assert_left_out(struct bench *b, const char *text)
+{
+	char said[WEIR_LEFT_OUT_MAX] = "";
+
+	for (uint32_t i = 0; i < b->policy.source_count; i++)
+		if (weir_policy_left_out(&b->policy, i, said))
+			break;
+	if (!strstr(said, text))
+		fail_msg("expected \"%s\", got \"%s\"", text, said);
+}
+
+/* Root's files that root has made unreadable, or left open to everybody: this user can mend neither, and his own rules hold. */
+static void files_of_roots_that_cannot_be_trusted_or_read_are_left_out(void **state)
+{
+	static const struct {
+		mode_t mode;
+		const char *says;
+	} files[] = {{0600, "root.conf: left out: root's: you may not read it"},
+		     {0666, "root.conf: left out: root's: everybody may write it"}};
+	struct bench *b = *state;
+	char path[WEIR_PATH_MAX], mine[WEIR_PATH_MAX];
+	bool good;
+
+	if (geteuid() != 0)
+		skip();
+	write_file(b, "root.conf", "nonsense");
+	write_file(b, "mine.conf", "hosts = ( { match = \"a.example.org\"; } );");
+	assert_int_equal(chown(path_of(b, "mine.conf", mine), STRANGER, STRANGER), 0);
+	chain(b, "root.conf");
+	chain(b, "mine.conf");
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(chmod(path_of(b, "root.conf", path), files[i].mode), 0);
+		assert_int_equal(seteuid(STRANGER), 0);
+		good = compile(b);
+		assert_int_equal(seteuid(0), 0);
+		assert_true(good);
+		assert_int_equal(b->policy.rule_count, 2);
+		assert_left_out(b, files[i].says);
+	}
+}
+
+static void closed_directories_of_others_are_left_out(void **state)
+{
+	struct bench *b = *state;
+	char path[WEIR_PATH_MAX];
+	bool good;
+
+	if (geteuid() != 0)
+		skip();
+	make_dir(b, "root.d");
+	write_file(b, "root.d/x.conf", "nonsense");
+	assert_int_equal(chmod(path_of(b, "root.d", path), 0700), 0);
+	chain(b, "root.d");
+	assert_int_equal(seteuid(STRANGER), 0);
+	good = compile(b);
+	assert_int_equal(seteuid(0), 0);
+	assert_true(good);
+	assert_left_out(b, "root.d: left out: root's: you may not list it");
+	b->chained = 0;
+	chain(b, "root.d/x.conf");
+	assert_int_equal(seteuid(STRANGER), 0);
+	good = compile(b);
+	assert_int_equal(seteuid(0), 0);
+	assert_true(good);
+	assert_left_out(b, "x.conf: left out: root's: you may not enter its directory");
+}
+
+static void own_files_that_cannot_be_read_are_refused(void **state)
 {
 	struct bench *b = *state;
 	char path[WEIR_PATH_MAX];
@@ -276,10 +343,12 @@ static void files_that_cannot_be_read_are_refused(void **state)
 	if (geteuid() != 0)
 		skip(); /* somebody else's files are needed, and root reads everything */
 	write_file(b, "secret.conf", "");
-	assert_int_equal(chmod(path_of(b, "secret.conf", path), 0600), 0);
+	assert_int_equal(chown(path_of(b, "secret.conf", path), STRANGER, STRANGER), 0);
+	assert_int_equal(chmod(path, 0), 0);
 	make_dir(b, "closed");
 	write_file(b, "closed/x.conf", "");
-	assert_int_equal(chmod(path_of(b, "closed", path), 0700), 0);
+	assert_int_equal(chown(path_of(b, "closed", path), STRANGER, STRANGER), 0);
+	assert_int_equal(chmod(path, 0), 0);
 	chain(b, "secret.conf");
 	chain(b, "closed");
 	chain(b, "closed/x.conf");
@@ -351,7 +420,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(huge_files_are_refused_unread, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(files_that_others_can_write_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(files_of_strangers_are_left_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(files_that_cannot_be_read_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(files_of_roots_that_cannot_be_trusted_or_read_are_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(closed_directories_of_others_are_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(own_files_that_cannot_be_read_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(more_files_than_there_is_room_for_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(paths_that_are_too_long_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_refused_file_does_not_keep_the_others_from_being_checked, set_up, tear_down),
