@@ -81,6 +81,7 @@ struct weir_request {
 	bool paid;                      /* takes no units */
 	bool counted;                   /* it is among the admitted already: see weir_gate_leave */
 	bool hurried;                   /* the program has a time-out of its own */
+	bool in_loop;                   /* struct weir_wish */
 	bool unpaced;                   /* takes none of the host's controlled bucket: see look.c */
 	bool promised;                  /* what is left of the quota has been counted down for it */
 	struct weir_asker asker;
@@ -103,6 +104,7 @@ struct weir_wish {
 	uint32_t lease_hint;   /* the thread's last lease number */
 	bool paid;             /* goes on a unit taken a moment ago, for another address of the same host */
 	bool counted;          /* takes the place of one that has left (weir_gate_leave) */
+	bool in_loop;          /* nobody sleeps for it: it is looked at when an event loop comes by, a little late */
 	/* Digests of what identifies the client to the server, and of the path's beginning (weir/http.h). Only salted ones are
 	 * kept. 0: not seen; a request without any credential has one of its own (WEIR_NOBODY). */
 	uint64_t credential, path;

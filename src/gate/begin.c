@@ -83,6 +83,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	r->begun_ns = r->admitted_ns = now_ns;
 	r->paid = wish->paid;
 	r->counted = wish->counted;
+	r->in_loop = wish->in_loop;
 	r->hurried = wish->patience_ns != 0;
 	if (g->segment != NULL && g->segment->base != NULL && wish->credential != 0)
 		r->asker = asker_of(g->segment, wish);

@@ -4,6 +4,9 @@
 
 /* Units are not stale before this: a busy machine wakes a sleeper some milliseconds late. */
 #define LATE_NS UINT64_C(20000000)
+/* And in an event loop before this: a program that has no descriptors to wait for sleeps for 100 ms, as libcurl's manual has it.
+ * A unit that is given up costs the place in the queue. */
+#define LATE_IN_LOOP_NS UINT64_C(150000000)
 
 /* Between two requests whose units have been made void and who are next to each other in the queue: time enough for the first to
  * wake and take its new one before the second does. */
@@ -125,12 +128,13 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 				   uint64_t now_ns)
 {
+	uint64_t late_ns = r->in_loop ? LATE_IN_LOOP_NS : LATE_NS;
 	bool stale = false;
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
 			if (r->scope[i].unit[j] != 0 &&
-			    weir_bucket_stale(&scope[i].entry->bucket[j], r->scope[i].unit[j], LATE_NS, now_ns)) {
+			    weir_bucket_stale(&scope[i].entry->bucket[j], r->scope[i].unit[j], late_ns, now_ns)) {
 				r->scope[i].unit[j] = 0;
 				stale = true;
 			}

@@ -183,6 +183,28 @@ static void permits_can_go_back_before_the_result(void **state)
 	assert_int_equal(atomic_load(&entry()->rate.accepted), 2);
 }
 
+/* An event loop comes by every 100 ms. */
+static void who_waits_in_a_loop_keeps_its_unit_until_the_loop_comes_by(void **state)
+{
+	struct weir_wish wish = {.host_port = HOST, .in_loop = true};
+	struct weir_request r[20];
+	uint64_t wake;
+	int gone = 0;
+
+	(void)state;
+	fixed_rate(100, 1);
+	for (int i = 0; i < 20; i++)
+		weir_gate_begin(&gate, &r[i], &wish, now, &wake);
+	now += 97 * MS;
+	for (int turn = 0; turn < 3; turn++, now += 100 * MS) {
+		for (int i = 0; i < 20; i++)
+			weir_gate_look(&gate, &r[i], now, &wake);
+	}
+	for (int i = 0; i < 20; i++)
+		gone += r[i].phase == WEIR_PHASE_ADMITTED;
+	assert_int_equal(gone, 20);
+}
+
 static void who_cannot_wait_goes_on_its_unit_and_those_behind_it_wait_the_longer(void **state)
 {
 	struct weir_request first, hasty, next;
@@ -822,6 +844,7 @@ int main(void)
 		GATE_TEST(retry_after_holds_everybody_and_they_resume_one_by_one),
 		GATE_TEST(an_absurd_retry_after_is_capped),
 		GATE_TEST(permits_can_go_back_before_the_result),
+		GATE_TEST(who_waits_in_a_loop_keeps_its_unit_until_the_loop_comes_by),
 		GATE_TEST(who_cannot_wait_goes_on_its_unit_and_those_behind_it_wait_the_longer),
 		GATE_TEST(who_cannot_wait_is_refused_where_the_breaker_is_open),
 		GATE_TEST(permits_bound_the_requests_in_flight),
