@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "weir/gate.h"
 
@@ -35,11 +36,20 @@ struct weir_flight {
 
 struct weir_address; /* name/table.h */
 
+/* A connect, as the hook was called. */
+struct weir_connecting {
+	int fd;
+	const struct sockaddr *address;
+	socklen_t length;
+	const struct weir_address *to; /* what `address` says */
+	uint16_t port;
+};
+
 /* What a connect inside a transfer has to ask first. */
 struct weir_flight_watch {
-	/* Told where the connect goes, returns 0 (go on) or the errno to refuse with. May block as long as a request may, and may
-	 * change errno. NULL: there is nothing to ask. */
-	int (*ask)(void *data, const struct weir_address *to, uint16_t port);
+	/* Told where the connect goes, returns 0 (go on), the errno to refuse with, or EINPROGRESS: who was asked will make the
+	 * connect, later. May block as long as a request may, and may change errno. NULL: there is nothing to ask. */
+	int (*ask)(void *data, const struct weir_connecting *to);
 	void *data;
 	const void *library; /* link map of the object whose connects they are; NULL: that cannot be told, so anybody's */
 };
@@ -52,7 +62,7 @@ bool weir_flight_inside(uintptr_t frame, const void *caller, struct weir_flight_
 bool weir_flight_in_leaf(uintptr_t frame);
 
 /* The next connect of this thread that its library makes belongs to a transfer that has been admitted elsewhere, and asks that
- * one, whatever the thread has in hand. */
+ * one, whatever the thread has in hand. ask NULL: it does not. */
 void weir_flight_expect(const struct weir_flight_watch *watch);
 
 /* Takes a request in hand for the hook at `frame`, which is not inside a connect or a wait. A thread has eight hands; without a

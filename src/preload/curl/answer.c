@@ -259,6 +259,7 @@ void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
 
 	memset(&result, 0, weir_opaque(sizeof result));
 	result.connections = x->connections;
+	result.latency_ns = x->latency_ns;
 	read_result(x, x->request, code, LAST_HOP, &result);
 	weir_gate_settle(x->gate, x->request, &result, weir_now_ns());
 }

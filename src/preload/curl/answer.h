@@ -17,6 +17,7 @@ struct weir_exchange {
 	struct weir_request *request;
 	uint32_t connections; /* that were opened for it */
 	bool proxied;         /* it goes by another host */
+	uint64_t latency_ns;  /* 0 = from admission to now */
 	uint32_t *plain;      /* of the handle (handle_table.h), NULL = not to be relied on */
 };
 

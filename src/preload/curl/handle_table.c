@@ -9,8 +9,8 @@
 
 /* A power of two. Of a multi handle with more transfers than this the rest passes as connections. Only pages in use take memory.
  */
-#define PLACES 4096
-#define PROBES 16 /* places that one handle may have: two cache lines of keys */
+#define PLACES 8192
+#define PROBES 32 /* places that one handle may have */
 
 static _Atomic uintptr_t keys[PLACES]; /* 0 = free */
 static struct weir_handle handles[PLACES];

@@ -11,8 +11,10 @@
 #ifndef WEIR_HANDLE_TABLE_H
 #define WEIR_HANDLE_TABLE_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "src/preload/curl/library.h"
 #include "weir/gate.h"
@@ -57,6 +59,18 @@ struct weir_handle {
 
 struct weir_multi;
 
+/* A socket whose connect waits (parked.h). */
+struct weir_parked {
+	int fd;
+	socklen_t length;
+	uint64_t identity;
+	union {
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} address;
+};
+#define WEIR_PARKED 2 /* one for each family */
+
 /* Where a transfer stands that was given to a multi handle (multi_table.h). */
 enum weir_place {
 	WEIR_PLACE_KEPT,      /* kept back: libcurl does not have it yet */
@@ -89,8 +103,11 @@ struct weir_transfer {
 	enum weir_place place;
 	bool told_long;                      /* that it waits for long */
 	struct weir_transfer *next, *before; /* in the line of its place */
-	uint64_t wake_ns;                    /* kept back: when to look again */
-	CURLMsg *message;                    /* over: libcurl's, good until the handle is removed, or `failed` */
+	uint64_t wake_ns;                    /* kept back or parked: when to look again */
+	uint64_t started_ns;                 /* when libcurl first connected for it or sent it, 0 = not yet */
+	uint32_t parks;                      /* sockets of it that are parked */
+	struct weir_parked parked[WEIR_PARKED];
+	CURLMsg *message; /* over: libcurl's, good until the handle is removed, or `failed` */
 	CURLMsg failed;
 	uint32_t process; /* weir_process_serial() of whose request it is */
 	struct weir_request own;

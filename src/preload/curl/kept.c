@@ -6,6 +6,7 @@
 
 #include "src/preload/core/attach.h"
 #include "src/preload/curl/connects.h"
+#include "src/preload/curl/parked.h"
 #include "src/preload/curl/transfer.h"
 #include "weir/kernel.h"
 
@@ -13,6 +14,7 @@
 static void close_transfer(struct weir_transfer *t)
 {
 	weir_transfer_restore(t->curl, t->handle, t->known);
+	weir_park_forget(t);
 	t->handle = NULL;
 }
 
@@ -31,6 +33,7 @@ static CURLMcode hand_over(struct weir_multi *m, struct weir_transfer *t)
 		weir_transfer_refuse(t->curl, t->handle, t->known);
 	else if (t->request->delayed)
 		weir_transfer_shorten(t);
+	t->begun_ns = weir_now_ns();
 	weir_line_move(m, t, WEIR_PLACE_UNDER_WAY);
 	code = t->curl->multi_add(m->handle, t->handle);
 	/* In the midst of a callback: not now. */
@@ -50,6 +53,8 @@ CURLMcode weir_kept_add(struct weir_multi *m, struct weir_transfer *t, CURL *han
 	t->number = 0;
 	t->told_long = false;
 	t->message = NULL;
+	t->started_ns = 0;
+	t->parks = 0;
 	t->own.phase = WEIR_PHASE_IDLE;
 	weir_line_move(m, t, WEIR_PLACE_KEPT);
 	weir_transfer_begin(t);
@@ -141,44 +146,83 @@ static bool look_at(struct weir_multi *m, struct weir_transfer *t, uint64_t now_
 	return !release(m, t);
 }
 
-void weir_kept_look(struct weir_multi *m)
+/* Where one waits for a permit the next need not ask. */
+static bool is_behind(const struct weir_transfer *t, uint32_t full_slot)
 {
-	uint64_t now = weir_now_ns(), wake = WEIR_NEVER;
+	return t->request->wait_slot == full_slot && t->request->until_ns == 0;
+}
+
+/* Those kept back. Returns when to look again. */
+static uint64_t look_at_kept(struct weir_multi *m, uint64_t now_ns)
+{
+	uint64_t wake = WEIR_NEVER;
 	uint32_t full = WEIR_NONE, left = m->line[WEIR_PLACE_KEPT].count;
 	struct weir_transfer *t = m->line[WEIR_PLACE_KEPT].first, *next;
 
-	if (!t || now < m->wake_ns)
-		return;
 	/* As many as there are: one that libcurl cannot take now goes to the end. */
-	for (m->wake_ns = WEIR_NEVER; t && left > 0; t = next, left--) {
+	for (; t && left > 0; t = next, left--) {
 		/* Libcurl has called the program, which has moved it: what is left is looked at next time. */
-		if (t->multi != m || t->place != WEIR_PLACE_KEPT) {
-			wake = now;
-			break;
-		}
+		if (t->multi != m || t->place != WEIR_PLACE_KEPT)
+			return now_ns;
 		next = t->next;
-		/* Where one waits for a permit the next need not ask. */
-		if (t->request->wait_slot == full && t->request->until_ns == 0)
+		if (is_behind(t, full))
 			t->wake_ns = wake;
-		else if (t->wake_ns <= now && look_at(m, t, now) && waits(t) && t->request->until_ns == 0)
+		else if (t->wake_ns <= now_ns && look_at(m, t, now_ns) && waits(t) && t->request->until_ns == 0)
 			full = t->request->wait_slot;
 		if (t->multi == m && t->place == WEIR_PLACE_KEPT && t->wake_ns < wake)
 			wake = t->wake_ns;
 	}
-	if (wake < m->wake_ns)
-		m->wake_ns = wake;
+	return wake;
+}
+
+/* Those whose connect waits. One that is refused meanwhile connects, and is told so where it would send its request: libcurl
+ * cannot be told sooner. */
+static uint64_t look_at_parked(struct weir_multi *m, uint64_t now_ns)
+{
+	uint64_t wake = WEIR_NEVER;
+
+	for (struct weir_transfer *t = m->line[WEIR_PLACE_UNDER_WAY].first; t && m->parked > 0; t = t->next) {
+		if (t->parks == 0)
+			continue;
+		if (t->wake_ns <= now_ns)
+			weir_transfer_look(t);
+		if (!waits(t))
+			weir_unpark(t);
+		else if (t->wake_ns < wake)
+			wake = t->wake_ns;
+	}
+	return wake;
+}
+
+void weir_kept_look(struct weir_multi *m)
+{
+	uint64_t now, kept, parked;
+
+	if (m->wake_ns == WEIR_NEVER || (now = weir_now_ns()) < m->wake_ns)
+		return;
+	/* What begins to wait in a callback meanwhile sets it as well. */
+	m->wake_ns = WEIR_NEVER;
+	kept = look_at_kept(m, now);
+	parked = look_at_parked(m, now);
+	kept = parked < kept ? parked : kept;
+	if (kept < m->wake_ns)
+		m->wake_ns = kept;
 }
 
 void weir_kept_freed(struct weir_multi *m)
 {
-	for (struct weir_transfer *t = m->line[WEIR_PLACE_KEPT].first; t; t = t->next) {
-		if (t->request->until_ns == 0)
-			t->wake_ns = m->wake_ns = 0;
+	for (unsigned i = WEIR_PLACE_KEPT; i <= WEIR_PLACE_UNDER_WAY; i++) {
+		for (struct weir_transfer *t = m->line[i].first; t && weir_multi_waits(m); t = t->next) {
+			if ((i == WEIR_PLACE_KEPT || t->parks > 0) && t->request->until_ns == 0)
+				t->wake_ns = m->wake_ns = 0;
+		}
 	}
 }
 
 void weir_kept_drop(struct weir_transfer *t)
 {
+	struct weir_multi *m;
+
 	if (!t->multi)
 		return;
 	if (t->handle) {
@@ -188,9 +232,10 @@ void weir_kept_drop(struct weir_transfer *t)
 			weir_transfer_end(t, t->request, CURLE_ABORTED_BY_CALLBACK);
 		close_transfer(t);
 	}
-	if (t->multi->line[WEIR_PLACE_KEPT].count == (t->place == WEIR_PLACE_KEPT))
-		t->multi->wake_ns = WEIR_NEVER;
+	m = t->multi;
 	weir_line_leave(t);
+	if (!weir_multi_waits(m))
+		m->wake_ns = WEIR_NEVER;
 }
 
 void weir_kept_drop_all(struct weir_multi *m)

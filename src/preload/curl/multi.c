@@ -20,6 +20,7 @@
 
 #include "src/preload/core/attach.h"
 #include "src/preload/core/environment.h"
+#include "src/preload/core/flight.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/curl/connects.h"
 #include "src/preload/curl/done.h"
@@ -54,9 +55,12 @@ static void enter(struct weir_multi *m)
 /* After it. */
 static void leave(struct weir_multi *m)
 {
+	static const struct weir_flight_watch nobody;
 	int saved = errno;
 
-	if (weir_done_collect(m) && m->line[WEIR_PLACE_KEPT].count > 0)
+	/* Libcurl may have found another way than connect (TCP Fast Open). */
+	weir_flight_expect(&nobody);
+	if (weir_done_collect(m) && weir_multi_waits(m))
 		weir_kept_freed(m);
 	weir_kept_look(m);
 	weir_timer_tell(m);
@@ -179,6 +183,27 @@ WEIR_HOOK CURLMcode curl_multi_remove_handle(CURLM *multi, CURL *handle)
 	return code;
 }
 
+/* A loop that selects on libcurl's descriptors does not wait where there are none (pycurl's select), which bare is over in a
+ * moment: while a name is looked up. Where all are kept back it would spin for as long as they are. */
+#define TURNS         64
+#define AT_ONCE_NS    UINT64_C(300000)
+#define SHORT_WAIT_NS 1000000
+
+__attribute__((noinline)) static void slow_down(struct weir_multi *m)
+{
+	struct timespec span = {0, SHORT_WAIT_NS};
+	uint64_t now = weir_now_ns();
+	int saved = errno;
+
+	m->turns = now - m->turned_ns < AT_ONCE_NS ? m->turns + 1 : 0;
+	if (m->turns > TURNS) {
+		weir_syscall(SYS_ppoll, NULL, 0, &span, NULL, 0);
+		now = weir_now_ns();
+	}
+	m->turned_ns = now;
+	errno = saved;
+}
+
 WEIR_HOOK CURLMcode curl_multi_perform(CURLM *multi, int *running)
 {
 	const struct weir_curl *curl = weir_transfer_inner(CALLER);
@@ -195,6 +220,8 @@ WEIR_HOOK CURLMcode curl_multi_perform(CURLM *multi, int *running)
 	enter(m);
 	code = counted(curl->multi_perform(multi, running), running, m->line[WEIR_PLACE_KEPT].count);
 	leave(m);
+	if (code == CURLM_OK && m->line[WEIR_PLACE_KEPT].count > 0 && *running == (int)m->line[WEIR_PLACE_KEPT].count)
+		slow_down(m);
 	return code;
 }
 
@@ -305,7 +332,7 @@ WEIR_HOOK CURLMcode curl_multi_wait(CURLM *multi, struct curl_waitfd fds[], unsi
 	curl = library_of(multi, CALLER, &m);
 	if (!curl)
 		return CURLM_INTERNAL_ERROR;
-	if (!m || m->line[WEIR_PLACE_KEPT].count == 0 || ms < 0)
+	if (!m || !weir_multi_waits(m) || ms < 0)
 		return curl->multi_wait(multi, fds, count, ms, ready);
 	return wait_shorter(m, &w, false);
 }
@@ -321,7 +348,7 @@ WEIR_HOOK CURLMcode curl_multi_poll(CURLM *multi, struct curl_waitfd fds[], unsi
 	curl = library_of(multi, CALLER, &m);
 	if (!curl || !curl->multi_poll)
 		return CURLM_INTERNAL_ERROR;
-	if (!m || m->line[WEIR_PLACE_KEPT].count == 0 || ms < 0)
+	if (!m || !weir_multi_waits(m) || ms < 0)
 		return curl->multi_poll(multi, fds, count, ms, ready);
 	return wait_shorter(m, &w, true);
 }

@@ -4,8 +4,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "weir/log.h"
 #include "weir/gate.h"
+#include "weir/log.h"
 
 #define PLACES 128 /* a power of two */
 #define PROBES 16

@@ -27,7 +27,10 @@ struct weir_multi {
 	CURLM *handle;
 	const struct weir_curl *curl;
 	struct weir_line line[WEIR_PLACES];
-	uint64_t wake_ns; /* when to look at those kept back, WEIR_NEVER = there are none */
+	uint32_t parked;    /* transfers under way that have a socket parked */
+	uint64_t wake_ns;   /* when to look at those kept back or parked, WEIR_NEVER = there are none */
+	uint64_t turned_ns; /* the last curl_multi_perform with nothing to do */
+	uint32_t turns;     /* such calls one right after the other */
 	/* CURLMOPT_TIMERFUNCTION and its data. asked_ns: when libcurl wants to be called, told_ns: what the program has been
 	 * told; WEIR_NEVER = not at all. steered: that differed from what libcurl wants. */
 	curl_multi_timer_callback timer;
@@ -49,6 +52,12 @@ void weir_multi_forget(struct weir_multi *m);
 
 /* Calls `visit` for each. */
 void weir_multi_each(void (*visit)(struct weir_multi *m));
+
+/* Whether a transfer in it waits for its turn. */
+static inline bool weir_multi_waits(const struct weir_multi *m)
+{
+	return m->line[WEIR_PLACE_KEPT].count > 0 || m->parked > 0;
+}
 
 /* Moves a transfer to the end of a line of the multi handle: out of the one it stands in, if t->multi is not NULL. */
 void weir_line_move(struct weir_multi *m, struct weir_transfer *t, enum weir_place place);

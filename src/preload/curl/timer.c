@@ -61,7 +61,7 @@ void weir_timer_tell(struct weir_multi *m)
 {
 	uint64_t next = due(m), told = m->told_ns;
 
-	if (!m->timer || (m->line[WEIR_PLACE_KEPT].count == 0 && !m->steered))
+	if (!m->timer || (!weir_multi_waits(m) && !m->steered))
 		return;
 	/* A timer that has run out is none. */
 	if (told != WEIR_NEVER && told <= weir_now_ns())

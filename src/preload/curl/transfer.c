@@ -11,6 +11,7 @@
 #include "src/preload/core/tell.h"
 #include "src/preload/curl/answer.h"
 #include "src/preload/curl/connects.h"
+#include "src/preload/curl/parked.h"
 #include "src/preload/curl/proxy.h"
 #include "weir/http.h"
 #include "weir/log.h"
@@ -41,7 +42,8 @@ static uint64_t in_ns(long ms)
 static uint64_t patience_ns(const struct weir_transfer *t, uint64_t now_ns)
 {
 	/* A transfer in libcurl's own queue is not connecting yet either (CURLMOPT_MAX_TOTAL_CONNECTIONS). */
-	uint64_t patience = 0, connecting = t->known && !t->multi ? in_ns(t->known->connect_timeout_ms) : 0;
+	uint64_t patience = 0,
+		 connecting = t->known && !(t->multi && t->redirects == 0) ? in_ns(t->known->connect_timeout_ms) : 0;
 
 	if (t->over_ns != 0)
 		patience = t->over_ns > now_ns ? t->over_ns - now_ns : 1;
@@ -77,6 +79,7 @@ static void begin_request(struct weir_transfer *t, uint64_t now_ns)
 		.lease_ns = t->over_ns > now_ns ? t->over_ns - now_ns + LEASE_MARGIN_NS : 0,
 		.thread = t->multi ? 0 : weir_thread_id(),
 		.lease_hint = weir_flight_lease_hint(),
+		.in_loop = t->multi != NULL,
 		.credential = t->credential,
 		.path = t->path,
 	};
@@ -87,11 +90,17 @@ static void begin_request(struct weir_transfer *t, uint64_t now_ns)
 	take(t, weir_gate_begin(t->gate, t->request, &wish, now_ns, &t->wake_ns));
 }
 
+int weir_transfer_hurry(struct weir_transfer *t)
+{
+	take(t, weir_gate_go_now(t->gate, t->request, weir_now_ns()));
+	return t->refused;
+}
+
 /* The request in hand may not be sent yet. */
 static void await(struct weir_transfer *t)
 {
 	if (t->multi) {
-		take(t, weir_gate_go_now(t->gate, t->request, weir_now_ns()));
+		weir_transfer_hurry(t);
 	} else {
 		weir_flight_alone(t->number);
 		take(t, weir_gate_await(t->gate, t->request, t->host_port));
@@ -217,13 +226,15 @@ int weir_transfer_arrive(struct weir_transfer *t, bool sending)
 	step = next_step(t, sending, redirects, host_port);
 	if (step != SAME)
 		go_on(t, step, redirects, host_port);
-	if (t->here && t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING)
+	if (t->multi && t->started_ns == 0)
+		t->started_ns = weir_now_ns();
+	if (t->here && t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING && (sending || !t->multi))
 		await(t);
 	t->sent = t->sent || sending;
 	return t->refused;
 }
 
-static int connects(void *data, const struct weir_address *to, uint16_t port)
+static int connects(void *data, const struct weir_connecting *to)
 {
 	struct weir_transfer *t = data;
 	bool proxy, socks = false;
@@ -231,14 +242,18 @@ static int connects(void *data, const struct weir_address *to, uint16_t port)
 
 	if (!t->handle)
 		return 0;
-	t->port = port;
+	t->port = to->port;
 	t->by_proxy = false;
 	/* A refused one goes nowhere behind a SOCKS proxy (weir_transfer_refuse): what is wrong with that is told. */
-	proxy = weir_proxy_reached(t, to, port, &socks);
+	proxy = weir_proxy_reached(t, to->to, to->port, &socks);
 	if (t->refused != 0 && t->by_proxy && socks && t->known && t->known->refusing)
 		return 0;
 	error = weir_transfer_arrive(t, false);
-	return error == 0 && proxy && weir_transfer_is_ours(t) ? weir_proxy_admit(t) : error;
+	if (error == 0 && proxy && weir_transfer_is_ours(t))
+		error = weir_proxy_admit(t);
+	if (error == 0 && t->multi && t->here && t->request->phase == WEIR_PHASE_WAITING && weir_transfer_is_ours(t))
+		error = weir_park(t, to);
+	return error;
 }
 
 struct weir_flight_watch weir_transfer_watch(struct weir_transfer *t)
@@ -393,6 +408,18 @@ static bool stopped_before(const struct weir_transfer *t)
 	return !t->known && t->port != 0 && t->port != port;
 }
 
+/* Libcurl may have had a queue of its own (CURLMOPT_MAX_TOTAL_CONNECTIONS), and been called late: that is not the host's time. 0
+ * = from admission to now. */
+static uint64_t queued_latency_ns(const struct weir_transfer *t, const struct weir_request *r)
+{
+	uint64_t now;
+
+	if (!t->multi || t->started_ns <= r->admitted_ns)
+		return 0;
+	now = weir_now_ns();
+	return now > t->started_ns ? now - t->started_ns : 1;
+}
+
 void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode code)
 {
 	long connects = long_of(t, CURLINFO_NUM_CONNECTS);
@@ -401,6 +428,7 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 				  .handle = t->handle,
 				  .host_port = t->host_port,
 				  .request = r,
+				  .latency_ns = queued_latency_ns(t, r),
 				  .connections = connects > t->connects ? (uint32_t)(connects - t->connects) : 0,
 				  .proxied = stopped_before(t),
 				  .plain = t->known && !t->known->url && t->redirects == 0 ? &t->known->plain : NULL};

@@ -50,9 +50,14 @@ void weir_transfer_leave(struct weir_transfer *t);
  * error buffer. */
 CURLcode weir_transfer_refusal(const struct weir_transfer *t, const struct weir_request *r, CURLcode code);
 
-/* The next request is about to be connected for, or sent (`sending`). Returns 0, or the errno of its refusal. Waits for its turn;
- * in a multi handle it does not: a hop that would have to wait goes at once, on the unit that it has taken. */
+/* The next request is about to be connected for, or sent (`sending`). Returns 0, or the errno of its refusal. Waits for its turn.
+ * In a multi handle it does not: one that is about to be sent goes at once; one that is to be connected for may then be in phase
+ * WAITING, with t->wake_ns. */
 int weir_transfer_arrive(struct weir_transfer *t, bool sending);
+
+/* A request that waits and cannot be made to goes at once, on the unit that it has taken. Returns 0, or the errno of its
+ * refusal. */
+int weir_transfer_hurry(struct weir_transfer *t);
 
 /* The transfer whose callbacks run in this thread's libcurl, if the code at `caller` is that library's: calls of its own
  * functions pass straight through. Else NULL. */

@@ -219,11 +219,12 @@ static int again(int fd, const struct sockaddr *address, socklen_t length)
 static int inside(int fd, const struct sockaddr *address, socklen_t length, const struct weir_address *to, uint16_t port,
 		  const struct weir_flight_watch *watch)
 {
+	const struct weir_connecting connecting = {fd, address, length, to, port};
 	int saved = errno, error;
 
 	if (weir_is_marked(fd)) /* of a descriptor that was closed behind our back */
 		weir_conversation_closing(fd);
-	error = watch->ask ? watch->ask(watch->data, to, port) : 0;
+	error = watch->ask ? watch->ask(watch->data, &connecting) : 0;
 	errno = error != 0 ? error : saved;
 	return error != 0 ? -1 : real_connect(fd, address, length);
 }
