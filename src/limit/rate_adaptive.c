@@ -159,7 +159,10 @@ static void refused_again(struct rate_step *step)
 	uint64_t pause;
 
 	refused(step, false);
-	rate_window_exhausted(step);
+	if (rate_ban(s))
+		rate_ban_refuted(step);
+	else
+		rate_window_exhausted(step);
 	if (rate_window_pause(step))
 		return;
 	pause = 2 * (s->pause_ns > PAUSE_MIN_NS ? s->pause_ns : PAUSE_MIN_NS);
@@ -281,6 +284,11 @@ static void refused_anew(struct rate_step *step)
 
 		measured = measured > least ? measured : least;
 	}
+	if (rate_ban_again(step)) {
+		refused(step, true);
+		rate_ban_pause(step);
+		return;
+	}
 	rate_window_held(step);
 	if (s->window_ns != 0 && s->window_limit != 0) {
 		s->estimate = rate_of(s->window_limit, s->window_ns);
@@ -308,7 +316,7 @@ static void refused_anew(struct rate_step *step)
 		begin_step(step, s->estimate / 4, 1);
 	else
 		settle_on(step, s->estimate, s->trust);
-	if (rate_window_pause(step))
+	if (rate_window_pause(step) || rate_ban_try(step))
 		return;
 	pause = 2 * latency_ns(step);
 	if (s->phase != RATE_FALL) {
@@ -401,9 +409,17 @@ static void accepted(struct rate_step *step)
 	bool long_run = false;
 
 	if (step->answer->admitted_ns < s->cut_ns || step->answer->admitted_ns < s->step_ns) {
-		if (s->run_ns != 0)
+		if (s->run_ns != 0 && !rate_ban(s))
 			rate_window_straggler(step);
 		s->goal_accepted = s->goal_accepted > step->accepted ? s->goal_accepted : step->accepted + 1;
+		return;
+	}
+	if (rate_ban(s)) {
+		if (s->run_ns != 0)
+			rate_ban_lifted(step);
+		else if (step->accepted >= s->goal_accepted)
+			rate_ban_stepped(step);
+		s->run_ns = 0;
 		return;
 	}
 	if (s->run_ns != 0) {

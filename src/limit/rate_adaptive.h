@@ -52,4 +52,18 @@ void rate_window_exhausted(struct rate_step *step);
 /* Pauses until the next boundary, if there is reason to expect one. Returns whether it did. */
 bool rate_window_pause(struct rate_step *step);
 
+/* Whether a ban is known, or tried. */
+bool rate_ban(const struct rate_state *s);
+/* The host refuses after it has accepted: waits for the end of what may be a ban like the last one. Whether it may. */
+bool rate_ban_try(struct rate_step *step);
+/* ... or surely is one: settles on a pace below. Whether it is; then rate_ban_pause is due. */
+bool rate_ban_again(struct rate_step *step);
+void rate_ban_pause(struct rate_step *step);
+/* The host refuses although nothing has been sent for as long as the last one took: it was none. */
+void rate_ban_refuted(struct rate_step *step);
+/* An accept has ended it. */
+void rate_ban_lifted(struct rate_step *step);
+/* The step's accepts have come in. */
+void rate_ban_stepped(struct rate_step *step);
+
 #endif

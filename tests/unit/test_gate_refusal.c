@@ -19,6 +19,9 @@ static struct server {
 	unsigned slots;          /* at a time; 0: any number */
 	uint64_t service_ns;     /* mean; a quarter of the requests take three times as long, the others a third of it */
 	unsigned noise_permille; /* refused at random */
+	uint64_t ban_ns;         /* so long everything is refused after a refusal, anew with each request */
+	uint64_t banned_until;
+	unsigned bans;
 	double tokens;
 	uint64_t filled_ns;
 	uint64_t busy_until[64];
@@ -45,7 +48,9 @@ static uint32_t serve(uint64_t *ns)
 		server.tokens = server.tokens > server.depth ? server.depth : server.tokens;
 		server.filled_ns = now;
 	}
-	if (below(1000) < server.noise_permille || (server.per_s > 0 && server.tokens < 1)) {
+	if (below(1000) < server.noise_permille || (server.per_s > 0 && server.tokens < 1) || server.banned_until > now) {
+		server.bans += server.ban_ns != 0 && server.banned_until <= now;
+		server.banned_until = now + server.ban_ns;
 		*ns = 0;
 		return server.status;
 	}
@@ -238,6 +243,16 @@ static void what_depends_on_requests_in_flight_limits_these_and_not_the_rate(voi
 	assert_in_range(refused, 0, good / 50);
 }
 
+static void a_ban_is_waited_for_in_one_go_and_kept_away_from(void **state)
+{
+	(void)state;
+	meet((struct server){.status = 429, .per_s = 10, .depth = 10, .ban_ns = 20 * SECOND});
+	run(300);
+	run(3600);
+	assert_true(good > 36000 * 80 / 100);
+	assert_in_range(server.bans, 1, 8);
+}
+
 static void what_the_rule_lists_is_not_asked_about(void **state)
 {
 	(void)state;
@@ -339,6 +354,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(beside_throttling_by_chance_the_pace_is_still_learned, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_depends_on_requests_in_flight_limits_these_and_not_the_rate, open_gate,
 						close_gate),
+		cmocka_unit_test_setup_teardown(a_ban_is_waited_for_in_one_go_and_kept_away_from, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_the_rule_lists_is_not_asked_about, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_rule_that_lists_nothing_has_nothing_learned, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_reset_forgets_what_refusals_mean, open_gate, close_gate),
