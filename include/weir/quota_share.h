@@ -59,6 +59,7 @@ struct weir_share_told {
 	uint64_t until_ns; /* when its window ends */
 	bool named;        /* the server named the resource; else unlike paths may turn out to use quotas that look alike */
 	bool alone;        /* no other request to this host is in flight */
+	bool refused;      /* the answer was a refusal: nobody goes before its time is over */
 };
 
 /* Takes an answer in. Does nothing when `who` was not seen. */

@@ -132,6 +132,7 @@ static __attribute__((noinline)) bool settle_quota(const struct weir_gate *g, co
 	told.named = result->named;
 	told.limit = q->limit;
 	told.left = q->remaining;
+	told.refused = result->outcome == WEIR_THROTTLED;
 	told.until_ns = ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX;
 	was = weir_quota_share_spent_until(&host->entry->quota, r->asker, now_ns);
 	weir_quota_share_tell(&host->entry->quota, r->asker, &told, now_ns);

@@ -231,8 +231,9 @@ void weir_quota_share_tell(struct weir_quota_share *q, struct weir_asker who, co
 							  memory_order_relaxed))
 			break;
 	}
-	/* Of two roundings of the same end the earlier is the closer one. */
-	if (apart(until, told->until_ns) > SAME_END_NS || told->until_ns < until)
+	/* Of two roundings of the same end the earlier is the closer one; but who was refused has been asked to stay away so
+	 * long. */
+	if (apart(until, told->until_ns) > SAME_END_NS || (told->refused ? told->until_ns > until : told->until_ns < until))
 		store(&q->quota[place].until_ns, told->until_ns);
 }
 
