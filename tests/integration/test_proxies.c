@@ -129,6 +129,26 @@ static void a_proxy_s_429_to_connect_holds_the_proxy_and_not_the_target(void **s
 	proxy_stop(&p);
 }
 
+static void the_same_holds_for_transfers_side_by_side(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *target = quotad_start(scene->dir, NULL);
+	struct host_counts n;
+	struct proxy p;
+
+	proxy_start(&p, LITERAL("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 4\r\nContent-Length: 0\r\n\r\n"), NULL, 0);
+	expect(scene, 56, "curl -s -Z -p -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	n = at(scene, p.port);
+	assert_int_equal(n.throttled, 1);
+	assert_true(n.hold_s > 0 && n.hold_s <= 4);
+	n = at(scene, target->http_port);
+	assert_int_equal(n.throttled + n.failed, 0);
+	assert_int_equal(n.ignored, 1);
+	expect(scene, 0, "curl -s -Z http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	assert_int_equal(leases_held(scene), 0);
+	proxy_stop(&p);
+}
+
 static void a_proxy_that_will_not_connect_is_nobody_s_failure(void **state)
 {
 	struct scene *scene = *state;
@@ -252,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE(a_proxy_s_429_to_connect_holds_the_proxy_and_not_the_target),
+		SCENE(the_same_holds_for_transfers_side_by_side),
 		SCENE(a_proxy_that_will_not_connect_is_nobody_s_failure),
 		SCENE(a_proxy_that_does_not_listen_opens_its_own_breaker),
 		SCENE(a_proxy_on_the_target_s_own_port_is_told_apart),
