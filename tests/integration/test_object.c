@@ -10,6 +10,10 @@
 #include "tests/harness/environment.h"
 
 static const char *const hooks[] = {
+	"SSL_read",
+	"SSL_read_ex",
+	"SSL_write",
+	"SSL_write_ex",
 	"chroot",
 	"close",
 	"connect",
@@ -58,6 +62,10 @@ static const char *const hooks[] = {
 	"gethostbyname2_r",
 	"gethostbyname_r",
 	"getsockopt",
+	"gnutls_record_recv",
+	"gnutls_record_recv_seq",
+	"gnutls_record_send",
+	"gnutls_record_send2",
 	"initgroups",
 	"poll",
 	"posix_spawn",

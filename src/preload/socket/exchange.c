@@ -104,6 +104,34 @@ static void hold(const struct weir_gate *g, struct weir_record *r, struct weir_r
 	push_mind(r, WEIR_MIND_HAND);
 }
 
+/* The same for a request that has not had its turn: its place is kept, and it stays `next`, which holds back the socket. */
+static void keep_place(struct weir_record *r)
+{
+	if (r->hands == WEIR_HANDS) {
+		r->written = WEIR_NOWHERE;
+		push_mind(r, WEIR_MIND_NONE);
+		return;
+	}
+	r->hand[(r->oldest + r->hands) % WEIR_HANDS].phase = WEIR_PHASE_IDLE;
+	r->written = (uint8_t)((r->oldest + r->hands++) % WEIR_HANDS + 1);
+	push_mind(r, WEIR_MIND_HAND);
+}
+
+void weir_exchange_goes(const struct weir_gate *g, struct weir_record *r)
+{
+	if (!r->asked || r->written == 0 || r->next.phase == WEIR_PHASE_IDLE || r->next.phase == WEIR_PHASE_WAITING ||
+	    r->next.phase == WEIR_PHASE_REFUSED)
+		return;
+	if (r->written <= WEIR_HANDS) {
+		memcpy(&r->hand[r->written - 1], &r->next, weir_opaque(sizeof r->next));
+		r->next.phase = WEIR_PHASE_IDLE;
+	} else {
+		settle_as(g, r, &r->next, WEIR_IGNORED, 0);
+	}
+	r->asked = false;
+	r->written = 0;
+}
+
 /* --- Sending --------------------------------------------------------------------------------------------------------------- */
 
 bool weir_exchange_is_due(const struct weir_record *r)
@@ -185,6 +213,7 @@ static void turn_opaque(const struct weir_gate *g, struct weir_record *r)
 	else if (r->asked)
 		settle_as(g, r, &r->next, WEIR_IGNORED, 0);
 	r->asked = r->answering = false;
+	r->written = 0;
 	r->minds = 0;
 	r->mind = 0;
 }
@@ -230,7 +259,9 @@ static void feed_sent(const struct weir_gate *g, struct weir_record *r, const ch
 		n -= used;
 		if (event == WEIR_WIRE_OPAQUE) {
 			turn_opaque(g, r);
-		} else if (event == WEIR_WIRE_REQUEST && r->asked) {
+		} else if (event == WEIR_WIRE_REQUEST && r->asked && r->written == 0 && r->next.phase == WEIR_PHASE_WAITING) {
+			keep_place(r);
+		} else if (event == WEIR_WIRE_REQUEST && r->asked && r->written == 0) {
 			hold(g, r, &r->next);
 			r->asked = false;
 		} else if (event == WEIR_WIRE_REQUEST) {
@@ -459,6 +490,7 @@ void weir_exchange_end(const struct weir_gate *g, struct weir_record *r)
 		r->hands = r->minds = 0;
 		r->mind = 0;
 		r->asked = r->answering = false;
+		r->written = 0;
 		r->opened.phase = r->next.phase = WEIR_PHASE_IDLE;
 		return;
 	}
@@ -468,5 +500,6 @@ void weir_exchange_end(const struct weir_gate *g, struct weir_record *r)
 	if (r->asked)
 		settle_as(g, r, &r->next, WEIR_IGNORED, 0);
 	r->asked = false;
+	r->written = 0;
 	settle_opened(g, r, WEIR_SUCCEEDED);
 }

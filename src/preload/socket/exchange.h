@@ -20,6 +20,9 @@ bool weir_exchange_plain_is_due(struct weir_record *r);
  * connection's own request. */
 enum weir_verdict weir_exchange_begin(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n);
 
+/* r->next has had its turn, or has been refused. Where its head has passed as plain text already, it goes in hand now. */
+void weir_exchange_goes(const struct weir_gate *g, struct weir_record *r);
+
 /* Bytes that have been sent or received at the socket. */
 void weir_exchange_sent(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n);
 void weir_exchange_received(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n);

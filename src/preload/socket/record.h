@@ -19,7 +19,8 @@
 #include "weir/wire.h"
 
 /* Requests of one connection whose answers are awaited (pipelining). Of more than these only the count is kept. */
-#define WEIR_HANDS 4
+#define WEIR_HANDS   4
+#define WEIR_NOWHERE 255 /* for record.written: there was no place in hand[] */
 /* Of an answer's header lines, those that concern its host's limits. */
 #define WEIR_LINES_BYTES 1024
 
@@ -49,6 +50,8 @@ struct weir_record {
 	int refused;             /* errno of every send from now on, 0 = none */
 	uint16_t port;
 	bool asked;      /* `next` is of what is sent next */
+	uint8_t written; /* its head has passed as plain text, and is on its way to the socket: its place in hand[] + 1, or
+			    WEIR_NOWHERE */
 	bool has_unit;   /* `opened` has */
 	bool connects;   /* `next` is a CONNECT */
 	bool tunnel;     /* a proxy's CONNECT has been answered */

@@ -144,8 +144,10 @@ static enum weir_leave ask(const struct weir_gate *g, struct weir_record *r, int
 	uint64_t wake = 0;
 
 	/* This thread has jumped out of a wait. */
-	if (r->asked && r->next.phase == WEIR_PHASE_IDLE && r->waiter == weir_thread_id())
+	if (r->asked && r->next.phase == WEIR_PHASE_IDLE && r->waiter == weir_thread_id()) {
 		r->asked = false;
+		r->written = 0;
+	}
 	if (weir_exchange_is_due(r))
 		begin(g, r, iov, parts);
 	if (r->asked && r->next.phase == WEIR_PHASE_WAITING)
@@ -165,6 +167,7 @@ static enum weir_leave ask(const struct weir_gate *g, struct weir_record *r, int
 	if (!r)
 		return WEIR_LEAVE_GO;
 	weir_loop_let_go(r);
+	weir_exchange_goes(g, r);
 	if (r->asked && r->next.phase == WEIR_PHASE_REFUSED) {
 		refuse(g, r, fd);
 		errno = r->refused;
