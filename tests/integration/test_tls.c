@@ -9,6 +9,7 @@
 
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
+#include "tests/integration/weir_program.h"
 
 #define PYTHON "/usr/bin/python3"
 
@@ -186,6 +187,30 @@ static void wget_and_its_gnutls_are_held_and_heard(void **state)
 	assert_int_equal(c.succeeded, 3);
 }
 
+/* A connection is one request then, and the operator is told why. */
+static void what_is_not_looked_into_is_explained(void **state)
+{
+	static const char script[] = "import socket, ssl, sys\n"
+				     "ctx = ssl.create_default_context(cafile=sys.argv[1])\n"
+				     "s = socket.create_connection(('localhost', int(sys.argv[2])))\n"
+				     "t = ctx.wrap_socket(s, server_hostname='localhost')\n"
+				     "for i in range(int(sys.argv[3])): t.sendall(b'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n')\n"
+				     "t.close()\n";
+	struct site s = site_of(state, NULL);
+	struct outcome o;
+	char *out;
+
+	if (access(PYTHON, X_OK) != 0)
+		skip();
+	o = python(&s, script, "3");
+	expect_lines(&o, "", 0);
+	outcome_free(&o);
+	assert_int_equal(counts_of(s.scene, s.key).admitted, 1);
+	out = WEIR_EXPECT(s.scene, 0, "explain", s.key);
+	assert_non_null(strstr(out, "Seen: 1 connections with HTTP/2"));
+	free(out);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -197,6 +222,7 @@ int main(void)
 		SCENE(a_fixed_rate_holds_for_a_session_without_a_socket),
 		SCENE(retry_after_is_heard_inside_tls),
 		SCENE(wget_and_its_gnutls_are_held_and_heard),
+		SCENE(what_is_not_looked_into_is_explained),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,28 @@ static void settle_opened(const struct weir_gate *g, struct weir_record *r, enum
 	settle_as(g, r, &r->opened, outcome, r->handshake_ns);
 }
 
+/* How much was seen of a connection that is one request. */
+static enum weir_seen seen_of(const struct weir_record *r)
+{
+	if (r->http2)
+		return WEIR_SEEN_HTTP2;
+	if (talk_of(r) == WEIR_TALK_TLS)
+		return r->plain_seen ? WEIR_SEEN_OPAQUE : WEIR_SEEN_TLS;
+	return talk_of(r) == WEIR_TALK_OPAQUE ? WEIR_SEEN_OPAQUE : WEIR_SEEN_REQUEST;
+}
+
+/* What is left of it at its end. */
+static void settle_connection(const struct weir_gate *g, struct weir_record *r)
+{
+	struct weir_result result;
+
+	memset(&result, 0, weir_opaque(sizeof result));
+	result.outcome = WEIR_SUCCEEDED;
+	result.latency_ns = r->handshake_ns;
+	result.seen = seen_of(r);
+	settle(g, r, &r->opened, &result);
+}
+
 /* --- The order of requests ------------------------------------------------------------------------------------------------- */
 
 static void push_mind(struct weir_record *r, enum weir_mind mind)
@@ -175,11 +197,13 @@ static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, boo
 __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct weir_gate *g, struct weir_record *r,
 								const void *bytes, size_t n)
 {
+	static const char http2[] = "PRI * HTTP/2.0"; /* RFC 9113, 3.4 */
 	char host_port[WEIR_HOST_PORT_MAX];
 	struct weir_wish wish = {.host_port = r->host_port, .lease_hint = weir_flight_lease_hint()};
 	uint64_t wake;
 	bool same;
 
+	r->http2 = n >= strlen(http2) && memcmp(bytes, http2, strlen(http2)) == 0;
 	weir_target_of(r, bytes, n, host_port, &r->connects);
 	same = strcmp(host_port, r->host_port) == 0;
 	r->asked = true;
@@ -501,5 +525,5 @@ void weir_exchange_end(const struct weir_gate *g, struct weir_record *r)
 		settle_as(g, r, &r->next, WEIR_IGNORED, 0);
 	r->asked = false;
 	r->written = 0;
-	settle_opened(g, r, WEIR_SUCCEEDED);
+	settle_connection(g, r);
 }

@@ -52,6 +52,7 @@ struct weir_record {
 	bool asked;      /* `next` is of what is sent next */
 	uint8_t written; /* its head has passed as plain text, and is on its way to the socket: its place in hand[] + 1, or
 			    WEIR_NOWHERE */
+	bool http2;      /* what was to be sent last began so */
 	bool has_unit;   /* `opened` has */
 	bool connects;   /* `next` is a CONNECT */
 	bool tunnel;     /* a proxy's CONNECT has been answered */
