@@ -61,8 +61,11 @@ const char *weir_world_prepare(struct weir_world *w, uid_t uid, int *err);
  */
 bool weir_world_named(const char *dir, const char *suffix, struct weir_world *w);
 
-/* The directory for what outlives a reboot, made if need be (0700): $XDG_STATE_HOME/weir where that is the user's own, else
- * /var/lib/weir for root, else ~/.local/state/weir. Returns NULL, or what is wrong and *err = errno or 0. */
+/* Where what outlives a reboot lies: $XDG_STATE_HOME/weir where that is the user's own or yet to be made, else /var/lib/weir for
+ * root, else ~/.local/state/weir. False when there is no home for it. Makes nothing. */
+bool weir_state_path(const struct weir_environment *e, char out[WEIR_PATH_MAX]);
+
+/* The same directory, made if need be (0700). Returns NULL, or what is wrong and *err = errno or 0. */
 const char *weir_state_directory(const struct weir_environment *e, char out[WEIR_PATH_MAX], int *err);
 
 /* The home directory of the user in /etc/passwd. False, and out empty, when there is none. */

@@ -196,6 +196,11 @@ static void look_at_files(struct agent *a, uint64_t now_ns)
 		look_soon(a, now_ns);
 		return;
 	}
+	uint64_t rests_in_ns = weir_compiler_rests_in_ns(&a->compiler, now_ns);
+	if (rests_in_ns) { /* who waits for a policy waits for this one */
+		a->compile_at_ns = now_ns + rests_in_ns;
+		return;
+	}
 	weir_compiler_read(&a->compiler);
 	publish(a, now_ns);
 }

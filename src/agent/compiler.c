@@ -15,6 +15,9 @@
 #define REST_NS    UINT64_C(1000000000)
 #define READ_TRIES 5
 
+/* Between the pieces of a save that is under way. Less than a program waits for a fresh policy at its start (250 ms). */
+#define PAUSE_NS UINT64_C(100000000)
+
 /* One file for each chain, by FNV-1a over its paths. What cannot be used is set aside, where somebody can look at it. */
 static void recall(struct weir_compiler *c, const struct weir_environment *e)
 {
@@ -96,6 +99,27 @@ static uint64_t changed_ns(const char *path)
 		return 0;
 	*slash = '\0';
 	return weir_source_stat(&now, directory) ? now.ctime_ns : 0;
+}
+
+uint64_t weir_compiler_rests_in_ns(struct weir_compiler *c, uint64_t now_ns)
+{
+	uint64_t wall = wall_ns(), rests_in_ns = 0;
+	for (uint32_t i = 0; c->published_ns && c->compiled && i < c->policy.source_count; i++) {
+		const struct weir_source *then = &c->policy.sources[i];
+		struct weir_source now;
+		if (!weir_source_stat(&now, then->path) || now.inode == 0 || memcmp(&now, then, sizeof now) == 0 ||
+		    now.ctime_ns > wall || wall - now.ctime_ns >= PAUSE_NS)
+			continue;
+		uint64_t left_ns = PAUSE_NS - (wall - now.ctime_ns);
+		rests_in_ns = left_ns > rests_in_ns ? left_ns : rests_in_ns;
+	}
+	if (rests_in_ns == 0)
+		c->changing_ns = 0;
+	else if (c->changing_ns == 0)
+		c->changing_ns = now_ns;
+	else if (now_ns - c->changing_ns >= REST_NS)
+		return 0;
+	return rests_in_ns;
 }
 
 static bool same_sources(const struct weir_compiler *c, const struct weir_policy *fresh)

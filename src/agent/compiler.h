@@ -27,11 +27,17 @@ struct weir_compiler {
 	bool unrested;            /* the files as last read are on their way: what is compiled stays until they have rested */
 	bool unrested_before;     /* and were so, with the same stamps, at the look before */
 	uint64_t unrested_ns;     /* since when */
+	uint64_t changing_ns;     /* since when files change without a pause; 0: they do not */
 	char kept[WEIR_PATH_MAX]; /* where the last good policy is kept; empty: nowhere */
 };
 
 /* Finds the last good policy, if one was kept: it is what is compiled until files are read. */
 void weir_compiler_init(struct weir_compiler *c, const struct weir_environment *e);
+
+/* How long it is best to wait before the files are read: what has changed in the last 100 ms may be a save that is not over, and
+ * a part of a file can be as valid as the whole. 0: read now. Who writes without such a pause for a second is not waited for any
+ * longer. Who writes with longer pauses must write elsewhere and rename: nobody can tell such a part from a file. */
+uint64_t weir_compiler_rests_in_ns(struct weir_compiler *c, uint64_t now_ns);
 
 /* Reads and compiles the files. Publishes nothing. Returns whether they were accepted. Where one of the last good policy's files
  * is gone, empty or shorter than it was, and that has not lasted for a second, an editor may be at it: `unrested`, and the caller

@@ -169,8 +169,9 @@ static void tell_left_out(const char *text)
 }
 
 /* The agent has refused the files: what they would have asked for is not in force, and whoever wrote them may be looking. */
-static void say_refused(const struct weir_environment *e)
+static void say_refused(const struct weir_environment *e, const struct weir_policy_view *view)
 {
+	bool builtin = view->rule_count == 1 && memcmp(view->rules, &weir_rule_builtin, sizeof weir_rule_builtin) == 0;
 	char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
 	struct weir_policy policy;
 	struct weir_findings findings;
@@ -178,7 +179,8 @@ static void say_refused(const struct weir_environment *e)
 	memset(&findings, 0, sizeof findings);
 	size_t count = weir_config_chain(e, chain);
 	weir_policy_compile(chain, count, e->config && e->config[0], &policy, &findings);
-	weir_complain("run", "the configuration was refused, the rules before it stay in force: %s",
+	weir_complain("run", "the configuration was refused, the %s: %s",
+		      builtin ? "built-in rules are in force" : "rules before it stay in force",
 		      findings.count > 0 ? findings.line[0] : "see weir config check");
 	weir_policy_free(&policy);
 	weir_findings_free(&findings);
@@ -209,7 +211,7 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 		return not_in_force(r, w->segment, why, err);
 	struct weir_policy_view view = weir_policy_in_force(&s);
 	if (view.rules && view.half->rejected)
-		say_refused(&e);
+		say_refused(&e, &view);
 	else if (view.rules && !weir_policy_fresh(&view))
 		weir_complain("run",
 			      "the agent sees other configuration files than this command does: the rules of its own hold");

@@ -18,24 +18,10 @@
 #define LINE_MAX_BYTES 400
 #define FILE_MAX_BYTES 32768
 
-static bool state_home(const struct weir_environment *e, char out[WEIR_PATH_MAX])
-{
-	if (weir_path_given(e->xdg_state_home) && e->xdg_state_home[0] == '/')
-		return weir_path_join(out, e->xdg_state_home, "/weir", "");
-	if (e->uid == 0) /* as weir_state_directory has it */
-		return weir_path_join(out, "/var/lib/weir", "", "");
-	if (weir_path_given(e->home) && e->home[0] == '/')
-		return weir_path_join(out, e->home, "/.local/state/weir", "");
-	if (!weir_home_of(e->uid, out) || strlen(out) + sizeof "/.local/state/weir" > WEIR_PATH_MAX)
-		return false;
-	memcpy(out + strlen(out), "/.local/state/weir", sizeof "/.local/state/weir");
-	return true;
-}
-
 bool weir_notice_file(const struct weir_environment *e, unsigned which, char out[WEIR_PATH_MAX])
 {
 	if (which == 0) {
-		if (!state_home(e, out) || strlen(out) + sizeof "/notices" > WEIR_PATH_MAX)
+		if (!weir_state_path(e, out) || strlen(out) + sizeof "/notices" > WEIR_PATH_MAX)
 			return false;
 		memcpy(out + strlen(out), "/notices", sizeof "/notices");
 		return true;

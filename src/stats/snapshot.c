@@ -164,6 +164,7 @@ static void take_header(const struct weir_segment *s, const struct weir_policy_v
 	if (!policy->rules || !policy->half)
 		return;
 	out->rejected = policy->half->rejected != 0;
+	out->builtin = policy->rule_count == 1 && memcmp(policy->rules, &weir_rule_builtin, sizeof weir_rule_builtin) == 0;
 	out->compiled_wall_ns = policy->half->compiled_wall_ns;
 	for (uint32_t i = 0; i < policy->half->source_count && i < WEIR_SOURCES; i++) {
 		const struct weir_source *source = &policy->half->source[i];

@@ -70,8 +70,8 @@ struct weir_host_view {
 
 struct weir_snapshot {
 	uint64_t now_ns, wall_ns;
-	uint64_t generation; /* of the policy, 0 = none compiled */
-	bool rejected;
+	uint64_t generation;    /* of the policy, 0 = none compiled */
+	bool rejected, builtin; /* builtin: no rules but the built-in ones are in force */
 	uint64_t compiled_wall_ns;
 	char source[WEIR_SOURCES][WEIR_SOURCE_PATH_MAX]; /* those that exist */
 	uint32_t source_count, rule_count;

@@ -218,9 +218,8 @@ static void put_world(const struct weir_snapshot *s, const struct weir_world *w,
 		put_source(i ? ", " : ", from ", s->source[i], out);
 	fputc('\n', out);
 	if (s->rejected)
-		fputs("policy: the configuration as it is now was refused, what was in force before stays; see 'weir config "
-		      "check'\n",
-		      out);
+		fprintf(out, "policy: the configuration as it is now was refused, %s; see 'weir config check'\n",
+			s->builtin ? "no other is known: the built-in rules are in force" : "what was in force before stays");
 	if (s->entries_lost_ago_ns < TABLE_FULL_FOR_NS)
 		fprintf(out,
 			"table of hosts: full within the last ten minutes, %" PRIu64

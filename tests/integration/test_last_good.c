@@ -3,6 +3,7 @@
 #include "weir_program.h"
 
 #include <glob.h>
+#include <time.h>
 
 #include "tests/harness/file.h"
 
@@ -87,6 +88,86 @@ static void an_emptied_file_is_believed_when_it_has_rested(void **state)
 	end(agent);
 }
 
+/* A save in pieces, each of which leaves a file that is as valid as the whole, and no shorter than the one before. Returns the
+ * longest time between two of them: a busy machine may make pauses of its own. */
+static double save_in_pieces(struct scene *scene, const char *last, bool *ever_unlimited)
+{
+	const struct timespec pause = {0, 10000000};
+	char *path = path_in(scene->dir, EMPTY_CONFIG_DIR "/weir/weir.conf");
+	struct weir_segment s = scene_segment(scene);
+	double before = monotonic_s(), longest = 0;
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool rejected;
+
+	assert_true(fd >= 0);
+	for (int i = 0; i < 20; i++) {
+		dprintf(fd, "# %0*d\n", 100, i);
+		atomic_fetch_add(&s.header->compile_requests, 1);
+		nanosleep(&pause, NULL);
+		*ever_unlimited |= limit_in_force(scene, &rejected) == 0;
+		longest = monotonic_s() - before > longest ? monotonic_s() - before : longest;
+		before = monotonic_s();
+	}
+	dprintf(fd, "%s", last);
+	close(fd);
+	weir_segment_close(&s);
+	free(path);
+	return longest;
+}
+
+static bool two_a_second(void *data)
+{
+	bool rejected;
+
+	return limit_in_force(data, &rejected) == 2 * WEIR_RATE_ONE;
+}
+
+static void a_save_in_pieces_is_not_taken_before_it_is_over(void **state)
+{
+	struct scene *scene = *state;
+	struct running *agent;
+	bool ever_unlimited, rejected;
+
+	configure(scene, LIMIT);
+	agent = agent_start(scene);
+	for (int tries = 0; tries < 20; tries++) {
+		ever_unlimited = false;
+		if (save_in_pieces(scene, "defaults = { rate = { strategy = \"fixed\"; max = \"2/s\"; }; };\n", &ever_unlimited) <
+		    0.08)
+			break;
+		ever_unlimited = false; /* the machine's pause, not ours */
+		configure(scene, LIMIT);
+		assert_soon(limited, scene, 20, "the limit is back");
+	}
+	assert_false(ever_unlimited);
+	assert_soon(two_a_second, scene, 20, "the whole file is taken");
+	limit_in_force(scene, &rejected);
+	assert_false(rejected);
+	end(agent);
+}
+
+static void where_nothing_is_kept_the_built_in_rules_are_in_force_and_told(void **state)
+{
+	struct scene *scene = *state;
+	struct running *agent;
+	bool rejected;
+	char *text;
+
+	configure(scene, "defaults = { rte = 1; };\n");
+	agent = agent_start(scene);
+	assert_int_equal(limit_in_force(scene, &rejected), 0);
+	assert_true(rejected);
+	text = WEIR_EXPECT(scene, 1, "status");
+	assert_contains(text, "was refused, no other is known: the built-in rules are in force");
+	assert_lacks(text, "stays");
+	free(text);
+	struct outcome o = WEIR(scene, "run", "true");
+	assert_int_equal(o.exit_status, 0);
+	assert_contains(o.err, "weir: run: the configuration was refused, the built-in rules are in force: ");
+	outcome_free(&o);
+	end(agent);
+}
+
 static void the_last_good_policy_survives_a_reboot(void **state)
 {
 	struct scene *scene = *state;
@@ -148,6 +229,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_emptied_file_is_believed_when_it_has_rested),
+		TEST(a_save_in_pieces_is_not_taken_before_it_is_over),
+		TEST(where_nothing_is_kept_the_built_in_rules_are_in_force_and_told),
 		TEST(the_last_good_policy_survives_a_reboot),
 		TEST(a_torn_keepsake_is_set_aside),
 	};
