@@ -79,7 +79,7 @@ struct weir_request {
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */
 	bool paid;                      /* takes no units */
-	bool counted;                   /* it is among the admitted already: see weir_gate_leave */
+	bool tentative;                 /* counted as admitted when it is settled: see struct weir_wish */
 	bool hurried;                   /* the program has a time-out of its own */
 	bool in_loop;                   /* struct weir_wish */
 	bool unpaced;                   /* takes none of the host's controlled bucket: see look.c */
@@ -103,7 +103,7 @@ struct weir_wish {
 	uint32_t thread;       /* tid that performs it, 0 = may be ended by any thread */
 	uint32_t lease_hint;   /* the thread's last lease number */
 	bool paid;             /* goes on a unit taken a moment ago, for another address of the same host */
-	bool counted;          /* takes the place of one that has left (weir_gate_leave) */
+	bool tentative;        /* may leave as if it had never come (weir_gate_leave): counted when it is over */
 	bool in_loop;          /* nobody sleeps for it: it is looked at when an event loop comes by, a little late */
 	/* Digests of what identifies the client to the server, and of the path's beginning (weir/http.h). Only salted ones are
 	 * kept. 0: not seen; a request without any credential has one of its own (WEIR_NOBODY). */
@@ -146,9 +146,8 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
  * it is settled. For what nobody promises to end soon. */
 void weir_gate_release_permits(const struct weir_gate *g, struct weir_request *r);
 
-/* Ends an admitted request without a result, for another one to the same host that takes its place: permits and lease go back.
- * True when it was in hand and counted as admitted; then the other one is begun with `counted`. False, and nothing done, for a
- * probe, whose place nobody can take. One that still waits goes as if it had never come, and false. */
+/* Ends a tentative request, or one that waits, as if it had never come: units, permits and lease go back. False, and nothing
+ * done, for a probe, whose place nobody can take. */
 bool weir_gate_leave(const struct weir_gate *g, struct weir_request *r);
 
 /* Ends an admitted request. Does nothing on a request that is refused or exempt. */

@@ -208,7 +208,9 @@ enum weir_lease_state {
 #define WEIR_SCOPES      3 /* host or group, run, total */
 #define WEIR_LEASE_SPARE UINT32_C(0x80000000)
 
-/* word = pid:32 | tag:20 | held:4 (one bit per scope whose permit it holds) | state:8 (high to low). */
+/* word = pid:32 | tag:20 | held:4 (one bit per scope whose permit it holds; in flight also WEIR_LEASE_UNCOUNTED) | state:8 (high
+ * to low). */
+#define WEIR_LEASE_UNCOUNTED 8U /* it is not among the admitted yet: who settles it counts it */
 struct weir_lease {
 	_Atomic uint64_t word;
 	_Atomic uint64_t start;              /* start time of the owner, clock ticks since boot; 0 = unknown */

@@ -82,7 +82,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	r->lease = WEIR_NONE;
 	r->begun_ns = r->admitted_ns = now_ns;
 	r->paid = wish->paid;
-	r->counted = wish->counted;
+	r->tentative = wish->tentative;
 	r->in_loop = wish->in_loop;
 	r->hurried = wish->patience_ns != 0;
 	if (g->segment != NULL && g->segment->base != NULL && wish->credential != 0)
@@ -140,8 +140,7 @@ void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_
 		return;
 	}
 	if (scope_is_still(g, r, SCOPE_HOST) && scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &s))
-		atomic_fetch_add_explicit(r->counted ? &s.entry->counters.ignored : &s.entry->counters.cancelled, 1,
-					  memory_order_relaxed);
+		atomic_fetch_add_explicit(&s.entry->counters.cancelled, 1, memory_order_relaxed);
 	request_give_units(g, r);
 	request_free_lease(g, r);
 	r->phase = WEIR_PHASE_OVER;

@@ -53,8 +53,6 @@ static enum weir_verdict refuse(const struct weir_gate *g, struct weir_request *
 	r->timed_out = timed_out;
 	r->phase = WEIR_PHASE_REFUSED;
 	atomic_fetch_add_explicit(&c->refused, 1, memory_order_relaxed);
-	if (r->counted)
-		atomic_fetch_add_explicit(&c->ignored, 1, memory_order_relaxed);
 	if (r->delayed) {
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
 		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
@@ -242,9 +240,10 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 		}
 		if (r->delayed)
 			atomic_store_explicit(&l->admitted_s, (uint32_t)(now_ns / UINT64_C(1000000000)), memory_order_relaxed);
-		weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT, r->held);
+		weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT,
+			       r->held | (r->tentative ? WEIR_LEASE_UNCOUNTED : 0));
 	}
-	if (!r->counted)
+	if (!r->tentative)
 		atomic_fetch_add_explicit(&c->admitted, 1, memory_order_relaxed);
 	if (r->delayed) {
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);

@@ -37,23 +37,23 @@ void weir_gate_release_permits(const struct weir_gate *g, struct weir_request *r
 		return;
 	}
 	request_give_permits(g, r);
-	weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT, 0);
+	weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT,
+		       r->tentative ? WEIR_LEASE_UNCOUNTED : 0);
 }
 
 bool weir_gate_leave(const struct weir_gate *g, struct weir_request *r)
 {
-	if (r->phase == WEIR_PHASE_WAITING) {
-		request_give_units(g, r);
-		request_free_lease(g, r);
-		r->phase = WEIR_PHASE_OVER;
-	}
-	if (r->phase != WEIR_PHASE_ADMITTED || r->ticket.probe != 0)
+	if (r->phase == WEIR_PHASE_ADMITTED && r->ticket.probe != 0)
 		return false;
+	if (r->phase == WEIR_PHASE_WAITING)
+		request_give_units(g, r);
+	else if (r->phase != WEIR_PHASE_ADMITTED)
+		return true;
 	r->phase = WEIR_PHASE_OVER;
 	if (r->lease != WEIR_NONE &&
 	    !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, r->held)) {
-		r->lease = WEIR_NONE; /* reaped: counted and given back already */
-		return false;
+		r->lease = WEIR_NONE; /* reaped: its permits have been given back already */
+		return true;
 	}
 	request_give_permits(g, r);
 	request_free_lease(g, r);

@@ -290,6 +290,8 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	}
 	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;
 	count(host.entry, result);
+	if (r->tentative)
+		atomic_fetch_add_explicit(&host.entry->counters.admitted, 1, memory_order_relaxed);
 	rate = scope_rate_params(&host, now_ns, &own);
 	if (result->outcome != WEIR_IGNORED) {
 		due = weir_rate_note(&host.entry->rate, rate, signal_of(result->outcome), now_ns);

@@ -199,6 +199,8 @@ static bool reap(const struct weir_segment *s, uint32_t lease, uint64_t w, const
 		weir_entry_key(s, entry[0], key);
 	}
 	/* SETTLING: its owner was about to count it, or has. REAPING: a reaper was. */
+	if (counters != NULL && state == WEIR_LEASE_IN_FLIGHT && (lease_word_held(w) & WEIR_LEASE_UNCOUNTED) != 0)
+		atomic_fetch_add_explicit(&counters->admitted, 1, memory_order_relaxed);
 	if (counters != NULL && state == WEIR_LEASE_IN_FLIGHT)
 		atomic_fetch_add_explicit(&counters->ignored, 1, memory_order_relaxed);
 	else if (counters != NULL && (state == WEIR_LEASE_WAITING || state == WEIR_LEASE_MOVING))

@@ -158,6 +158,7 @@ static void a_request_counts_under_the_name_in_its_head(void **state)
 			      "    assert b' 200 ' in x.recv(9999)\n",
 		      "");
 	assert_int_equal(counts_of(s.scene, host_port_of(other, "one.test", s.server->http_port)).succeeded, 3);
+	assert_int_equal(counts_of(s.scene, host_port_of(other, "127.0.0.1", s.server->http_port)).admitted, 0);
 }
 
 static void heads_in_pieces_and_heads_together_are_counted_each(void **state)

@@ -424,7 +424,7 @@ static bool is_under_way(void *stage)
 	struct stage *s = stage;
 	struct host_counts n = counts_of(s->scene, s->host_port);
 
-	return n.admitted == 1 && n.permits == 0 && leases_held(s->scene) == 1;
+	return n.permits == 0 && leases_held(s->scene) == 1;
 }
 
 static double longest_lease_s(const struct scene *scene)

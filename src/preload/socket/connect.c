@@ -135,6 +135,7 @@ __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_
 		/* What is under way after the call may be ended by any thread. */
 		.thread = blocks ? weir_thread_id() : 0,
 		.lease_hint = weir_flight_lease_hint(),
+		.tentative = true,
 		.paid = t->paid,
 	};
 	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_CONNECT);
@@ -173,6 +174,7 @@ __attribute__((noinline)) static int attempt_now(const struct weir_gate *g, int 
 		.host_port = t->host_port,
 		.lease_ns = NONBLOCKING_LEASE_NS,
 		.lease_hint = weir_flight_lease_hint(),
+		.tentative = true,
 		.paid = g->dry_run || !is_hopeless(g, t->host_port),
 	};
 	uint64_t wake;

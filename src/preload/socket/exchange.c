@@ -178,20 +178,18 @@ static void go_on_opened(struct weir_record *r)
 	r->opened.phase = WEIR_PHASE_IDLE;
 }
 
-/* Whether the request that is due goes on the connection's own. Else that one makes way for it. */
-static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host, bool *counted)
+/* Whether the request that is due goes on the connection's own. Else that one makes way for it, and was never there. */
+static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host)
 {
-	*counted = false;
-	if (r->opened.phase == WEIR_PHASE_IDLE || r->opened.phase == WEIR_PHASE_OVER)
+	if (r->opened.phase != WEIR_PHASE_ADMITTED)
 		return false;
-	if (r->opened.phase == WEIR_PHASE_EXEMPT || !same_host) {
+	if (same_host && r->has_unit && weir_now_ns() < r->fresh_until_ns)
+		return true;
+	if (!r->opened.tentative) {
 		settle_opened(g, r, WEIR_SUCCEEDED);
 		return false;
 	}
-	if (r->has_unit && weir_now_ns() < r->fresh_until_ns)
-		return true;
-	*counted = weir_gate_leave(g, &r->opened);
-	return r->opened.phase == WEIR_PHASE_ADMITTED;
+	return !weir_gate_leave(g, &r->opened) && same_host;
 }
 
 __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct weir_gate *g, struct weir_record *r,
@@ -207,7 +205,7 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 	weir_target_of(r, bytes, n, host_port, &r->connects);
 	same = strcmp(host_port, r->host_port) == 0;
 	r->asked = true;
-	if (goes_on_opened(g, r, same, &wish.counted)) {
+	if (goes_on_opened(g, r, same)) {
 		go_on_opened(r);
 		return WEIR_GO;
 	}
