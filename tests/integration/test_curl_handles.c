@@ -190,19 +190,37 @@ static int fail_elsewhere(const char *url)
 	return 0;
 }
 
+/* The program beside this test's build: the environment of a part does not name it. */
+static bool own_weir(char out[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+	char *slash;
+
+	out[n > 0 ? n : 0] = '\0';
+	for (int i = 0; i < 3; i++) { /* tests/integration/NAME */
+		slash = strrchr(out, '/');
+		if (!slash)
+			return false;
+		*slash = '\0';
+	}
+	if (strlen(out) + sizeof "/weir" > PATH_MAX)
+		return false;
+	strcat(out, "/weir");
+	return true;
+}
+
 /* argv[1] redirects to argv[0]. */
 static int refused_on_an_open_connection(int argc, char **argv)
 {
-	char *program = build_path("weir"), shell[PATH_MAX + 100];
+	char program[PATH_MAX], shell[PATH_MAX + 100];
 	CURL *h = handle_for(argv[0]);
 	long redirects = 0;
 
-	PART_CHECK(argc == 2);
+	PART_CHECK(argc == 2 && own_weir(program));
 	curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
 	PART_CHECK(curl_easy_perform(h) == CURLE_OK);
 	snprintf(shell, sizeof shell, "exec '%s' breaker %.*s open >/dev/null", program, (int)strcspn(argv[0] + 7, "/"),
 		 argv[0] + 7);
-	free(program);
 	PART_CHECK(system(shell) == 0);
 	curl_easy_setopt(h, CURLOPT_URL, argv[1]);
 	PART_CHECK(curl_easy_perform(h) == CURLE_COULDNT_CONNECT);

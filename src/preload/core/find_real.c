@@ -93,6 +93,11 @@ static bool is_weir(const struct link_map *map)
 	return strcmp(name_of(map), "libweir.so") == 0;
 }
 
+bool weir_object_is_weir(const struct weir_object *object)
+{
+	return is_weir(object->link_map);
+}
+
 bool weir_behind_another(void)
 {
 	const struct link_map *map = ourselves();

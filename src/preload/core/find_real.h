@@ -32,6 +32,9 @@ bool weir_object_of(const void *address, struct weir_object *out);
 /* Whether `address` still lies in that very object. */
 bool weir_object_is(const struct weir_object *object, const void *address);
 
+/* Whether that is the library, this or another copy of it: what is found there only passes calls on. */
+bool weir_object_is_weir(const struct weir_object *object);
+
 /* Whether another copy of the library (two paths in LD_PRELOAD) comes first: what passes us has been counted by that one. */
 bool weir_behind_another(void);
 

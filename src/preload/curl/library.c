@@ -131,7 +131,8 @@ static bool fill(struct weir_curl *curl, const void *caller)
 	FIND(free, "curl_free");
 	FIND(header, "curl_easy_header");
 #undef FIND
-	curl->connects_to_us = weir_is_first("connect");
+	/* Behind another copy of this library libcurl is not to be told from others. */
+	curl->connects_to_us = weir_is_first("connect") && !weir_object_is_weir(&curl->object);
 	return curl->init && curl->setopt && curl->getinfo && curl->duphandle && curl->reset && curl->cleanup && curl->free &&
 	       has_multi(curl);
 }
