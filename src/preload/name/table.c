@@ -165,6 +165,7 @@ struct choice {
 	struct place *place; /* NULL: all are being written */
 	uint32_t version;    /* its version before it was looked at */
 	bool there;          /* it has this very name already */
+	uint32_t age;        /* as it was then: compared with what it has become, a place of this moment could be chosen */
 };
 
 /* The place of this very name, or else the one to give up: an unused one, or the oldest of the set. One that is being written is
@@ -183,9 +184,9 @@ static struct choice choose(struct weir_address a, const uint64_t name[NAME_WORD
 		if ((version & 1) != 0)
 			continue;
 		if (copy(&set[i], a, found, &found_more) && memcmp(found, name, sizeof found) == 0)
-			return (struct choice){&set[i], version, found_more == more};
-		if (!chosen.place || (age_of(chosen.place) != 0 && (age == 0 || later(age_of(chosen.place), age))))
-			chosen = (struct choice){&set[i], version, false};
+			return (struct choice){&set[i], version, found_more == more, age};
+		if (!chosen.place || (chosen.age != 0 && (age == 0 || later(chosen.age, age))))
+			chosen = (struct choice){&set[i], version, false, age};
 	}
 	return chosen;
 }
