@@ -34,6 +34,8 @@ static void tell_proxy(const char *what)
 	if (!variable)
 		return;
 	host = getenv(variable);
+	if (!host)
+		return;
 	host = strstr(host, "://") ? strstr(host, "://") + 3 : host;
 	n = strcspn(host, "/");
 	at = memrchr(host, '@', n);

@@ -11,6 +11,7 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
@@ -19,7 +20,7 @@
 
 struct weir_curl {
 	struct weir_object object;
-	bool connects_to_us; /* our hook is the first that its connects meet */
+	uintptr_t connects_to_us; /* our hook is the first that its connects meet; a word, to be compared as memory */
 	CURL *(*init)(void);
 	CURLcode (*perform)(CURL *);
 	CURLcode (*setopt)(CURL *, CURLoption, ...);

@@ -116,7 +116,7 @@ static bool is_ours(struct weir_multi *m, CURL *handle, struct weir_handle *h)
 		weir_pending_sweep();
 	if (!g)
 		return false;
-	if (!h || !weir_connects_mark(m->curl, handle, h)) {
+	if (!h || !t || !weir_connects_mark(m->curl, handle, h)) {
 		tell_unknown(host_port);
 		return false;
 	}

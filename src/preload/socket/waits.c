@@ -351,6 +351,7 @@ __attribute__((noinline)) static int select_held(const struct select_set *s, uin
 	uint64_t cut;
 	int answer;
 
+	memset(found, 0, sizeof found);
 	do {
 		copy(s->in, &found[0]);
 		copy(s->out, &found[1]);
