@@ -34,8 +34,7 @@ static uint64_t mixed(uint64_t h, uint64_t word)
 	return h ^ (h >> 29);
 }
 
-/* Place and name of an object, so that one which is loaded where another has been is not taken for it. The lowest byte is 0. */
-static uint64_t hash_of(const struct weir_object *o)
+uint64_t weir_object_hash(const struct weir_object *o)
 {
 	const char *name = ((const struct link_map *)o->link_map)->l_name;
 	uint64_t h = mixed(mixed(mixed(0, (uintptr_t)o->link_map), (uintptr_t)o->start), (uintptr_t)o->end);
@@ -45,8 +44,6 @@ static uint64_t hash_of(const struct weir_object *o)
 	return (h << 8) != 0 ? h << 8 : 256;
 }
 
-/* One such library among the loaded objects, for a caller that cannot be told: a function that ends in `return SSL_read(...);`
- * has jumped here, and its own caller's address is all there is. */
 struct search {
 	const char *file;
 	char name[256];
@@ -67,15 +64,15 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *data)
 	return 0;
 }
 
-static void *in_the_only_one(const struct weir_library_kind *kind)
+void *weir_only_library(const char *file, const char *symbol)
 {
-	struct search search = {kind->file, {0}, 0};
+	struct search search = {file, {0}, 0};
 	void *handle, *f = NULL;
 
 	dl_iterate_phdr(look_at, &search);
 	handle = search.found == 1 ? weir_dlopen(search.name, RTLD_NOLOAD | RTLD_LAZY) : NULL;
 	if (handle) {
-		f = dlsym(handle, kind->names[0]);
+		f = dlsym(handle, symbol);
 		dlclose(handle);
 	}
 	return f;
@@ -87,7 +84,7 @@ static void *find_first(const struct weir_library_kind *kind, const void *caller
 	void *f = weir_find_real(kind->names[0], caller);
 
 	if (!f)
-		f = in_the_only_one(kind);
+		f = weir_only_library(kind->file, kind->names[0]);
 	return f && weir_object_of(f, object) ? f : NULL;
 }
 
@@ -154,7 +151,7 @@ __attribute__((noinline)) static const void *find_anew(struct weir_library_kind 
 const void *weir_library_for(struct weir_library_kind *kind, const void *caller)
 {
 	struct weir_object object;
-	uint64_t hash = weir_object_of(caller, &object) ? hash_of(&object) : 0;
+	uint64_t hash = weir_object_of(caller, &object) ? weir_object_hash(&object) : 0;
 
 	for (unsigned i = 0; hash != 0 && i < PROBES; i++) {
 		uint64_t word =

@@ -33,6 +33,16 @@ struct weir_library_kind {
 	_Atomic uint64_t callers[WEIR_CALLERS];
 };
 
+/* Place and name of an object in 56 bits above a byte of 0, never 0: one which is loaded where another has been is not taken for
+ * it.
+ */
+uint64_t weir_object_hash(const struct weir_object *o);
+
+/* The function `symbol` of the one loaded object whose file's name begins with `file`, NULL where there are none or several. For
+ * a caller that cannot be told: a function that ends in `return SSL_read(...);` has jumped here, and its own caller's address is
+ * all there is. Takes the dynamic linker's lock. */
+void *weir_only_library(const char *file, const char *symbol);
+
 /* The library of that kind which the code at `caller` is bound to; NULL when there is none. It stays as it is while it is loaded.
  * About 100 ns when it has been asked before, else microseconds and the dynamic linker's lock. Leaves errno alone. */
 const void *weir_library_for(struct weir_library_kind *kind, const void *caller);

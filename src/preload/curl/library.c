@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/preload/curl/library.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "src/preload/core/library.h"
 
 #define LIBRARIES 32
 #define CALLERS   64 /* a power of two */
@@ -37,57 +37,6 @@ bool weir_curl_contains(const struct weir_curl *curl, const void *caller)
 	return weir_object_of(caller, &object) && object.link_map == curl->object.link_map;
 }
 
-static uint64_t mixed(uint64_t h, uint64_t word)
-{
-	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ (h >> 29);
-}
-
-static uint64_t hash_of(const struct weir_object *o)
-{
-	const char *name = ((const struct link_map *)o->link_map)->l_name;
-	uint64_t h = mixed(mixed(mixed(0, (uintptr_t)o->link_map), (uintptr_t)o->start), (uintptr_t)o->end);
-
-	for (size_t i = 0; name && name[i] != '\0'; i++)
-		h = mixed(h, (unsigned char)name[i]);
-	return (h << 8) != 0 ? h << 8 : 256;
-}
-
-/* One libcurl among the loaded objects, for a caller that cannot be told: a function that ends in `return curl_easy_init();` has
- * jumped here, and its own caller's address is all there is. */
-struct search {
-	char name[256];
-	unsigned found;
-};
-
-static int look_at(struct dl_phdr_info *info, size_t size, void *data)
-{
-	struct search *search = data;
-	const char *base = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;
-	size_t length = info->dlpi_name ? strlen(info->dlpi_name) : 0;
-
-	(void)size;
-	if (!base || strncmp(base, "/libcurl", strlen("/libcurl")) != 0 || length >= sizeof search->name)
-		return 0;
-	memcpy(search->name, info->dlpi_name, length + 1);
-	search->found++;
-	return 0;
-}
-
-static void *only_libcurl(const char *symbol)
-{
-	struct search search = {{0}, 0};
-	void *handle, *function = NULL;
-
-	dl_iterate_phdr(look_at, &search);
-	handle = search.found == 1 ? weir_dlopen(search.name, RTLD_NOLOAD | RTLD_LAZY) : NULL;
-	if (handle) {
-		function = dlsym(handle, symbol);
-		dlclose(handle);
-	}
-	return function;
-}
-
 static bool has_multi(const struct weir_curl *curl)
 {
 	return curl->multi_init && curl->multi_add && curl->multi_remove && curl->multi_perform && curl->multi_info_read &&
@@ -102,7 +51,7 @@ static bool fill(struct weir_curl *curl, const void *caller)
 	memset(curl, 0, sizeof *curl);
 	curl->perform = (__typeof__(curl->perform))weir_find_real("curl_easy_perform", caller);
 	if (!curl->perform)
-		curl->perform = (__typeof__(curl->perform))only_libcurl("curl_easy_perform");
+		curl->perform = (__typeof__(curl->perform))weir_only_library("libcurl", "curl_easy_perform");
 	inside = (const void *)(uintptr_t)curl->perform;
 	if (!inside || !weir_object_of(inside, &curl->object))
 		return false;
@@ -190,7 +139,7 @@ const struct weir_curl *weir_curl_for(const void *caller)
 	uint64_t hash = 0;
 
 	if (weir_object_of(caller, &object))
-		hash = hash_of(&object);
+		hash = weir_object_hash(&object);
 	for (unsigned i = 0; hash != 0 && i < PROBES; i++) {
 		uint64_t word = atomic_load_explicit(&callers[((hash >> 8) + i) & (CALLERS - 1)], memory_order_acquire);
 		unsigned number = (unsigned)(word & 0xff) - 1;
