@@ -7,7 +7,7 @@ bool hear_means_less(const struct scope *host, uint32_t status)
 {
 	struct weir_refusal_view v = weir_refusal_look(&host->entry->refusal);
 
-	return v.meaning == WEIR_REFUSAL_PACE && v.status == status;
+	return host->rule->throttle_codes != 0 && v.meaning == WEIR_REFUSAL_PACE && v.status == status;
 }
 
 /* What the rule lists, but for 429, which is in every list: the operator has said what it means, and nobody asks any further. */

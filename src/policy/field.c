@@ -124,14 +124,13 @@ static bool read_status(const struct weir_setting *s, uint16_t *code, unsigned b
 
 static bool read_statuses(struct weir_draft *d, const struct weir_setting *s)
 {
-	static const char what[] = "one to eight HTTP statuses such as [ 403, 429 ]";
+	static const char what[] = "up to eight HTTP statuses such as [ 403, 429 ]";
 	uint16_t code[WEIR_THROTTLE_CODES] = {0};
 	unsigned n = weir_setting_is_list(s) ? weir_setting_children(s) : 0;
 	bool ok = true;
 
-	if (n < 1 || n > WEIR_THROTTLE_CODES)
-		return weir_setting_expected(s, what,
-					     weir_setting_is_list(s) ? (n < 1 ? "it is empty" : "there are more") : NULL);
+	if (!weir_setting_is_list(s) || n > WEIR_THROTTLE_CODES)
+		return weir_setting_expected(s, what, weir_setting_is_list(s) ? "there are more" : NULL);
 	for (unsigned i = 0; i < n; i++) {
 		struct weir_setting one = weir_setting_child(s, i);
 
@@ -189,11 +188,11 @@ void weir_field_read(struct weir_draft *d, enum weir_field_id id, const struct w
 
 static char *print_statuses(const struct weir_rule *r)
 {
-	char text[WEIR_THROTTLE_CODES * 8 + 8] = "[ ";
-	size_t length = 2;
+	char text[WEIR_THROTTLE_CODES * 8 + 8] = "[";
+	size_t length = 1;
 
 	for (uint32_t i = 0; i < r->throttle_codes; i++)
-		length += (size_t)snprintf(text + length, sizeof text - length, "%s%u", i > 0 ? ", " : "", r->throttle_code[i]);
+		length += (size_t)snprintf(text + length, sizeof text - length, "%s%u", i > 0 ? ", " : " ", r->throttle_code[i]);
 	snprintf(text + length, sizeof text - length, " ]");
 	return strdup(text);
 }

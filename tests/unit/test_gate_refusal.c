@@ -276,6 +276,63 @@ static void a_rule_that_lists_nothing_has_nothing_learned(void **state)
 	assert_int_equal(held().status, 0);
 }
 
+static void what_was_learned_is_not_heeded_where_the_rule_now_lists_nothing(void **state)
+{
+	struct weir_request r;
+	struct weir_result result = {.status = 403, .outcome = WEIR_SUCCEEDED};
+	uint64_t throttled;
+
+	(void)state;
+	meet((struct server){.status = 403, .per_s = 10, .depth = 10});
+	run(60);
+	assert_int_equal(held().meaning, WEIR_REFUSAL_PACE);
+	throttled = atomic_load(&host()->rate.throttled);
+	rule.throttle_codes = 0;
+	publish();
+	now += 10 * SECOND;
+	go(&r);
+	weir_gate_settle(&gate, &r, &result, now);
+	assert_int_equal(atomic_load(&host()->rate.throttled), throttled);
+}
+
+static void what_was_found_to_come_by_chance_is_throttling_once_the_rule_lists_it(void **state)
+{
+	(void)state;
+	meet((struct server){.status = 503, .noise_permille = 300});
+	run(60);
+	assert_int_equal(held().meaning, WEIR_REFUSAL_CHANCE);
+	assert_int_equal(weir_bucket_pace(&host()->bucket[0]).rate, 0);
+	rule.throttle_code[0] = 429;
+	rule.throttle_code[1] = 503;
+	rule.throttle_codes = 2;
+	publish();
+	run(60);
+	assert_true(weir_bucket_pace(&host()->bucket[0]).rate != 0);
+}
+
+static void a_reset_forgets_a_bare_status_and_what_comes_by_chance_too(void **state)
+{
+	static const struct server servers[] = {{.status = 503, .per_s = 10, .depth = 10},
+						{.status = 429, .noise_permille = 100}};
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (i != 0) {
+			close_gate(state);
+			open_gate(state);
+		}
+		meet(servers[i]);
+		run(120);
+		assert_true(held().meaning != WEIR_REFUSAL_UNKNOWN || held().chance_permille != 0);
+		assert_true(weir_gate_reset(&segment, HOST, now));
+		assert_int_equal(held().meaning, WEIR_REFUSAL_UNKNOWN);
+		assert_int_equal(held().status, 0);
+		assert_int_equal(held().chance_permille, 0);
+		assert_int_equal(held().trial, WEIR_TRIAL_NONE);
+		assert_int_equal(weir_bucket_pace(&host()->bucket[0]).rate, 0);
+		assert_int_equal(events(WEIR_EVENT_RESET, WEIR_CAUSE_OPERATOR), 1);
+	}
+}
+
 static void a_reset_forgets_what_refusals_mean(void **state)
 {
 	(void)state;
@@ -357,6 +414,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_ban_is_waited_for_in_one_go_and_kept_away_from, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_the_rule_lists_is_not_asked_about, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_rule_that_lists_nothing_has_nothing_learned, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(what_was_learned_is_not_heeded_where_the_rule_now_lists_nothing, open_gate,
+						close_gate),
+		cmocka_unit_test_setup_teardown(what_was_found_to_come_by_chance_is_throttling_once_the_rule_lists_it, open_gate,
+						close_gate),
+		cmocka_unit_test_setup_teardown(a_reset_forgets_a_bare_status_and_what_comes_by_chance_too, open_gate,
+						close_gate),
 		cmocka_unit_test_setup_teardown(a_reset_forgets_what_refusals_mean, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_says_more_than_its_status_is_no_evidence, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(whatever_the_words_hold_the_advice_stays_in_range, open_gate, close_gate),

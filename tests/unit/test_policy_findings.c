@@ -99,7 +99,7 @@ static void values_of_the_wrong_type_are_shown(void **state)
 		{"defaults = { rates = ( { burst = 1; } ); };",
 		 "t:1: defaults.rates[0]: expected { rate = \"5/s\"; burst = 1; }, got a group { } (no rate is given)"},
 		{"defaults = { throttle_status = 429; };",
-		 "t:1: defaults.throttle_status: expected one to eight HTTP statuses such as [ 403, 429 ], got 429"},
+		 "t:1: defaults.throttle_status: expected up to eight HTTP statuses such as [ 403, 429 ], got 429"},
 		{"defaults = { wait = { max = 60; }; };",
 		 "t:1: defaults.wait.max: expected a duration such as \"60s\", got 60 (in quotes and with its unit)"},
 		{"defaults = { wait = { max = 60s; }; };",
@@ -195,11 +195,8 @@ static void durations_words_and_lists_out_of_bounds_are_refused(void **state)
 		 "t:1: defaults.throttle_status[0]: expected a whole number from 100 to 599, got 600 (the number is too large)"},
 		{"defaults = { throttle_status = [ 429, 429 ]; };",
 		 "t:1: defaults.throttle_status[1]: expected each status once, got 429"},
-		{"defaults = { throttle_status = [ ]; };",
-		 "t:1: defaults.throttle_status: expected one to eight HTTP statuses such as "
-		 "[ 403, 429 ], got a list (it is empty)"},
 		{"defaults = { throttle_status = [ 1, 2, 3, 4, 5, 6, 7, 8, 9 ]; };",
-		 "t:1: defaults.throttle_status: expected one to eight HTTP statuses such as [ 403, 429 ], got a list (there are "
+		 "t:1: defaults.throttle_status: expected up to eight HTTP statuses such as [ 403, 429 ], got a list (there are "
 		 "more)"},
 		{"defaults = { rates = ( \"1/s\", \"2/s\", \"3/s\", \"4/s\", \"5/s\" ); };",
 		 "t:1: defaults.rates: expected at most four rates, got a list"},

@@ -18,6 +18,17 @@ static void without_a_file_the_defaults_are_the_built_in_ones(void **state)
 		assert_string_equal(b->policy.origins[i].source, "built in");
 }
 
+static void a_rule_may_list_no_status_at_all(void **state)
+{
+	struct bench *b = *state;
+	const struct weir_rule *r = rule_of(b, "defaults = { throttle_status = [ ]; };", 0);
+
+	assert_int_equal(r->throttle_codes, 0);
+	for (size_t i = 0; i < b->policy.origin_count; i++)
+		if (strcmp(b->policy.origins[i].key, "defaults.throttle_status") == 0)
+			assert_string_equal(b->policy.origins[i].value, "[ ]");
+}
+
 static void every_key_of_a_rule_reaches_its_place(void **state)
 {
 	const struct weir_rule *r =
@@ -311,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(without_a_file_the_defaults_are_the_built_in_ones, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_rule_may_list_no_status_at_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_key_of_a_rule_reaches_its_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_rule_inherits_what_it_does_not_say, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_rate_in_short_is_a_fixed_one_without_a_burst, set_up, tear_down),
