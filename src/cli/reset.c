@@ -15,6 +15,6 @@ static int run(int argc, char **argv)
 const struct weir_subcommand weir_subcommand_reset = {
 	.name = "reset",
 	.synopsis = "reset HOST",
-	.summary = "Forgets what was learned of a host: rate, hold, breaker and overrides",
+	.summary = "Forgets what was learned of a host: pace, what refusals mean, hold, breaker and overrides",
 	.run = run,
 };

@@ -195,6 +195,7 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 	}
 	view_breaker(e, &rule, trace, now_ns, out);
 	out->refusal = weir_refusal_look(&e->refusal);
+	out->findings = weir_findings_of(&out->refusal, &trace->finding, now_ns, out->finding);
 	out->health = health_of(out, trace, now_ns);
 	view_durations(s, slot, WEIR_DURATIONS_WAIT, &out->wait);
 	view_durations(s, slot, WEIR_DURATIONS_LATENCY, &out->latency);

@@ -10,6 +10,7 @@ struct weir_trace {
 	uint64_t slowed_ns; /* when the server last made weir hold or slow down, 0 = not known */
 	uint32_t opened_by; /* enum weir_cause of the last opening */
 	uint32_t opened_after;
+	struct weir_finding_trace finding;
 };
 
 /* The rule that holds for an entry with this key; WEIR_NONE when nothing is compiled, or for a run's entry. */

@@ -129,29 +129,13 @@ static void say_concurrency(struct weir_explanation *e, const struct weir_rule *
 /* What the host's refusals have been found to depend on, and what is being tried. */
 static void say_meaning(struct weir_explanation *e, const struct weir_host_view *h)
 {
+	char text[WEIR_FINDING_TEXT];
 	if (!h)
 		return;
-	const struct weir_refusal_view *r = &h->refusal;
-	if (r->meaning == WEIR_REFUSAL_PACE)
-		say(e, "Meaning: a bare %" PRIu32 " is taken for throttling; it became rarer when less was asked for.",
-		    r->status);
-	else if (r->meaning == WEIR_REFUSAL_CHANCE)
-		say(e, "Meaning: a bare %" PRIu32 " is no throttling; as many came when less was asked for.", r->status);
-	if (r->chance_permille)
-		say(e,
-		    "Meaning: %" PRIu32 ".%" PRIu32
-		    " %% of the answers are throttled whatever the pace; only more than that slows it down.",
-		    r->chance_permille / 10, r->chance_permille % 10);
-	if (r->permits && r->trial != WEIR_TRIAL_CROWD)
-		say(e,
-		    "Meaning: throttled answers came when more than %" PRIu32 " requests were in flight; the rate is left alone.",
-		    r->permits);
-	if (r->trial == WEIR_TRIAL_STATUS)
-		say(e, "Meaning: it is being tried whether a bare %" PRIu32 " becomes rarer at half the pace.", r->status);
-	else if (r->trial == WEIR_TRIAL_CHANCE)
-		say(e, "Meaning: it is being tried whether throttled answers become rarer at half the pace.");
-	else if (r->trial == WEIR_TRIAL_CROWD)
-		say(e, "Meaning: it is being tried whether no more than %" PRIu32 " at a time are ever refused.", r->permits);
+	for (size_t i = 0; i < h->findings; i++)
+		say(e, "Meaning: %s.", weir_finding_text(&h->finding[i], text));
+	if (h->refusal.trial != WEIR_TRIAL_NONE)
+		say(e, "Meaning: %s.", weir_trial_text(&h->refusal, text));
 }
 
 /* The name of a process, and whether it is stopped (Ctrl-Z, SIGSTOP), from /proc/PID/stat: "PID (name) state ...". */

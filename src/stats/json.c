@@ -89,6 +89,38 @@ static json_t * override(const struct weir_host_view *h)
 	return o;
 }
 
+/* What refusals depend on: what was found, and what is tried. Without a status it is about throttled answers. */
+static json_t *refusals(const struct weir_host_view *h)
+{
+	json_t *o = json_object(), *found = json_array();
+	for (size_t i = 0; i < h->findings; i++) {
+		const struct weir_finding *f = &h->finding[i];
+		json_t *item = json_object();
+		if (f->status)
+			json_object_set_new(item, "status", number(f->status));
+		json_object_set_new(item, "cause", json_string(weir_cause_name(f->cause)));
+		if (f->permille)
+			json_object_set_new(item, "share", json_real((double)f->permille / 1000));
+		if (f->permits)
+			json_object_set_new(item, "permits", number(f->permits));
+		if (f->ago_ns != WEIR_NEVER)
+			json_object_set_new(item, "found_seconds_ago", seconds(f->ago_ns));
+		json_array_append_new(found, item);
+	}
+	json_object_set_new(o, "found", found);
+	const char *trial = weir_trial_name(h->refusal.trial);
+	if (trial) {
+		json_t *item = json_object();
+		json_object_set_new(item, "asks", json_string(trial));
+		if (h->refusal.trial == WEIR_TRIAL_STATUS)
+			json_object_set_new(item, "status", number(h->refusal.status));
+		if (h->refusal.trial == WEIR_TRIAL_CROWD)
+			json_object_set_new(item, "permits", number(h->refusal.permits));
+		json_object_set_new(o, "trial", item);
+	}
+	return o;
+}
+
 /* Keys come from the network: what is not UTF-8 is shown byte by byte rather than not at all. */
 static json_t *text(const char *s)
 {
@@ -135,6 +167,7 @@ json_t *weir_render_json_host(const struct weir_host_view *h)
 	if (h->hold_ns)
 		json_object_set_new(o, "hold_cause", json_string(weir_cause_name(h->hold_cause)));
 	json_object_set_new(o, "breaker", breaker(h));
+	json_object_set_new(o, "refusals", refusals(h));
 	json_object_set_new(o, "wait_seconds", durations(&h->wait));
 	json_object_set_new(o, "latency_seconds", durations(&h->latency));
 	return o;

@@ -129,6 +129,58 @@ static void write_gauges(FILE *out, const struct chosen *c)
 		count_sample(out, "weir_breaker_consecutive_failures", c->host[i], NULL, NULL, c->host[i]->failures_in_a_row);
 }
 
+static const struct weir_finding *found(const struct weir_host_view *h, enum weir_cause cause, bool bare)
+{
+	for (size_t i = 0; i < h->findings; i++)
+		if (h->finding[i].cause == cause && (h->finding[i].status != 0) == bare)
+			return &h->finding[i];
+	return NULL;
+}
+
+/* A status is a value and no label: of these there are as many as a host can think of. */
+static void write_findings(FILE *out, const struct chosen *c)
+{
+	static const enum weir_cause on[] = {WEIR_CAUSE_DEPENDS_ON_PACE, WEIR_CAUSE_DEPENDS_ON_CROWD,
+					     WEIR_CAUSE_DEPENDS_ON_CHANCE};
+	static const enum weir_refusal_trial trials[] = {WEIR_TRIAL_STATUS, WEIR_TRIAL_CROWD, WEIR_TRIAL_CHANCE};
+	family(out, "weir_refusals_depend_on", "gauge",
+	       "1 where refusals were found to depend on this: throttled answers on the crowd or chance, a bare status on the "
+	       "pace "
+	       "or chance.");
+	for (size_t i = 0; i < c->count; i++)
+		for (size_t k = 0; k < 3; k++)
+			count_sample(out, "weir_refusals_depend_on", c->host[i], "on", weir_finding_on(on[k]),
+				     found(c->host[i], on[k], false) || found(c->host[i], on[k], true));
+	family(out, "weir_bare_status", "gauge",
+	       "The bare status that was found to be throttling (on the pace) or not (on chance); absent without one.");
+	for (size_t i = 0; i < c->count; i++)
+		for (size_t k = 0; k < 3; k++) {
+			const struct weir_finding *f = found(c->host[i], on[k], true);
+			if (f)
+				count_sample(out, "weir_bare_status", c->host[i], "on", weir_finding_on(on[k]), f->status);
+		}
+	family(out, "weir_chance_ratio", "gauge",
+	       "Share of answers that are throttled whatever the pace; absent where none was found.");
+	for (size_t i = 0; i < c->count; i++) {
+		const struct weir_finding *f = found(c->host[i], WEIR_CAUSE_DEPENDS_ON_CHANCE, false);
+		if (f)
+			real_sample(out, "weir_chance_ratio", c->host[i], f->permille / 1000.0);
+	}
+	family(out, "weir_crowd_permits", "gauge",
+	       "Requests in flight beyond which throttled answers were found to come; absent where none was found.");
+	for (size_t i = 0; i < c->count; i++) {
+		const struct weir_finding *f = found(c->host[i], WEIR_CAUSE_DEPENDS_ON_CROWD, false);
+		if (f)
+			count_sample(out, "weir_crowd_permits", c->host[i], NULL, NULL, f->permits);
+	}
+	family(out, "weir_trial", "gauge",
+	       "1 while the host is asked more slowly or by fewer to find out whether refusals depend on this.");
+	for (size_t i = 0; i < c->count; i++)
+		for (size_t k = 0; k < 3; k++)
+			count_sample(out, "weir_trial", c->host[i], "on", weir_trial_name(trials[k]),
+				     c->host[i]->refusal.trial == trials[k]);
+}
+
 static void write_histogram(FILE *out, const char *name, const struct weir_host_view *h, const struct weir_duration_view *d)
 {
 	for (size_t i = 0; i < WEIR_DURATION_BUCKETS; i++) {
@@ -223,5 +275,6 @@ void weir_render_prometheus(const struct weir_snapshot *s, FILE *out)
 	write_own(out, s, c.left_out);
 	write_counters(out, &c);
 	write_gauges(out, &c);
+	write_findings(out, &c);
 	write_durations(out, &c);
 }

@@ -59,6 +59,7 @@ static void trace_events(const struct weir_segment *s, struct weir_trace *trace)
 			uint32_t slot = e->key[0] ? weir_entry_find(s, e->key) : WEIR_NONE;
 			if (slot > s->entries)
 				continue;
+			weir_finding_note(&trace[slot].finding, e);
 			bool cut = e->kind == WEIR_EVENT_RATE_CHANGED && (e->before == 0 || e->after < e->before) &&
 				   (e->cause == WEIR_CAUSE_THROTTLED || e->cause == WEIR_CAUSE_QUOTA_HEADER);
 			if (cut || e->kind == WEIR_EVENT_HOLD_SET)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/stats/finding.h"
 #include "weir/policy.h"
 #include "weir/segment.h"
 
@@ -64,7 +65,9 @@ struct weir_host_view {
 	uint64_t grace_ns;         /* open, half-open: so long requests still wait for the host to come back; 0: not at all */
 	enum weir_cause opened_by; /* NONE: not known (any more) */
 	uint32_t opened_after;     /* failures in a row before it, 0 = not known */
-	struct weir_refusal_view refusal; /* what its refusals depend on */
+	struct weir_refusal_view refusal; /* what is held and tried of what its refusals depend on */
+	struct weir_finding finding[WEIR_FINDINGS];
+	size_t findings;
 	struct weir_duration_view wait, latency;
 };
 

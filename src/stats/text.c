@@ -149,6 +149,17 @@ static void put_override(const struct weir_host_view *h, const char *before, FIL
 		fputs(", until 'weir reset'", out);
 }
 
+/* What was learned of the host's refusals, and what is tried; `only_what_acts` leaves out that something is of no consequence. */
+static void put_findings(const struct weir_host_view *h, const char *before, bool only_what_acts, FILE *out)
+{
+	char text[WEIR_FINDING_TEXT];
+	for (size_t i = 0; i < h->findings; i++)
+		if (!only_what_acts || h->finding[i].status == 0 || h->finding[i].cause == WEIR_CAUSE_DEPENDS_ON_PACE)
+			fprintf(out, "%s%s\n", before, weir_finding_text(&h->finding[i], text));
+	if (h->refusal.trial != WEIR_TRIAL_NONE)
+		fprintf(out, "%s%s\n", before, weir_trial_text(&h->refusal, text));
+}
+
 /* "1.2/s of 5/s", "1.2/s" */
 static void format_rate(const struct weir_host_view *h, char out[80])
 {
@@ -191,6 +202,8 @@ static void put_status_line(const struct weir_host_view *h, bool color, FILE *ou
 		put_override(h, "    ", out);
 		fputc('\n', out);
 	}
+	if (h->kind == WEIR_ENTRY_HOST)
+		put_findings(h, "    ", true, out);
 }
 
 static void put_source(const char *before, const char *path, FILE *out)
@@ -304,6 +317,7 @@ static void put_host(const struct weir_host_view *h, bool color, FILE *out)
 	}
 	if (share)
 		return;
+	put_findings(h, "  meaning      ", false, out);
 	fprintf(out, "  %-12s %s, opened %" PRIu64 " time%s", "breaker", weir_breaker_name(h->breaker), h->opened_total,
 		h->opened_total == 1 ? "" : "s");
 	if (h->failures_in_a_row)
