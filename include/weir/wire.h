@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What passes over a connection, read without touching it: HTTP/1 in both directions, and the first message of TLS.
+ * What passes over a connection, read without touching it: HTTP/1 in both directions, the first message of TLS, and its records.
  *
  * Pure: bytes in, events out; fixed memory in the caller's hands, no allocation, no system call, no clock. Every byte is hostile.
  * What is not HTTP/1 is opaque from its first byte on, and stays so: an opaque connection costs one look at one word per call.
@@ -108,11 +108,56 @@ enum weir_wire_kind weir_wire_peek(const void *bytes, size_t n, struct weir_wire
 struct weir_hello {
 	char server_name[WEIR_SERVER_NAME_MAX]; /* lower case as sent; empty: none */
 	uint8_t random[32];                     /* tells one connection from another */
-	bool offers_h2, offers_http1;           /* by ALPN; neither: it says nothing */
+	bool offers_h2, offers_http1;           /* by ALPN */
+	bool offers_other;                      /* the same, and that is neither; none of the three: it says nothing */
 };
 
 /* Reads a ClientHello that begins with these bytes and is whole among them, in one or several records. False, and *out zeroed,
  * for anything else. */
 bool weir_hello_read(const void *bytes, size_t n, struct weir_hello *out);
+
+/* One direction of TLS, record by record. */
+struct weir_records {
+	uint32_t left; /* bytes of the record that are still to come */
+	uint8_t header[5], header_bytes;
+};
+
+/*
+ * Requests of HTTP/1 inside TLS that nobody looks into, told apart by its records: where something has been answered since the
+ * last request began, the client's next record of application data begins another one. TLS 1.3 calls the end of the handshake,
+ * alerts, key updates and session tickets application data, too; they are known by where they come and by their lengths.
+ *
+ * Exact for clients that take turns with the server. Requests that are sent before the last one is answered (pipelining) are not
+ * told from it; a body that is still being sent when the answer begins is taken for another request, but for one that only
+ * waited for "100 Continue".
+ *
+ * Zeroed = fresh: fed from the ClientHello on. To be used by one thread at a time.
+ */
+struct weir_turns {
+	struct weir_records sent, received;
+	uint8_t phase;
+	uint8_t heard; /* since the request began */
+	uint8_t tickets;
+	bool hidden;           /* it is TLS 1.3 */
+	bool greeted;          /* the server has sent something */
+	bool first;            /* the request under way is the connection's first */
+	bool asked;            /* there has been a request */
+	bool lost;             /* these are no such records, or they tell nothing: it stays so */
+	bool full;             /* the client's last record of application data was as long as one can be */
+	uint16_t ticket_bytes; /* the length of what may be one */
+};
+
+/* Takes in bytes that the client has sent. Whether a request begins among them: at most one, and none unless it may (what would
+ * begin one belongs to the last one then). */
+bool weir_turns_sent(struct weir_turns *t, const void *bytes, size_t n, bool may_begin);
+
+enum weir_turns_heard {
+	WEIR_TURNS_NOTHING = 0, /* no answer has begun */
+	WEIR_TURNS_PERHAPS,     /* what has come may be one, or a session ticket */
+	WEIR_TURNS_ANSWER,      /* an answer has begun */
+};
+
+/* Takes in bytes that it has received, and says what these say of the request under way. */
+enum weir_turns_heard weir_turns_received(struct weir_turns *t, const void *bytes, size_t n);
 
 #endif

@@ -102,8 +102,12 @@ static void alpn(struct reader *r, size_t length, struct weir_hello *out)
 			if (i < sizeof name - 1)
 				name[i] = c;
 		}
-		out->offers_h2 |= n == 2 && memcmp(name, "h2", 2) == 0;
-		out->offers_http1 |= n == 8 && memcmp(name, "http/1.", 7) == 0;
+		if (n == 2 && memcmp(name, "h2", 2) == 0)
+			out->offers_h2 = true;
+		else if (n == 8 && memcmp(name, "http/1.", 7) == 0)
+			out->offers_http1 = true;
+		else
+			out->offers_other = true;
 		left -= n + 1;
 	}
 }

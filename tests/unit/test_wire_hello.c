@@ -103,13 +103,13 @@ static void a_hello_tells_name_protocols_and_random(void **state)
 		const char *name;
 		const char *const *protocols;
 		const char *expected;
-		bool h2, http1;
+		bool h2, http1, other;
 	} cases[] = {
-		{"Example.ORG", both, "example.org", true, true},
-		{"xn--bcher-kva.example", one, "xn--bcher-kva.example", false, true},
-		{NULL, NULL, "", false, false},
-		{"a", dot, "a", false, false},
-		{"bad name", one, "", false, true},
+		{"Example.ORG", both, "example.org", true, true, false},
+		{"xn--bcher-kva.example", one, "xn--bcher-kva.example", false, true, false},
+		{NULL, NULL, "", false, false, false},
+		{"a", dot, "a", false, false, true},
+		{"bad name", one, "", false, true, false},
 	};
 
 	(void)state;
@@ -122,6 +122,7 @@ static void a_hello_tells_name_protocols_and_random(void **state)
 			assert_string_equal(h.server_name, cases[i].expected);
 			assert_int_equal(h.offers_h2, cases[i].h2);
 			assert_int_equal(h.offers_http1, cases[i].http1);
+			assert_int_equal(h.offers_other, cases[i].other);
 			for (unsigned n = 0; n < 32; n++)
 				assert_int_equal(h.random[n], n);
 		}

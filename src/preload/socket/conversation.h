@@ -9,8 +9,9 @@
  *
  * A conversation is HTTP/1, or TLS, or neither (opaque). Of HTTP/1 each request is admitted before it is sent and settled by its
  * own answer, and holds a permit from the one to the other. What is opaque is one request, from its first byte to close. In TLS
- * the same is done for the plain text where somebody tells it (weir_conversation_plain_...); where nobody does the connection is
- * one request. The wait is always at the socket: a request that has been begun holds back what is sent next.
+ * the same is done for the plain text where somebody tells it (weir_conversation_plain_...); where nobody does requests are told
+ * apart by their records (own_tls.h), or the connection is one. The wait is always at the socket: a request that has been begun
+ * holds back what is sent next.
  *
  * Functions that are told of bytes never block, and leave errno alone.
  */

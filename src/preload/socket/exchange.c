@@ -7,6 +7,7 @@
 #include "src/preload/core/answer.h"
 #include "src/preload/core/environment.h"
 #include "src/preload/core/flight.h"
+#include "src/preload/socket/own_tls.h"
 #include "src/preload/socket/target.h"
 #include "weir/opaque.h"
 
@@ -32,7 +33,8 @@ static void set_talk(struct weir_record *r, enum weir_talk talk)
 
 /* --- Settling -------------------------------------------------------------------------------------------------------------- */
 
-static void settle(const struct weir_gate *g, struct weir_record *r, struct weir_request *request, struct weir_result *result)
+void weir_exchange_settle_request(const struct weir_gate *g, struct weir_record *r, struct weir_request *request,
+				  struct weir_result *result)
 {
 	if (request->phase == WEIR_PHASE_WAITING) {
 		weir_gate_cancel(g, request, weir_now_ns());
@@ -52,7 +54,7 @@ static void settle_as(const struct weir_gate *g, struct weir_record *r, struct w
 	memset(&result, 0, weir_opaque(sizeof result));
 	result.outcome = outcome;
 	result.latency_ns = latency_ns;
-	settle(g, r, request, &result);
+	weir_exchange_settle_request(g, r, request, &result);
 }
 
 /* What was asked of the connection as a whole. */
@@ -80,7 +82,7 @@ static void settle_connection(const struct weir_gate *g, struct weir_record *r)
 	result.outcome = WEIR_SUCCEEDED;
 	result.latency_ns = r->handshake_ns;
 	result.seen = seen_of(r);
-	settle(g, r, &r->opened, &result);
+	weir_exchange_settle_request(g, r, &r->opened, &result);
 }
 
 /* --- The order of requests ------------------------------------------------------------------------------------------------- */
@@ -156,18 +158,20 @@ void weir_exchange_goes(const struct weir_gate *g, struct weir_record *r)
 
 /* --- Sending --------------------------------------------------------------------------------------------------------------- */
 
-bool weir_exchange_is_due(const struct weir_record *r)
+bool weir_exchange_is_due(const struct weir_record *r, const struct iovec *iov, size_t parts)
 {
 	if (r->asked)
 		return false;
-	return talk_of(r) == WEIR_TALK_OPENING || (talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire));
+	return talk_of(r) == WEIR_TALK_OPENING || (talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire)) ||
+	       weir_own_tls_is_due(r, iov, parts);
 }
 
 bool weir_exchange_plain_is_due(struct weir_record *r)
 {
 	if (talk_of(r) != WEIR_TALK_OPENING && talk_of(r) != WEIR_TALK_TLS)
 		return false;
-	if (!r->plain_seen)
+	/* Where requests have been told apart by their records already, it stays so. */
+	if (!r->plain_seen && !r->turns.asked)
 		r->plain = r->plain_seen = true;
 	return r->plain && !r->asked && weir_wire_at_request(&r->wire);
 }
@@ -201,6 +205,7 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 	uint64_t wake;
 	bool same;
 
+	weir_own_tls_begins(g, r);
 	r->http2 = n >= strlen(http2) && memcmp(bytes, http2, strlen(http2)) == 0;
 	weir_target_of(r, bytes, n, host_port, &r->connects);
 	same = strcmp(host_port, r->host_port) == 0;
@@ -245,6 +250,7 @@ __attribute__((noinline)) static void begin_talk(struct weir_record *r, const vo
 {
 	struct weir_wire_target target;
 	struct weir_hello hello;
+	bool whole;
 
 	switch (weir_wire_peek(bytes, n, &target)) {
 	case WEIR_WIRE_IS_HTTP:
@@ -253,8 +259,10 @@ __attribute__((noinline)) static void begin_talk(struct weir_record *r, const vo
 		return;
 	case WEIR_WIRE_IS_TLS:
 		set_talk(r, WEIR_TALK_TLS);
-		if (weir_hello_read(bytes, n, &hello))
+		whole = weir_hello_read(bytes, n, &hello);
+		if (whole)
 			memcpy(r->random, hello.random, sizeof r->random);
+		weir_own_tls_open(r, whole ? &hello : NULL);
 		break;
 	default:
 		set_talk(r, WEIR_TALK_OPAQUE);
@@ -300,6 +308,8 @@ void weir_exchange_sent(const struct weir_gate *g, struct weir_record *r, const 
 		begin_talk(r, bytes, n);
 	if (talk_of(r) == WEIR_TALK_HTTP)
 		feed_sent(g, r, bytes, n);
+	else if (talk_of(r) == WEIR_TALK_TLS)
+		weir_own_tls_sent(g, r, bytes, n);
 }
 
 void weir_exchange_plain_sent(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n)
@@ -354,7 +364,7 @@ __attribute__((noinline)) static void settle_answered(const struct weir_gate *g,
 		weir_answer_read(g, request, status, &lines, &result);
 	else if (request->phase == WEIR_PHASE_ADMITTED)
 		result.outcome = weir_gate_classify(g, request, status, false);
-	settle(g, r, request, &result);
+	weir_exchange_settle_request(g, r, request, &result);
 	if (r->answers < UINT8_MAX)
 		r->answers++;
 }
@@ -444,6 +454,8 @@ void weir_exchange_received(const struct weir_gate *g, struct weir_record *r, co
 	r->heard |= n > 0;
 	if (talk_of(r) == WEIR_TALK_HTTP)
 		feed_received(g, r, bytes, n);
+	else if (talk_of(r) == WEIR_TALK_TLS)
+		weir_own_tls_received(g, r, bytes, n);
 }
 
 void weir_exchange_plain_received(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n)
@@ -477,6 +489,9 @@ void weir_exchange_cut(const struct weir_gate *g, struct weir_record *r)
 			r->answering = false;
 		}
 		settle_unanswered(g, r, r->answers == 0 ? WEIR_FAILED : WEIR_IGNORED);
+	} else if (r->hands > 0) {
+		weir_own_tls_end(g, r);
+		settle_unanswered(g, r, r->answers == 0 ? WEIR_FAILED : WEIR_IGNORED);
 	} else if (!r->heard && talk_of(r) != WEIR_TALK_OPENING) {
 		settle_opened(g, r, WEIR_FAILED);
 	}
@@ -486,6 +501,8 @@ void weir_exchange_lost(const struct weir_gate *g, struct weir_record *r)
 {
 	if (talk_of(r) == WEIR_TALK_HTTP || r->plain)
 		turn_opaque(g, r);
+	else
+		weir_own_tls_lost(g, r);
 }
 
 /* The program leaves without the answer. */
@@ -502,7 +519,7 @@ static void settle_left(const struct weir_gate *g, struct weir_record *r)
 	memset(&result, 0, weir_opaque(sizeof result));
 	result.outcome = late ? WEIR_FAILED : WEIR_IGNORED;
 	result.timed_out = late;
-	settle(g, r, request, &result);
+	weir_exchange_settle_request(g, r, request, &result);
 	drop_oldest(r);
 }
 
@@ -516,6 +533,7 @@ void weir_exchange_end(const struct weir_gate *g, struct weir_record *r)
 		r->opened.phase = r->next.phase = WEIR_PHASE_IDLE;
 		return;
 	}
+	weir_own_tls_end(g, r);
 	if (r->hands > 0)
 		settle_left(g, r);
 	settle_unanswered(g, r, WEIR_IGNORED);

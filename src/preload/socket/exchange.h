@@ -7,11 +7,12 @@
 #define WEIR_EXCHANGE_H
 
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "src/preload/socket/record.h"
 
-/* Whether what is sent on the socket next begins a request that has not been begun yet. */
-bool weir_exchange_is_due(const struct weir_record *r);
+/* Whether what is to be sent on the socket begins a request that has not been begun yet. */
+bool weir_exchange_is_due(const struct weir_record *r, const struct iovec *iov, size_t parts);
 
 /* Whether plain text that is about to go into TLS does. From the first call on the connection is what its plain text is. */
 bool weir_exchange_plain_is_due(struct weir_record *r);
@@ -30,6 +31,11 @@ void weir_exchange_received(const struct weir_gate *g, struct weir_record *r, co
 /* Plain text that TLS has taken or given. */
 void weir_exchange_plain_sent(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n);
 void weir_exchange_plain_received(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n);
+
+/* Settles a request of the connection's, or takes it back where it still waits; the first that is settled counts the connection.
+ */
+void weir_exchange_settle_request(const struct weir_gate *g, struct weir_record *r, struct weir_request *request,
+				  struct weir_result *result);
 
 /* The other side has closed, or the connection has broken. */
 void weir_exchange_cut(const struct weir_gate *g, struct weir_record *r);

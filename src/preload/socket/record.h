@@ -77,6 +77,9 @@ struct weir_record {
 	struct weir_request next;
 	struct weir_request hand[WEIR_HANDS];
 	struct weir_wire wire;
+	bool apart;              /* a program's own TLS: its requests are told apart by their records, of which `turns` tells */
+	uint64_t heard_ns;       /* of hand[0], there: what may have been its answer came then; 0 = nothing */
+	struct weir_turns turns; /* fed from the ClientHello on */
 	uint16_t line_bytes;
 	bool limits;                  /* among the lines is more than Date and Age */
 	char lines[WEIR_LINES_BYTES]; /* name, NUL, value, NUL */

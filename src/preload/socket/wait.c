@@ -148,7 +148,7 @@ static enum weir_leave ask(const struct weir_gate *g, struct weir_record *r, int
 		r->asked = false;
 		r->written = 0;
 	}
-	if (weir_exchange_is_due(r))
+	if (weir_exchange_is_due(r, iov, parts))
 		begin(g, r, iov, parts);
 	if (r->asked && r->next.phase == WEIR_PHASE_WAITING)
 		weir_gate_look(g, &r->next, weir_now_ns(), &wake);
@@ -195,7 +195,7 @@ enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_
 		weir_record_put(r);
 		return WEIR_LEAVE_REFUSED;
 	}
-	if (r && weir_exchange_is_due(r) && is_stranger(r, fd)) {
+	if (r && weir_exchange_is_due(r, iov, parts) && is_stranger(r, fd)) {
 		weir_record_put(r);
 		weir_conversation_closing(fd);
 		r = NULL;

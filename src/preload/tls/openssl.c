@@ -4,7 +4,8 @@
  *
  * Nothing waits here: a request that is begun by SSL_write is held back where its bytes reach the socket. What OpenSSL answers is
  * handed on as it is. SSL_peek consumes nothing and is left alone, as is what passes through a BIO on top of a session
- * (BIO_f_ssl): such a connection is one request. Where no OpenSSL is found behind a hook: -1 or 0.
+ * (BIO_f_ssl): such a connection's requests are told apart by its records (socket/own_tls.h). Where no OpenSSL is found behind a
+ * hook: -1 or 0.
  */
 #include <stddef.h>
 #include <stdint.h>
