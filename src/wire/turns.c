@@ -21,14 +21,15 @@ enum phase {
 enum heard { NOTHING = 0, TICKET_PERHAPS, TICKETS, ANSWER };
 
 /* RFC 8446 4.4.4: 4 bytes and a hash of 32 or 48. */
-#define IS_FINISHED(n) ((n) == 36 + 17 || (n) == 52 + 17 || (n) == 36 + 9)
+#define IS_FINISHED(n) ((n) == 36 + 17 || (n) == 52 + 17 || (n) == 36 + 9 || (n) == 52 + 17 + 16)
 /* In 1.2 Finished has 16 bytes, a nonce, a tag, or a MAC and padding; a second ClientHello (1.3, after a HelloRetryRequest) is
  * longer by its random, session id, suites and key share. */
 #define FINISHED_MAX 112
-/* Alerts have 2 bytes, key updates 5; the shortest request has 18, the shortest answer 19. */
-#define LEAST (5 + 17 + 1)
+/* Alerts have 2 bytes, key updates 5, and may be padded; a request with a Host line has 27, an answer of 24 is none that is met.
+ */
+#define LEAST (5 + 17 + 16 + 1)
 /* "HTTP/1.1 100 Continue\r\n\r\n" has 25, with 17 bytes in 1.3, 24 with 1.2's AES-GCM, 16 with its ChaCha20. */
-#define IS_INTERIM(n, hidden) ((hidden) ? (n) == 42 : (n) == 49 || (n) == 41)
+#define IS_INTERIM(n, hidden) ((hidden) ? (n) == 42 || (n) == 42 + 16 : (n) == 49 || (n) == 41)
 /* Session tickets: 4 + 13 bytes and the ticket, of which a server sends up to four of one length. Some send none. */
 #define TICKET_MIN  40
 #define TICKET_MAX  2048

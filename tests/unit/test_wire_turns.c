@@ -96,6 +96,8 @@ static void each_turn_is_a_request(void **state)
 		{TLS_1_2 REQUEST "s23:49 c23:600 " ANSWER REQUEST ANSWER, "QAQA"},
 		/* Key updates and alerts are no requests and no answers. */
 		{TLS_1_3 REQUEST ANSWER "s23:22 c23:22 " REQUEST "s23:22 c23:500 " ANSWER, "Q?AQA"},
+		/* Java pads. */
+		{HELLO "s22:122 s20:1 s23:900 c20:1 c23:85 " REQUEST ANSWER "c23:38 " REQUEST ANSWER "c23:35 s23:35 ", "Q?AQA"},
 		/* A hello that was asked for again; a client's certificate; no CHANGE_CIPHER. */
 		{HELLO "s22:88 s20:1 c20:1 c22:560 s22:122 s23:900 c23:53 " REQUEST ANSWER REQUEST ANSWER, "Q?AQA"},
 		{HELLO "s22:122 s20:1 s23:900 c20:1 c23:1100 c23:281 c23:53 " REQUEST ANSWER REQUEST ANSWER, "Q?AQA"},
