@@ -16,7 +16,7 @@ struct host_counts {
 	uint64_t admitted, delayed, refused, succeeded, throttled, failed, ignored, connections, cancelled;
 	uint32_t permits; /* out now */
 	double hold_s;    /* until the hold ends, 0 = none */
-	uint64_t timed_out;
+	uint64_t opened; /* times the breaker has */
 };
 
 static inline bool segment_of(const struct scene *scene, const char *config, struct weir_segment *s)
@@ -57,6 +57,7 @@ static inline struct host_counts counts_under(const struct scene *scene, const c
 		out.ignored = e->counters.ignored;
 		out.connections = e->counters.connections;
 		out.cancelled = e->counters.cancelled;
+		out.opened = e->breaker.opened_total;
 		out.permits = weir_concurrency_count(&e->concurrency);
 		out.hold_s = hold > now ? (double)(hold - now) / 1e9 : 0;
 	}

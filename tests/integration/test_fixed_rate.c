@@ -6,6 +6,7 @@
 
 #include "tests/harness/environment.h"
 #include "tests/harness/harness.h"
+#include "tests/integration/host_counts.h"
 
 #define REQUESTS  200
 #define AT_A_TIME 8
@@ -128,12 +129,52 @@ static void a_run_has_its_own_limit(void **state)
 	free(weir);
 }
 
+/* Twenty clients that give up after two seconds, a request a second, and a healthy host that takes 0.3 s: those whose turn
+ * comes in time succeed, the others are refused when they ask and not when their patience is over, and none of it is the host's
+ * failure. */
+static void who_could_not_be_served_in_time_is_refused_at_once_and_the_host_not_blamed(void **state)
+{
+	struct scene *scene = *state;
+	const char *options[] = {"--latency-ms", "300", NULL};
+	struct quotad *server = quotad_start(scene->dir, options);
+	char shell[512], host_port[64];
+	struct command curls = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	struct host_counts counts;
+	struct outcome o;
+	unsigned succeeded = 0, at_once = 0;
+
+	scene_configure(scene,
+			"hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"1/s\"; burst = 1; }; } );\n");
+	/* One first, so that it is known how long the host takes. */
+	snprintf(shell, sizeof shell,
+		 "curl -sf -o /dev/null %s; for i in $(seq 20); do curl -sf -m 2 -o /dev/null -w '%%{exitcode} "
+		 "%%{time_total}\\n' %s & done; wait",
+		 quotad_url(server, "/"), quotad_url(server, "/"));
+	o = command_run(&curls);
+	for (char *line = strtok(o.out, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		succeeded += strncmp(line, "0 ", 2) == 0;
+		at_once += strncmp(line, "28 ", 3) == 0 && atof(line + 3) < 1.0;
+	}
+	outcome_free(&o);
+	host_port_of(host_port, "127.0.0.1", server->http_port);
+	counts = counts_of(scene, host_port);
+	/* Two turns in the patience of each. How many come in time is a question of how fast the machine starts twenty curls. */
+	assert_in_range(succeeded, 1, 15);
+	assert_in_range(counts.refused, 5, 19);
+	assert_in_range(at_once, counts.refused - 2, counts.refused);
+	assert_int_equal(succeeded + 1 + counts.refused + counts.ignored, 21);
+	assert_int_equal(counts.failed, 0);
+	assert_int_equal(counts.opened, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(two_hundred_curls_keep_the_limit, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(wgets_are_held_to_the_same_limit, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(a_run_has_its_own_limit, scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(who_could_not_be_served_in_time_is_refused_at_once_and_the_host_not_blamed,
+						scene_setup, scene_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
