@@ -63,20 +63,33 @@ static struct weir_asker asker_of(const struct weir_segment *s, const struct wei
 }
 
 /* Whether the entries that were found still belong to their keys. */
-static bool all_still_ours(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
+static bool all_still_ours(const struct weir_gate *g, const struct weir_request *r, const struct scope scope[WEIR_SCOPES])
 {
-	weir_store_before_load();
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+	unsigned end = scopes_end(scope);
+
+	/* The claim of a lease is a fence: who evicts takes one that is being filled in for anybody's (lease_scan_any). Without
+	 * one there is used_ns alone to be seen. */
+	if (r->lease == WEIR_NONE)
+		weir_store_before_load();
+	for (unsigned i = 0; i < end; i++)
 		if (scope[i].slot < g->segment->entries &&
 		    atomic_load_explicit(&g->segment->index[scope[i].slot], memory_order_seq_cst) != scope[i].word)
 			return false;
 	return true;
 }
 
+/* Whether a scope that limits the request has no entry, so that spares keep what it limits. Seldom. */
+static bool needs_spares(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
+{
+	return scope_is_overflow(g, &scope[SCOPE_HOST]) || (scope[SCOPE_RUN].slot == WEIR_NONE && g->run.id[0] != '\0') ||
+	       (scope[SCOPE_TOTAL].slot == WEIR_NONE && scope[SCOPE_TOTAL].rule != NULL);
+}
+
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
 				  uint64_t now_ns, uint64_t *wake_ns)
 {
 	struct scope scope[WEIR_SCOPES];
+	bool spares;
 
 	memset(r, 0, weir_opaque(sizeof *r));
 	r->lease = WEIR_NONE;
@@ -103,12 +116,14 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 			if (scope[i].slot != WEIR_NONE)
 				atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
 		}
-		spare_permits(g, wish->host_port, scope, r->spare);
+		spares = needs_spares(g, scope);
+		if (spares || tries > 0)
+			spare_permits(g, wish->host_port, scope, r->spare);
 		claim_lease(g, r, wish, now_ns);
 		/* Dekker with who evicts: our lease, then the index; his mark in the index, then the leases. From here on the
 		 * entries stay ours while we have the lease. Where they are taken from us again and again the overflow, which
 		 * nobody evicts, is the place to be: never a stranger's entry. */
-		if (all_still_ours(g, scope) || tries == RESOLVE_TRIES)
+		if (all_still_ours(g, r, scope) || tries == RESOLVE_TRIES)
 			break;
 		request_free_lease(g, r);
 		if (!scope_resolve(g, wish->host_port, now_ns, scope)) {
@@ -119,7 +134,8 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	}
 	scopes_settle_in(g, scope);
 	if (!wish->paid)
-		r->not_before_ns = spare_take(g, wish->host_port, scope, g->dry_run ? UINT64_MAX : r->latest_ns, now_ns);
+		r->not_before_ns =
+			spares ? spare_take(g, wish->host_port, scope, g->dry_run ? UINT64_MAX : r->latest_ns, now_ns) : now_ns;
 	r->phase = WEIR_PHASE_WAITING;
 	return request_look(g, r, scope, now_ns, wake_ns);
 }

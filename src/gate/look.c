@@ -183,6 +183,7 @@ static bool take_permits(const struct weir_gate *g, struct weir_request *r, cons
 			 uint64_t now_ns, bool *ramp)
 {
 	const struct weir_segment *s = g->segment;
+	unsigned end = (r->spare[SCOPE_RUN].limit | r->spare[SCOPE_TOTAL].limit) != 0 ? WEIR_SCOPES : scopes_end(scope);
 
 	if (r->lease == WEIR_NONE)
 		return true;
@@ -190,7 +191,7 @@ static bool take_permits(const struct weir_gate *g, struct weir_request *r, cons
 		r->lease = WEIR_NONE; /* reaped under our hands: past its deadline */
 		return true;
 	}
-	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+	for (unsigned i = 0; i < end; i++) {
 		if (!unlimited && r->spare[i].limit != 0 &&
 		    !weir_lease_spare_room(s, r->lease, i, r->spare[i].tag, r->spare[i].limit)) {
 			r->wait_slot = s->entries;

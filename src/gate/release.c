@@ -6,7 +6,9 @@
 
 void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 {
-	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+	unsigned end = r->held > 1U << SCOPE_HOST ? WEIR_SCOPES : SCOPE_HOST + 1;
+
+	for (unsigned i = 0; i < end; i++) {
 		uint32_t slot = r->scope[i].slot;
 
 		if ((r->held & (1U << i)) == 0 || slot > g->segment->entries || !scope_is_still(g, r, i))
@@ -14,7 +16,7 @@ void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 		weir_concurrency_give(&g->segment->entry[slot].concurrency);
 		weir_entry_wake(g->segment, slot);
 	}
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+	for (unsigned i = 0; i < end; i++)
 		if (r->spare[i].limit != 0 && (r->held & (1U << i)) != 0)
 			weir_entry_wake(g->segment, g->segment->entries); /* they all wait there */
 	r->held = 0;

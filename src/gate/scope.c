@@ -218,6 +218,7 @@ bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t no
 	if (!host_scope(s, &view, host_port, now_ns, &out[SCOPE_HOST]))
 		return false;
 	out[SCOPE_RUN].slot = out[SCOPE_TOTAL].slot = WEIR_NONE;
+	out[SCOPE_TOTAL].rule = view.total;
 	if (g->run.id[0] != '\0' && (g->run.rate != 0 || g->run.concurrency != 0)) {
 		slot = run_slot(g, host_port, now_ns, &word);
 		if (slot != WEIR_NONE)

@@ -17,10 +17,16 @@ struct scope {
 	uint32_t slot; /* WEIR_NONE: this scope does not apply, and the rest is not set */
 	struct weir_entry *entry;
 	uint64_t word; /* of the index, as long as the entry is that of the request; 0: the overflow, or not known */
-	const struct weir_rule *rule;
-	uint64_t generation; /* of the policy that the rule belongs to */
-	uint64_t rule_word;  /* to be kept in the entry, so that the rule need not be looked for again; 0: nothing */
+	const struct weir_rule *rule; /* of the total's scope also where it has no entry; NULL: there is no total */
+	uint64_t generation;          /* of the policy that the rule belongs to */
+	uint64_t rule_word;           /* to be kept in the entry, so that the rule need not be looked for again; 0: nothing */
 };
+
+/* Only the scopes below this number apply: to most requests the host's alone. */
+static inline unsigned scopes_end(const struct scope scope[WEIR_SCOPES])
+{
+	return scope[SCOPE_RUN].slot == WEIR_NONE && scope[SCOPE_TOTAL].slot == WEIR_NONE ? SCOPE_HOST + 1 : WEIR_SCOPES;
+}
 
 /* The slot's entry with its rule; `which` says what kind of scope it is. False when the slot is out of range. */
 bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct scope *out);

@@ -185,7 +185,11 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 			const struct weir_rate_params *params, const struct weir_result *result, bool due, enum heard heard,
 			uint64_t hold_until_ns, bool apart, uint64_t now_ns)
 {
-	struct weir_rate_answer answer = {
+	struct weir_rate_answer answer;
+
+	if (!due && heard == HEARD_NOTHING && result->quotas == 0 && hold_until_ns == 0)
+		return;
+	answer = (struct weir_rate_answer){
 		.signal = signal_of(result->outcome),
 		.admitted_ns = r->admitted_ns,
 		/* A hold that was cut down to hold.max ends when we say, and tells nothing of the host. */
@@ -197,9 +201,7 @@ static void settle_rate(const struct weir_gate *g, const struct weir_request *r,
 		.spare = result->quotas != 0 && is_spare(host, result, now_ns),
 		.apart = apart,
 	};
-
-	if (due || heard != HEARD_NOTHING || answer.quotas != 0 || hold_until_ns != 0)
-		hear(g, r, host, params, &answer, heard, result->status, hold_until_ns != 0, now_ns);
+	hear(g, r, host, params, &answer, heard, result->status, hold_until_ns != 0, now_ns);
 }
 
 static __attribute__((noinline)) void settle_concurrency(const struct weir_gate *g, const struct scope *host,
@@ -304,7 +306,7 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 		return;
 	}
 	settle_breaker(g, r, &host, result, latency, now_ns);
-	apart = settle_quota(g, r, &host, result, now_ns);
+	apart = result->quotas != 0 && settle_quota(g, r, &host, result, now_ns);
 	if (!apart)
 		hold = settle_hold(g, &host, result, now_ns);
 	if (result->outcome != WEIR_IGNORED) {

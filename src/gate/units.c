@@ -25,17 +25,19 @@ struct passed {
 static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			       uint64_t now_ns, struct passed out[WEIR_SCOPES * WEIR_RATES])
 {
-	unsigned n = 0;
+	unsigned n = 0, end = scopes_end(scope);
 
-	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+	for (unsigned i = 0; i < end; i++) {
 		if (scope[i].slot == WEIR_NONE || scope_is_overflow(g, &scope[i])) /* its rates are in spares */
 			continue;
 		scope_apply(g, &scope[i], now_ns);
-		for (unsigned j = i == SCOPE_HOST && r->unpaced ? 1 : 0; j < WEIR_RATES; j++)
-			/* The rule is at hand; the buckets are cache lines of their own. */
-			if (j == 0 ? !weir_bucket_unused(scope[i].entry->bucket) : scope[i].rule->fixed[j - 1].rate != 0)
-				out[n++] = (struct passed){&scope[i].entry->bucket[j], &r->scope[i].unit[j],
-							   &r->scope[i].numbering[j], scope[i].slot};
+		if (!(i == SCOPE_HOST && r->unpaced) && !weir_bucket_unused(scope[i].entry->bucket))
+			out[n++] =
+				(struct passed){scope[i].entry->bucket, r->scope[i].unit, r->scope[i].numbering, scope[i].slot};
+		/* The rule is at hand, the buckets are cache lines of their own. A rule's rates end with the first that is 0. */
+		for (unsigned j = 1; j < WEIR_RATES && scope[i].rule->fixed[j - 1].rate != 0; j++)
+			out[n++] = (struct passed){&scope[i].entry->bucket[j], &r->scope[i].unit[j], &r->scope[i].numbering[j],
+						   scope[i].slot};
 	}
 	return n;
 }

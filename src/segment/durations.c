@@ -37,9 +37,12 @@ static uint64_t owner_word(uint32_t slot, uint32_t hash, enum weir_durations whi
 static uint32_t first_place(const struct weir_segment *s, uint64_t owner)
 {
 	uint64_t h = owner * UINT64_C(6364136223846793005);
+	uint32_t groups = s->blocks / WAYS, at;
 
 	h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
-	return (uint32_t)(h >> 32) % (s->blocks / WAYS) * WAYS;
+	at = (uint32_t)(h >> 32);
+	/* A power of two where the entries are; a division takes as long as all the rest. */
+	return ((groups & (groups - 1)) == 0 ? at & (groups - 1) : at % groups) * WAYS;
 }
 
 /* The hash of the key that has the slot; `_other` is never evicted. */

@@ -6,9 +6,10 @@
 #include "lease_word.h"
 #include "weir/segment.h"
 
-#define SPARE_COUNTS 16 /* while others with higher leases decide; a count takes microseconds */
-#define READS        4  /* of a lease that changes while it is read */
-#define RAISES       64 /* of the high-water mark, against others who raise it */
+#define SPARE_COUNTS 16  /* while others with higher leases decide; a count takes microseconds */
+#define READS        4   /* of a lease that changes while it is read */
+#define FILL_READS   200 /* of a lease that is being filled in */
+#define RAISES       64  /* of the high-water mark, against others who raise it */
 
 /* The processes that an export can tell apart; with more it says this number. */
 #define PROCESSES_MAX 8192U
@@ -34,16 +35,30 @@ bool lease_scan_read(const struct weir_segment *s, uint32_t lease, struct lease_
 	return false;
 }
 
+/* The lease's word once its fields are filled in, which takes a moment; CLAIMED when its owner was stopped or died in it. */
+static uint64_t filled_in(const struct weir_lease *l)
+{
+	uint64_t w = atomic_load_explicit(&l->word, memory_order_seq_cst);
+
+	for (int i = 0; i < FILL_READS && lease_word_state(w) == WEIR_LEASE_CLAIMED; i++)
+		w = atomic_load_explicit(&l->word, memory_order_seq_cst);
+	return w;
+}
+
+/* Dekker with who claims a lease: his claim, then the index; the mark in the index, then this. He need not have named his entries
+ * to be seen: until he has, the lease may be anybody's. */
 bool lease_scan_any(const struct weir_segment *s, uint32_t slot)
 {
 	uint32_t end = lease_scan_end(s);
 
 	for (uint32_t i = 0; i < end; i++) {
 		const struct weir_lease *l = &s->lease[i];
-		uint64_t w = atomic_load_explicit(&l->word, memory_order_acquire);
+		uint64_t w = filled_in(l);
 
 		if (lease_word_state(w) == WEIR_LEASE_FREE)
 			continue;
+		if (lease_word_state(w) == WEIR_LEASE_CLAIMED)
+			return true;
 		/* No second look at the word: an entry that is wrongly thought in use is merely kept. */
 		for (int k = 0; k < WEIR_SCOPES; k++)
 			if (atomic_load_explicit(&l->entry[k], memory_order_relaxed) == slot)
@@ -89,7 +104,8 @@ static bool claim(const struct weir_segment *s, uint32_t number, const struct we
 		return false;
 	*tag = (lease_word_tag(w) + 1) & LEASE_TAG_MASK;
 	claimed = lease_word(o->pid, *tag, lease_second(now_ns), WEIR_LEASE_CLAIMED);
-	if (!atomic_compare_exchange_strong_explicit(&l->word, &w, claimed, memory_order_acq_rel, memory_order_relaxed))
+	/* In one order with the marks of who evicts an entry: see lease_scan_any. */
+	if (!atomic_compare_exchange_strong_explicit(&l->word, &w, claimed, memory_order_seq_cst, memory_order_relaxed))
 		return false;
 	/* Release stores, so that who sees one of them sees the word as claimed. */
 	atomic_store_explicit(&l->start, o->start, memory_order_release);

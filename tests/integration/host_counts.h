@@ -16,7 +16,7 @@ struct host_counts {
 	uint64_t admitted, delayed, refused, succeeded, throttled, failed, ignored, connections, cancelled;
 	uint32_t permits; /* out now */
 	double hold_s;    /* until the hold ends, 0 = none */
-	uint64_t opened; /* times the breaker has */
+	uint64_t opened;  /* times the breaker has */
 };
 
 static inline bool segment_of(const struct scene *scene, const char *config, struct weir_segment *s)

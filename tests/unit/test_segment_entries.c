@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../../src/segment/lease_word.h"
 #include "../../src/segment/slot_word.h"
 #include "segment_memory.h"
 
@@ -181,6 +182,23 @@ static void what_must_be_remembered_is_not_evicted(void **state)
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_not_equal(weir_entry_find(&segment, key_number(i)), WEIR_NONE);
 	assert_int_equal(weir_entry_sweep(&segment, 0, now), 8);
+}
+
+/* Its entries are not known until it is filled in, so it may be in any of them: whoever claims a lease needs no fence beside. */
+static void nothing_is_evicted_while_a_lease_is_being_filled_in(void **state)
+{
+	uint32_t scopes[WEIR_SCOPES] = {WEIR_NONE, WEIR_NONE, WEIR_NONE}, tag, lease;
+	struct weir_owner o = {.pid = 1, .pid_namespace = 1};
+
+	(void)state;
+	fill_table();
+	lease = weir_lease_claim(&segment, &o, 0, WEIR_NONE, scopes, 0, now, &tag);
+	assert_int_not_equal(lease, WEIR_NONE);
+	now += 600 * SECOND;
+	atomic_store(&segment.lease[lease].word, lease_word(o.pid, tag, lease_second(now), WEIR_LEASE_CLAIMED));
+	assert_int_equal(weir_entry_sweep(&segment, 60 * SECOND, now), 0);
+	atomic_store(&segment.lease[lease].word, lease_word(o.pid, tag, 0, WEIR_LEASE_WAITING));
+	assert_int_equal(weir_entry_sweep(&segment, 60 * SECOND, now), 16);
 }
 
 static void what_is_over_is_evicted(void **state)
@@ -479,6 +497,7 @@ int main(void)
 		with_segment(when_all_entries_are_in_use_requests_share_the_overflow),
 		with_segment(the_longest_idle_entry_gives_way_and_leaves_zeroed_memory),
 		with_segment(what_must_be_remembered_is_not_evicted),
+		with_segment(nothing_is_evicted_while_a_lease_is_being_filled_in),
 		with_segment(what_is_over_is_evicted),
 		with_segment(times_that_cannot_be_do_not_keep_an_entry),
 		with_segment(a_sweep_frees_what_nobody_used_for_the_given_time),
