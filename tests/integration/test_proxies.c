@@ -251,6 +251,27 @@ static char *explained(struct scene *scene, const char *proxy, const char *url)
 	return out;
 }
 
+/* Outside libcurl: what goes through a tunnel asks the target, on the target's port. */
+static void a_request_in_a_tunnel_is_the_target_s(void **state)
+{
+	struct scene *scene = *state;
+	char inner[64];
+	struct proxy p;
+
+	proxy_start(&p, LITERAL("HTTP/1.1 200 Connected\r\n\r\n"), LITERAL("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+	expect(scene, 0,
+	       "exec /usr/bin/python3 -c 'import http.client, sys\n"
+	       "c = http.client.HTTPConnection(\"127.0.0.1\", int(sys.argv[1]))\n"
+	       "c.set_tunnel(\"inner.example\", int(sys.argv[2]))\n"
+	       "c.request(\"GET\", \"/\")\n"
+	       "assert c.getresponse().status == 200' $P $T",
+	       p.port, 8443);
+	assert_int_equal(counts_of(scene, host_port_of(inner, "inner.example", 8443)).succeeded, 1);
+	assert_false(counts_of(scene, host_port_of(inner, "inner.example", p.port)).known);
+	assert_int_equal(leases_held(scene), 0);
+	proxy_stop(&p);
+}
+
 static void explain_tells_of_a_proxy_in_the_environment(void **state)
 {
 	struct scene *scene = *state;
@@ -277,6 +298,7 @@ int main(void)
 		SCENE(a_proxy_that_does_not_listen_opens_its_own_breaker),
 		SCENE(a_proxy_on_the_target_s_own_port_is_told_apart),
 		SCENE(what_a_socks_proxy_says_is_told_while_the_target_is_refused),
+		SCENE(a_request_in_a_tunnel_is_the_target_s),
 		SCENE(explain_tells_of_a_proxy_in_the_environment),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/preload/socket/exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -400,6 +401,19 @@ static void becomes_the_connection(struct weir_record *r)
 	r->fresh_until_ns = weir_now_ns() + FRESH_NS;
 }
 
+/* Names inside it are the target's, with the target's port. */
+static void begin_tunnel(struct weir_record *r)
+{
+	const char *port = strrchr(r->host_port, ':');
+
+	becomes_the_connection(r);
+	r->connects = false;
+	r->tunnel = true;
+	r->port = port ? (uint16_t)strtoul(port + 1, NULL, 10) : r->port;
+	if (!r->plain)
+		set_talk(r, WEIR_TALK_OPENING);
+}
+
 /* An answer's head is complete. */
 static void answered(const struct weir_gate *g, struct weir_record *r)
 {
@@ -412,11 +426,7 @@ static void answered(const struct weir_gate *g, struct weir_record *r)
 		r->line_bytes = 0;
 		r->limits = false;
 	} else if (r->connects && status < 300) {
-		becomes_the_connection(r);
-		r->connects = false;
-		r->tunnel = true;
-		if (!r->plain)
-			set_talk(r, WEIR_TALK_OPENING);
+		begin_tunnel(r);
 	} else if (status == 101) {
 		becomes_the_connection(r);
 	} else if (status >= 400 || weir_wire_answer_over(&r->wire)) {
