@@ -125,8 +125,8 @@ struct weir_result {
 	uint32_t connections; /* connections that it opened */
 	uint32_t status;      /* HTTP status, 0 = none was heard */
 	enum weir_seen seen;
-	bool timed_out;    /* with WEIR_FAILED: a time-out */
-	bool refused_here; /* with WEIR_FAILED: this very machine refused the connection (a loopback address) */
+	bool timed_out; /* with WEIR_FAILED: a time-out */
+	bool here;      /* with WEIR_FAILED: this very machine was asked (a loopback address) */
 };
 
 /* Begins a request: finds its entries and rules, takes units and a lease, and looks once. The verdict and what it rests on are in

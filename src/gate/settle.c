@@ -64,9 +64,9 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 	struct weir_breaker_view before = {0};
 	enum weir_breaker_change change;
 
-	/* A server on this machine that does not listen (yet) costs nobody anything: a program that waits for its own server to
-	 * come up asks as often as it likes, unless a rule says that this host is meant. */
-	if (result->outcome == WEIR_IGNORED || (failed && result->refused_here && !scope_rule_names_host(host))) {
+	/* A server on this machine that does not listen (yet), or that cuts what it says, costs nobody anything, and whose it is
+	 * is the program itself as often as not: it asks as often as it likes, unless a rule says that this host is meant. */
+	if (result->outcome == WEIR_IGNORED || (failed && result->here && result->status == 0 && !scope_rule_names_host(host))) {
 		weir_breaker_forgo(b, r->ticket);
 		return;
 	}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/integration/closed_port.h"
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
 
@@ -358,6 +359,34 @@ static void a_refused_request_on_an_open_connection_ends_it(void **state)
 	assert_int_equal(counts_of(s.scene, s.host_port).refused, 1);
 }
 
+/* Twelve connections to a server of the program's own, which cuts what it has promised. */
+#define CUTS                                                                                                                     \
+	"import threading\n"                                                                                                     \
+	"own = socket.create_server(('127.0.0.1', 0))\n"                                                                         \
+	"def serve():\n"                                                                                                         \
+	"    while True:\n"                                                                                                      \
+	"        x = own.accept()[0]\n"                                                                                          \
+	"        x.recv(9999)\n"                                                                                                 \
+	"        x.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 99\\r\\n\\r\\nhalf')\n"                                        \
+	"        x.close()\n"                                                                                                    \
+	"threading.Thread(target=serve, daemon=True).start()\n"                                                                  \
+	"told = []\n"                                                                                                            \
+	"for i in range(12):\n"                                                                                                  \
+	"    d = http.client.HTTPConnection('127.0.0.1', own.getsockname()[1])\n"                                                \
+	"    try: d.request('GET', '/'); d.getresponse().read()\n"                                                               \
+	"    except (OSError, http.client.IncompleteRead) as e: told.append(type(e).__name__)\n"                                 \
+	"    d.close()\n"
+
+static void a_server_of_the_programs_own_may_cut_its_answers_as_often_as_it_likes(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, NULL);
+	expect_python(&s, IMPORTS CUTS "print(set(told), len(told))\n", "{'IncompleteRead'} 12\n");
+	scene_configure(s.scene, RULES_FOR_THIS_MACHINE);
+	expect_python(&s, IMPORTS CUTS "print(told.count('IncompleteRead'), told[-1])\n", "5 ConnectionRefusedError\n");
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -374,6 +403,7 @@ int main(void)
 		SCENE(what_is_no_http_passes_untouched),
 		SCENE(a_conversation_goes_with_its_socket),
 		SCENE(a_refused_request_on_an_open_connection_ends_it),
+		SCENE(a_server_of_the_programs_own_may_cut_its_answers_as_often_as_it_likes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

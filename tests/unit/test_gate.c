@@ -409,6 +409,34 @@ static void failures_open_the_breaker_and_a_good_probe_closes_it(void **state)
 	assert_int_equal(weir_breaker_view(&entry()->breaker, &rule.breaker, now).state, WEIR_BREAKER_CLOSED);
 }
 
+static void fail_here(uint32_t status)
+{
+	struct weir_result result = {.outcome = WEIR_FAILED, .here = true, .status = status};
+	struct weir_request r;
+
+	for (uint32_t i = 0; i < rule.breaker.failures; i++) {
+		go(&r);
+		now += MS;
+		weir_gate_settle(&gate, &r, &result, now);
+	}
+}
+
+static void what_fails_on_this_machine_opens_the_breaker_where_a_rule_names_the_host(void **state)
+{
+	struct weir_request r;
+	uint64_t wake;
+
+	(void)state;
+	publish();
+	fail_here(0);
+	assert_int_equal(begin(&r, &wake), WEIR_GO);
+	end(&r, WEIR_SUCCEEDED, 0);
+	snprintf(rule.match, sizeof rule.match, HOST);
+	publish();
+	fail_here(0);
+	assert_int_not_equal(begin(&r, &wake), WEIR_GO);
+}
+
 static void throttled_answers_and_refusals_never_open_the_breaker(void **state)
 {
 	struct weir_request r;
@@ -853,6 +881,7 @@ int main(void)
 		GATE_TEST(the_totals_rate_holds_for_those_who_waited_for_a_hosts_permit),
 		GATE_TEST(the_entry_of_a_run_that_is_over_is_freed),
 		GATE_TEST(failures_open_the_breaker_and_a_good_probe_closes_it),
+		GATE_TEST(what_fails_on_this_machine_opens_the_breaker_where_a_rule_names_the_host),
 		GATE_TEST(throttled_answers_and_refusals_never_open_the_breaker),
 		GATE_TEST(late_results_do_not_flip_a_newer_state),
 		GATE_TEST(a_dry_run_neither_delays_nor_refuses_but_counts),

@@ -157,11 +157,11 @@ static void read_result(const struct weir_exchange *x, const struct weir_request
 		}
 		result->outcome = mostly_waited(r) || before_target(x, code) ? WEIR_IGNORED : WEIR_FAILED;
 		result->timed_out = true;
+		result->here = weir_host_is_loopback(x->host_port);
 		break;
 	case FAILED:
 		result->outcome = status == 0 && before_target(x, code) ? WEIR_IGNORED : WEIR_FAILED;
-		result->refused_here = code == CURLE_COULDNT_CONNECT && weir_host_is_loopback(x->host_port) &&
-				       long_of(x, CURLINFO_OS_ERRNO) == ECONNREFUSED;
+		result->here = weir_host_is_loopback(x->host_port);
 		break;
 	case NEITHER:
 		/* The program left, but what the server said about its limits was said. */
@@ -242,8 +242,7 @@ void weir_exchange_settle_proxy(const struct weir_exchange *x, CURLcode code)
 	} else if (code == CURLE_COULDNT_CONNECT || (code == CURLE_OPERATION_TIMEDOUT && connected_us == 0)) {
 		result.outcome = WEIR_FAILED;
 		result.timed_out = code == CURLE_OPERATION_TIMEDOUT;
-		result.refused_here = code == CURLE_COULDNT_CONNECT && weir_host_is_loopback(x->host_port) &&
-				      long_of(x, CURLINFO_OS_ERRNO) == ECONNREFUSED;
+		result.here = weir_host_is_loopback(x->host_port);
 	} else if (code != CURLE_OK && connected_us == 0) {
 		result.outcome = WEIR_IGNORED; /* the program's own doing */
 	}

@@ -201,7 +201,7 @@ static int new_attempt(const struct weir_gate *g, uintptr_t frame, int fd, const
 {
 	int saved = errno;
 	bool blocks = (weir_flags_of(fd) & O_NONBLOCK) == 0;
-	bool followed = weir_conversation_open(fd, t->host_port, t->port);
+	bool followed = weir_conversation_open(fd, t->host_port, t->port, t->attempt.loopback);
 
 	errno = saved;
 	return blocks || !followed ? attempt(g, frame, fd, address, length, t, blocks) : attempt_now(g, fd, address, length, t);

@@ -46,7 +46,7 @@ static void drop(const struct weir_gate *g, int fd)
 		weir_record_put(r);
 }
 
-bool weir_conversation_open(int fd, const char *host_port, uint16_t port)
+bool weir_conversation_open(int fd, const char *host_port, uint16_t port, bool here)
 {
 	uint64_t identity = weir_socket_identity(fd);
 	struct weir_record *r;
@@ -60,6 +60,7 @@ bool weir_conversation_open(int fd, const char *host_port, uint16_t port)
 		return false;
 	r->identity = identity;
 	r->port = port;
+	r->here = here;
 	r->connections = 1;
 	memcpy(r->host_port, host_port, strnlen(host_port, sizeof r->host_port - 1) + 1);
 	weir_record_put(r);

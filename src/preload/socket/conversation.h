@@ -45,9 +45,9 @@ typedef uint64_t weir_conversation;
 
 /* --- Life of a descriptor -------------------------------------------------------------------------------------------------- */
 
-/* The program begins to connect fd to host_port, whatever fd was before. False when there is no place: then the connection is
- * all that is seen of it. */
-bool weir_conversation_open(int fd, const char *host_port, uint16_t port);
+/* The program begins to connect fd to host_port, whatever fd was before. `here`: that is this very machine. False when there is
+ * no place: then the connection is all that is seen of it. */
+bool weir_conversation_open(int fd, const char *host_port, uint16_t port, bool here);
 
 /* fd is connected, by a request that was admitted. Takes it over: what is sent first goes on it where it has a unit, else it
  * gives way to a request that takes one. handshake_ns: how long it took, 0 = from admission to now. False when fd has no

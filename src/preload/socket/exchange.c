@@ -41,6 +41,7 @@ void weir_exchange_settle_request(const struct weir_gate *g, struct weir_record 
 		weir_gate_cancel(g, request, weir_now_ns());
 	} else if (request->phase == WEIR_PHASE_ADMITTED) {
 		result->connections = r->connections;
+		result->here = r->here;
 		r->connections = 0;
 		weir_gate_settle(g, request, result, weir_now_ns());
 	}
@@ -215,8 +216,10 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 		go_on_opened(r);
 		return WEIR_GO;
 	}
-	if (!same)
+	if (!same) {
 		memcpy(r->host_port, host_port, sizeof host_port);
+		r->here = weir_host_is_loopback(host_port);
+	}
 	r->has_unit = true;
 	if (weir_host_chosen(r->host_port))
 		return weir_gate_begin(g, &r->next, &wish, weir_now_ns(), &wake);

@@ -62,7 +62,7 @@ void weir_connect_settle(const struct weir_gate *g, struct weir_request *r, cons
 {
 	struct weir_result result = {.outcome = outcome_of(error),
 				     .timed_out = error == ETIMEDOUT,
-				     .refused_here = error == ECONNREFUSED && attempt->loopback,
+				     .here = attempt->loopback,
 				     .latency_ns = latency_ns,
 				     .connections = 1};
 

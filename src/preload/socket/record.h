@@ -57,6 +57,7 @@ struct weir_record {
 	bool connects;   /* `next` is a CONNECT */
 	bool tunnel;     /* a proxy's CONNECT has been answered */
 	bool heard;      /* a byte has been received */
+	bool here;       /* host_port is this very machine */
 	bool answering;  /* the oldest of hand[] is being answered */
 	bool plain;      /* the wire is that of the plain text inside TLS */
 	bool plain_seen; /* it was, or is */
