@@ -54,10 +54,18 @@ static void claim_lease(const struct weir_gate *g, struct weir_request *r, const
 		weir_lease_mark_spare(g->segment, r->lease, r->spare[SCOPE_HOST].tag);
 }
 
+/* Without a credential there is nothing to hide. */
+static uint32_t credential_of(const struct weir_segment *s, const struct weir_wish *wish)
+{
+	if (wish->credential == WEIR_NOBODY)
+		return (uint32_t)WEIR_NOBODY;
+	return weir_quota_share_digest(s->header->salt, wish->credential, QUOTA_CREDENTIAL);
+}
+
 static struct weir_asker asker_of(const struct weir_segment *s, const struct weir_wish *wish)
 {
 	return (struct weir_asker){
-		.credential = weir_quota_share_digest(s->header->salt, wish->credential, QUOTA_CREDENTIAL),
+		.credential = credential_of(s, wish),
 		.path = wish->path != 0 ? weir_quota_share_digest(s->header->salt, wish->path, QUOTA_PATH) : 0,
 	};
 }

@@ -39,8 +39,18 @@ uint64_t weir_object_hash(const struct weir_object *o)
 	const char *name = ((const struct link_map *)o->link_map)->l_name;
 	uint64_t h = mixed(mixed(mixed(0, (uintptr_t)o->link_map), (uintptr_t)o->start), (uintptr_t)o->end);
 
-	for (size_t i = 0; name && name[i] != '\0'; i++)
-		h = mixed(h, (unsigned char)name[i]);
+	size_t length = name ? strlen(name) : 0;
+
+	/* Eight at a time: a path has some sixty, and this is asked with every call into a library. */
+	for (size_t i = 0; i < length; i += sizeof(uint64_t)) {
+		uint64_t word = 0;
+
+		if (length - i >= sizeof word)
+			memcpy(&word, name + i, sizeof word);
+		else
+			memcpy(&word, name + i, length - i);
+		h = mixed(h, word);
+	}
 	return (h << 8) != 0 ? h << 8 : 256;
 }
 

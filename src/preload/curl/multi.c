@@ -405,14 +405,17 @@ WEIR_HOOK CURLMcode curl_multi_cleanup(CURLM *multi)
 /* The third argument is one word: see curl_easy_setopt. */
 WEIR_HOOK CURLMcode curl_multi_setopt(CURLM *multi, CURLMoption option, ...)
 {
+	const struct weir_curl *curl = weir_transfer_inner(CALLER);
 	struct weir_multi *m;
-	const struct weir_curl *curl = library_of(multi, CALLER, &m);
 	va_list arguments;
 	void *word;
 
 	va_start(arguments, option);
 	word = va_arg(arguments, void *);
 	va_end(arguments);
+	if (curl)
+		return curl->multi_setopt(multi, option, word);
+	curl = library_of(multi, CALLER, &m);
 	if (!curl)
 		return CURLM_INTERNAL_ERROR;
 	if (m && option == CURLMOPT_TIMERFUNCTION)
