@@ -70,7 +70,7 @@ BENCH_BIN       = $(BENCH:%=$(BUILD)/bench/%)
 # to is looked at in the library itself: tests/integration/test_object.c.
 $(call obj,$(CORE_SRC) $(PRELOAD_SRC)): private FRAME_COMPILE = $(if $(SANITIZE)$(COVERAGE),,-Wframe-larger-than=1024)
 
-.PHONY: all help check tests unit integration matrix bench sim eval eval-short install uninstall clean format tidy
+.PHONY: all help check tests unit integration matrix equivalence bench sim eval eval-short install uninstall clean format tidy
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -81,6 +81,7 @@ help:
 	@echo 'make check        build and run all tests'
 	@echo 'make unit         unit tests alone;  make integration: integration tests alone'
 	@echo 'make matrix       run real programs bare and under weir; scripts/matrix --all: and install them first'
+	@echo 'make equivalence  other people'"'"'s test suites bare and under weir: CPython, by scripts/equivalence curl libcurl'
 	@echo 'make bench        measure start-up, decision and request costs'
 	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
 	@echo 'make eval         some of them with real processes, an hour and a half;  make eval-short: ten minutes'
@@ -163,6 +164,9 @@ integration: all $(BUILD)/quotad $(BUILD)/evaluate $(BUILD)/tests/foreign.so $(I
 
 matrix: all $(BUILD)/quotad
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/matrix
+
+equivalence: all
+	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/equivalence cpython
 
 bench: all $(BUILD)/quotad $(BENCH_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/bench $(BENCH_BIN)
