@@ -26,4 +26,8 @@ void weir_filter_heed(const struct sock_filter *filter, size_t count);
 /* Marks all system calls: nothing is known of the filter. */
 void weir_filter_fear(void);
 
+/* Whether the next program of this process, which inherits its filters and knows nothing of them, may have the library: nothing
+ * that it calls there for itself, the agent's start included, is forbidden. */
+bool weir_filter_lets_start(void);
+
 #endif

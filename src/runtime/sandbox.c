@@ -182,3 +182,27 @@ void weir_filter_fear(void)
 	for (int number = 0; number < WEIR_KERNEL_CALLS; number++)
 		forbid(number);
 }
+
+bool weir_filter_lets_start(void)
+{
+	/* All that the library asks for itself: scripts/calls compares. */
+	/* clang-format off */
+	static const short calls[] = {
+		SYS_chdir, SYS_clock_gettime, SYS_clone, SYS_close, SYS_close_range, SYS_connect, SYS_dup, SYS_epoll_ctl,
+		SYS_execve, SYS_exit_group, SYS_faccessat, SYS_fallocate, SYS_fchmod, SYS_fcntl, SYS_flock, SYS_fstat,
+		SYS_ftruncate, SYS_futex, SYS_getcwd, SYS_geteuid, SYS_getgid, SYS_getitimer, SYS_getpid, SYS_getppid,
+		SYS_getrandom, SYS_getsockopt, SYS_gettid, SYS_getuid, SYS_kill, SYS_linkat, SYS_listen, SYS_madvise,
+		SYS_mkdirat, SYS_mmap, SYS_munmap, SYS_nanosleep, SYS_newfstatat, SYS_openat, SYS_ppoll, SYS_prctl,
+		SYS_pread64, SYS_prlimit64, SYS_read, SYS_readlinkat, SYS_rt_sigaction,
+		SYS_rt_sigpending, SYS_rt_sigprocmask, SYS_rt_sigtimedwait, SYS_sched_yield, SYS_sendto, SYS_setsid,
+		SYS_setsockopt, SYS_shutdown, SYS_sigaltstack, SYS_symlinkat, SYS_tgkill, SYS_umask, SYS_unlinkat, SYS_wait4,
+		SYS_write,
+	};
+	/* clang-format on */
+
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		if (!weir_kernel_allows(calls[i]))
+			return false;
+	}
+	return true;
+}

@@ -16,7 +16,27 @@ static const char *const show = "echo \"[$LD_PRELOAD]\"";
 
 /* ---- parts */
 
-enum { EXECVE, EXECV, EXECVP, EXECVPE, EXECL, EXECLP, EXECLE, FEXECVE, EXECVEAT, SPAWN, SPAWNP, FORMS };
+enum { EXECVE, EXECV, EXECVP, EXECVPE, EXECL, EXECLP, EXECLE, FEXECVE, EXECVEAT, SPAWN, SPAWNP, SYSTEM, POPEN, FORMS };
+
+/* The library's own shell, and the environment of this process as it was. */
+static int have_it_run(int form)
+{
+	char line[1024] = "";
+	FILE *out;
+
+	if (form == SYSTEM) {
+		PART_CHECK(system(NULL) != 0);
+		PART_CHECK(system("exit 3") == 3 << 8);
+		PART_CHECK(system(show) == 0);
+	} else {
+		out = popen(show, "r");
+		PART_CHECK(out && fgets(line, sizeof line, out));
+		PART_CHECK(pclose(out) == 0);
+		fputs(line, stdout);
+	}
+	PART_CHECK(strcmp(getenv("LD_PRELOAD"), OTHER) == 0);
+	return 0;
+}
 
 static int become(int form)
 {
@@ -51,6 +71,9 @@ static int become(int form)
 	case EXECVEAT:
 		execveat(open("/bin", O_PATH | O_CLOEXEC), "sh", argv, environ, 0);
 		break;
+	case SYSTEM:
+	case POPEN:
+		return have_it_run(form);
 	case SPAWN:
 		PART_CHECK(posix_spawn(&child, "/bin/sh", NULL, NULL, argv, environ) == 0);
 		break;
@@ -95,7 +118,21 @@ static int overwrites_in_vfork(int argc, char **argv)
 	return 0;
 }
 
+/* What the shell is given by system; with an argument, behind another library in LD_PRELOAD and longer than any stack. */
+static int shows_its_command(int argc, char **argv)
+{
+	static char longer[65536] = "tr '\\0' ' ' </proc/$$/cmdline | wc -c #";
+
+	(void)argv;
+	if (argc == 0)
+		return system("tr '\\0' ' ' </proc/$$/cmdline; echo; ( exit 5 )") >> 8;
+	PART_CHECK(setenv("LD_PRELOAD", OTHER, 1) == 0);
+	memset(longer + strlen(longer), 'x', sizeof longer - 1 - strlen(longer));
+	return system(longer) >> 8;
+}
+
 static const struct host_part parts[] = {
+	{"shows_its_command", shows_its_command},
 	{"overwrites", overwrites},
 	{"overwrites_in_vfork", overwrites_in_vfork},
 };
@@ -153,6 +190,24 @@ static void an_environment_beyond_all_measure_is_handed_on_as_it_is(void **state
 	assert_string_equal(o.err, "");
 	assert_int_equal(o.exit_status, 0);
 	outcome_free(&o);
+}
+
+/* The command is the program's: it changes only where the library would be lost, and not where it is too long for that. */
+static void a_command_of_system_stays_as_it_is_in_all_other_programs(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int longer = 0; longer < 2; longer++) {
+		struct outcome bare = run_part(scene, COMMAND_BARE, "shows_its_command", longer ? "longer" : NULL, NULL),
+			       under = run_part(scene, COMMAND_UNDER_WEIR, "shows_its_command", longer ? "longer" : NULL, NULL);
+
+		assert_string_equal(under.out, bare.out);
+		assert_string_equal(under.err, bare.err);
+		assert_int_equal(under.exit_status, longer ? 0 : 5);
+		assert_int_equal(bare.exit_status, longer ? 0 : 5);
+		outcome_free(&bare);
+		outcome_free(&under);
+	}
 }
 
 static void what_takes_the_variable_away_is_left_alone(void **state)
@@ -274,6 +329,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(a_program_that_overwrites_the_variable_still_has_its_children_limited),
 		TEST(an_environment_beyond_all_measure_is_handed_on_as_it_is),
+		TEST(a_command_of_system_stays_as_it_is_in_all_other_programs),
 		TEST(what_takes_the_variable_away_is_left_alone),
 		TEST(a_runs_rate_holds_behind_a_launcher_with_a_library_of_its_own),
 		TEST(a_child_that_the_library_would_break_is_started_without),

@@ -68,6 +68,7 @@ static const char *const hooks[] = {
 	"gnutls_record_send2",
 	"initgroups",
 	"poll",
+	"popen",
 	"posix_spawn",
 	"posix_spawnp",
 	"ppoll",
@@ -92,6 +93,7 @@ static const char *const hooks[] = {
 	"setreuid",
 	"setuid",
 	"syscall",
+	"system",
 	"write",
 	"writev",
 };
@@ -362,8 +364,9 @@ static unsigned long stack_taken(const char *line)
 /* Arrays whose length the caller gives (arguments, an environment): they are probed page by page. */
 static bool has_array_of_callers_length(const char *function)
 {
-	static const char *const names[] = {"<call_with>", "<start_agent>", "<execve>",   "<execv>",       "<execvp>",
-					    "<execvpe>",   "<fexecve>",     "<execveat>", "<posix_spawn>", "<posix_spawnp>"};
+	static const char *const names[] = {"<call_with>",   "<start_agent>",  "<execve>",  "<execv>",
+					    "<execvp>",      "<execvpe>",      "<fexecve>", "<execveat>",
+					    "<posix_spawn>", "<posix_spawnp>", "<system>",  "<popen>"};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (strstr(function, names[i]))

@@ -160,6 +160,44 @@ static int locked_in_with_what_a_wait_needs(int argc, char **argv)
 	return connect_four_times(argv[0]);
 }
 
+/* A launcher that locks itself in, like bwrap: the program that it becomes has its filter, and knows nothing of it. */
+static int locks_itself_in_and_starts(int argc, char **argv, bool by_a_shell)
+{
+	static const int of_weir[] = {SYS_madvise, SYS_flock, SYS_fallocate, SYS_linkat, SYS_getitimer};
+	static const int of_nobody[] = {SYS_reboot};
+	char *next[] = {"/proc/self/exe", "--part", "connects", argv[0], NULL};
+	bool weirs = argc == 2 && argv[1][0] == 'w';
+	char self[256] = "", command[400];
+	int status;
+
+	PART_CHECK(readlink(next[0], self, sizeof self - 1) > 0);
+	snprintf(command, sizeof command, "'%s' --part connects %s", self, argv[0]);
+	PART_CHECK(forbid(weirs ? of_weir : of_nobody, weirs ? sizeof of_weir / sizeof of_weir[0] : 1, SECCOMP_RET_KILL_PROCESS));
+	if (!by_a_shell) {
+		execv(next[0], next);
+		return 1;
+	}
+	status = system(command);
+	PART_CHECK(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int locks_itself_in_and_becomes(int argc, char **argv)
+{
+	return locks_itself_in_and_starts(argc, argv, false);
+}
+
+static int locks_itself_in_and_calls_system(int argc, char **argv)
+{
+	return locks_itself_in_and_starts(argc, argv, true);
+}
+
+static int connects(int argc, char **argv)
+{
+	(void)argc;
+	return connect_four_times(argv[0]);
+}
+
 /* Calls that are no news to the kernel: what is wrong with them is said as without weir. */
 static int wrong_filters_are_refused(int argc, char **argv)
 {
@@ -180,6 +218,9 @@ static int wrong_filters_are_refused(int argc, char **argv)
 static const struct host_part parts[] = {
 	{"locked_in_to_its_own_calls", locked_in_to_its_own_calls},
 	{"locked_in_with_what_a_wait_needs", locked_in_with_what_a_wait_needs},
+	{"locks_itself_in_and_becomes", locks_itself_in_and_becomes},
+	{"locks_itself_in_and_calls_system", locks_itself_in_and_calls_system},
+	{"connects", connects},
 	{"wrong_filters_are_refused", wrong_filters_are_refused},
 	{"refused_one_by_one", refused_one_by_one},
 	{"all_are_refused", all_are_refused},
@@ -271,6 +312,22 @@ static void a_whitelist_before_the_first_request_kills_nobody(void **state)
 	expect_part(scene, "wrong_filters_are_refused", "", NULL);
 }
 
+/* It runs without the library where that would be killed for what it does, and with it where not. */
+static void what_a_program_that_has_locked_itself_in_starts_is_not_killed(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char port[16];
+
+	snprintf(port, sizeof port, "%d", server->http_port);
+	for (int by_a_shell = 0; by_a_shell < 2; by_a_shell++) {
+		const char *part = by_a_shell ? "locks_itself_in_and_calls_system" : "locks_itself_in_and_becomes";
+
+		run_locked_in(scene, part, port, "weir's");
+		assert_true(run_locked_in(scene, part, port, "nobody's") >= 0.58);
+	}
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(int argc, char **argv)
@@ -278,6 +335,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		SCENE(a_refused_system_call_is_no_reason_to_fail),
 		SCENE(a_whitelist_before_the_first_request_kills_nobody),
+		SCENE(what_a_program_that_has_locked_itself_in_starts_is_not_killed),
 		SCENE(a_strict_filter_finds_nothing_to_kill_for_after_the_first_request),
 	};
 	int status = host_part_run(argc, argv, parts, sizeof parts / sizeof parts[0]);

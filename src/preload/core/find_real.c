@@ -170,6 +170,7 @@ static const struct {
 	char name[22];
 	uint16_t offset;
 } real[] = {
+	/* clang-format off */
 	REAL(dlopen),
 	REAL(connect),
 	REAL(close),
@@ -210,6 +211,8 @@ static const struct {
 	REAL(execveat),
 	REAL(posix_spawn),
 	REAL(posix_spawnp),
+	REAL(system),
+	REAL(popen),
 	REAL(setuid),
 	REAL(seteuid),
 	REAL(setreuid),
@@ -224,6 +227,7 @@ static const struct {
 	REAL(prctl),
 	REAL(syscall),
 	{"_dl_find_object", FIND_OBJECT},
+	/* clang-format on */
 };
 #define REAL_COUNT (sizeof real / sizeof real[0])
 

@@ -14,6 +14,7 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -93,6 +94,8 @@ struct weir_libc {
 			   char *const[]);
 	int (*posix_spawnp)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
 			    char *const[]);
+	int (*system)(const char *);
+	FILE *(*popen)(const char *, const char *);
 	int (*execveat)(int, const char *, char *const[], char *const[], int);
 	int (*setuid)(uid_t);
 	int (*seteuid)(uid_t);

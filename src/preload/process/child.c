@@ -9,6 +9,7 @@
 #include "weir/elf.h"
 #include "weir/kernel.h"
 #include "weir/log.h"
+#include "weir/sandbox.h"
 
 #define ENVIRONMENT_MAX 65536
 /* Of the caller's stack: some four thousand variables. A longer environment is handed on as it is. */
@@ -66,6 +67,12 @@ static bool is_fit(const struct weir_target *t)
 	const char *why;
 	size_t at;
 
+	if (!weir_filter_lets_start()) {
+		weir_log(WEIR_LOG_WARN,
+			 "%.200s: it runs without weir's library, unlimited: a seccomp filter of this process would kill it",
+			 t->path ? t->path : "exec");
+		return false;
+	}
 	if (!look_at_file(t, value_in(environ, "PATH=", &at), &x))
 		return true;
 	why = weir_elf_unfit(&x.elf);
@@ -96,11 +103,16 @@ void weir_child_look(struct weir_child *c, const struct weir_target *target, cha
 	c->put = fit;
 	for (c->count = 0; env[c->count] && c->count < ENVIRONMENT_MAX;)
 		c->count++;
-	c->bytes = (c->count + 1) * sizeof(char *) + sizeof PRELOAD + strlen(list) + 1 + (there ? 0 : strlen(own) + 1);
-	if (c->bytes > STACK_MAX) {
-		c->bytes = 0;
-		weir_log(WEIR_LOG_WARN, "exec: LD_PRELOAD stays as the program has set it: the environment is too long");
-	}
+	c->bytes = weir_child_text((c->count + 1) * sizeof(char *) + sizeof PRELOAD + strlen(list) + 1 +
+				   (there ? 0 : strlen(own) + 1));
+}
+
+size_t weir_child_text(size_t bytes)
+{
+	if (bytes <= STACK_MAX)
+		return bytes;
+	weir_log(WEIR_LOG_WARN, "exec: LD_PRELOAD stays as the program has set it: what goes with it is too long");
+	return 0;
 }
 
 static char *append(char *to, const char *text, size_t length)

@@ -8,7 +8,8 @@
  * process itself was started with the library there, and has the user it was started as.
  *
  * From a program that would not start with the library, or complain of it (musl, 32-bit, AddressSanitizer: weir/elf.h), it is
- * kept away.
+ * kept away. So it is where a seccomp filter of this process, which the new program inherits and cannot read, would kill it for
+ * something that the library does.
  *
  * May run in signal handlers and in the child of a vfork: no lock, no heap, no pages. The memory is the caller's stack, and only
  * where something changes.
@@ -37,6 +38,9 @@ struct weir_child {
 
 /* env may be NULL. Opens the target and reads its headers: microseconds. Changes errno. */
 void weir_child_look(struct weir_child *c, const struct weir_target *target, char *const env[]);
+
+/* `bytes`, where the caller's stack may take as much, or 0, which is told in the log. */
+size_t weir_child_text(size_t bytes);
 
 /* The environment to be given, in `memory` of c->bytes, which is not 0. Entries that do not change are not copied. */
 char **weir_child_environment(const struct weir_child *c, void *memory, char *const env[]);

@@ -5,7 +5,7 @@
  *
  * All of it may run in a signal handler or in the child of a fork or vfork: no locks, no heap, no lookup of symbols. A child of
  * fork has no gate yet, a child of vfork has its parent's and is told apart by its pid: neither ends anything of its parent's.
- * posix_spawn and system exec in such a child of libc's own.
+ * posix_spawn and system exec in such a child of libc's own (system and popen: shell.c).
  *
  * Where exec fails, requests that were in flight go on without a lease, and their result counts for nothing.
  */
@@ -124,8 +124,7 @@ WEIR_HOOK int execveat(int dir, const char *path, char *const argv[], char *cons
 			      : (int)syscall(SYS_execveat, dir, path, argv, env, flags);
 }
 
-/* posix_spawn calls no hook of exec in its child. system and popen take the environment as it is: what is put into it by setenv
- * before them is theirs. */
+/* posix_spawn calls no hook of exec in its child. */
 WEIR_HOOK int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 			  const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
 {
