@@ -110,8 +110,9 @@ void weir_notice(const struct weir_environment *e, const char *what, const char 
 /* The files: 0, $XDG_STATE_HOME/weir/notices (~/.local/state/weir/notices); 1, /dev/shm/weir-UID.notices. False: no such. */
 bool weir_notice_file(const struct weir_environment *e, unsigned which, char out[WEIR_PATH_MAX]);
 
-/* Whether /tmp is this service's own (PrivateTmp of systemd). Reads /proc. */
-bool weir_tmp_is_private(void);
+/* Whether the directory lies in a /tmp or /var/tmp that is this service's own (PrivateTmp of systemd), as far as its mounts tell: in
+ * a namespace that receives nothing from another one only by systemd's names. Reads /proc. */
+bool weir_place_is_private(const char *dir);
 
 /* Finds the `weir` program that belongs to the object file at `self` (the library or the CLI): beside it, ../bin, ../../bin, then
  * the configured bin directory. NULL, or why it is not to be used (static text): there is none, and *out is empty; or what is

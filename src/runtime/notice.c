@@ -150,18 +150,54 @@ void weir_notice(const struct weir_environment *e, const char *what, const char 
 	errno = saved;
 }
 
-/* "ID PARENT MAJOR:MINOR ROOT MOUNTPOINT ...": whether something of systemd's private ones is mounted on /tmp. The parts are
- * short enough to be looked for in a line's beginning. */
-bool weir_tmp_is_private(void)
+/* The field after `at`, or its end. */
+static const char *next_field(const char *at)
 {
-	static const char sign[] = "/systemd-private-";
-	char block[256], line[192];
+	at = strchr(at, ' ');
+	return at ? at + 1 : "";
+}
+
+/* Of the mounts so far. */
+struct place {
+	size_t deepest; /* length of the mount point that `dir` lies below */
+	bool on_tmp;    /* which is /tmp or /var/tmp */
+	bool by_systemd;
+	bool received;        /* it comes from the namespace that this one was made from */
+	bool others_received; /* so does the root */
+};
+
+/* "ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS TAG... - ...", cut: the parts are short enough to be looked for in a line's
+ * beginning. proc(5), mount_namespaces(7): master:N marks a mount that receives from another namespace. */
+static void look_at_mount(struct place *p, const char *dir, const char *line)
+{
+	const char *root = next_field(next_field(next_field(line))), *point = next_field(root);
+	const char *sign = strstr(root, "/systemd-private-"), *master = strstr(point, " master:");
+	size_t length = strcspn(point, " ");
+
+	if (point[0] != '/')
+		return;
+	if (length == 1) {
+		length = 0;
+		p->others_received = master != NULL;
+	}
+	/* The last of the deepest counts. */
+	if (length < p->deepest || strncmp(dir, point, length) != 0 || (dir[length] != '/' && dir[length] != '\0'))
+		return;
+	p->deepest = length;
+	p->on_tmp = strncmp(point, "/tmp ", 5) == 0 || strncmp(point, "/var/tmp ", 9) == 0;
+	p->by_systemd = sign && sign < point;
+	p->received = master != NULL;
+}
+
+__attribute__((noinline)) bool weir_place_is_private(const char *dir)
+{
+	struct place p = {0};
+	char block[256], line[320];
 	size_t length = 0;
-	bool found = false;
 	long got, all = 0;
 	int fd = weir_open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC, 0);
 
-	while (fd >= 0 && !found && all < 1 << 20 && (got = weir_read(fd, block, sizeof block)) > 0) {
+	while (fd >= 0 && all < 1 << 20 && (got = weir_read(fd, block, sizeof block)) > 0) {
 		all += got;
 		for (long i = 0; i < got; i++) {
 			if (block[i] != '\n') {
@@ -171,10 +207,11 @@ bool weir_tmp_is_private(void)
 			}
 			line[length] = '\0';
 			length = 0;
-			found = found || (strstr(line, sign) && strstr(line, " /tmp "));
+			look_at_mount(&p, dir, line);
 		}
 	}
 	if (fd >= 0)
 		weir_close(fd);
-	return found;
+	/* The second: what was put on /tmp within this namespace (PrivateTmp=disconnected, TemporaryFileSystem=/tmp). */
+	return p.by_systemd || (p.on_tmp && !p.received && p.others_received);
 }

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "tests/harness/command.h"
+
 void require_localhost(void)
 {
 	struct addrinfo *found = NULL;
@@ -38,4 +40,19 @@ void require_terminals(void)
 	}
 	close(ours);
 	close(theirs);
+}
+
+void require_namespaces(void)
+{
+	const char *const argv[] = {
+		"unshare", "-rm", "sh", "-c", "mount -t tmpfs none /dev/shm && unshare -U --map-user=1234 true", NULL};
+	const struct command c = {.argv = argv};
+	struct outcome o = command_run(&c);
+	bool good = o.exit_status == 0;
+
+	if (!good)
+		print_message("skipped: no namespaces of one's own here: %s", o.err);
+	outcome_free(&o);
+	if (!good)
+		skip();
 }

@@ -10,4 +10,7 @@ void require_localhost(void);
 /* Pseudo-terminals can be opened (/dev/pts). */
 void require_terminals(void);
 
+/* User and mount namespaces can be made, with file systems of their own (unshare -rm). */
+void require_namespaces(void);
+
 #endif

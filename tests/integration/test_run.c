@@ -369,6 +369,11 @@ static void in_a_directory_that_others_may_write_to_no_agent_is_started(void **s
 	assert_contains(o.err, "others may write");
 	assert_int_equal(quotad_count(q).requests, 1);
 	outcome_free(&o);
+	/* The configuration is not in force, then, which is noted where it is looked for. */
+	o = WEIR(scene, "status");
+	assert_contains(o.out, "not in force: ");
+	assert_contains(o.out, "others may write");
+	outcome_free(&o);
 	snprintf(shell, sizeof shell, "%s/weir run true", place);
 	o = command_run(&c);
 	assert_int_equal(o.exit_status, 125);

@@ -103,13 +103,18 @@ static const char *prepare(void)
 }
 
 /* In the log, if there is one, and where the operator finds it. */
-static void tell_unlimited(const char *what, const char *why, int err)
+static void tell(const char *so, const char *what, const char *why, int err)
 {
 	struct weir_environment e;
 
-	weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); requests pass unlimited", what, why, err);
+	weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d); %s", what, why, err, so);
 	weir_environment_read(&e);
 	weir_notice(&e, what, why, err);
+}
+
+static void tell_unlimited(const char *what, const char *why, int err)
+{
+	tell("requests pass unlimited", what, why, err);
 }
 
 /* A budget that a service does not share with the rest of its user. */
@@ -117,11 +122,12 @@ static void tell_private(void)
 {
 	struct weir_environment e;
 
-	if (strncmp(world.dir, "/tmp/weir-", 10) != 0 || !weir_tmp_is_private())
+	/* Only what lies there is ever private: the look costs a page of text. */
+	if ((strncmp(world.dir, "/tmp/", 5) != 0 && strncmp(world.dir, "/var/tmp/", 9) != 0) || !weir_place_is_private(world.dir))
 		return;
 	weir_environment_read(&e);
-	weir_notice(&e, world.dir, "it is this service's own (PrivateTmp), so its budgets are not shared; set WEIR_RUNTIME_DIR",
-		    0);
+	weir_notice(&e, world.dir,
+		    "it is this service's own (PrivateTmp), so its budgets are not shared; let WEIR_RUNTIME_DIR name another", 0);
 }
 
 static bool map(void)
@@ -210,7 +216,7 @@ static void map_anew(void)
 		return;
 	why = weir_world_prepare(&world, mapped_as, &err);
 	if (why || weir_segment_open(&v->segment, world.segment, true, NULL, &why, &err) != WEIR_SEGMENT_OK) {
-		weir_log(WEIR_LOG_WARN, "%s: gone, and not to be had anew: %s (errno %d)", world.segment, why, err);
+		tell("requests go on under limits of this process's own", world.segment, why, err);
 		return;
 	}
 	weir_rooms_finish();

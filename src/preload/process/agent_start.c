@@ -41,6 +41,16 @@ static bool agent_is_older(const struct weir_segment_header *h)
 	return weir_version_newer(weir_version_number(weir_version()), version);
 }
 
+/* Nobody compiles the configuration then: limits are not those that it has, and the operator hears of it. */
+__attribute__((noinline)) static void tell_not_started(const char *program, const char *why, int err)
+{
+	struct weir_environment e;
+
+	weir_log(WEIR_LOG_WARN, "the agent is not started: %s%s%s (errno %d)", program, program[0] ? ": " : "", why, err);
+	weir_environment_read(&e);
+	weir_notice(&e, program[0] ? program : "the weir program", why, err);
+}
+
 static bool start_agent(void)
 {
 	static const char here;
@@ -55,21 +65,20 @@ static bool start_agent(void)
 	if (weir_object_of(&here, &self))
 		why = weir_program_find(((const struct link_map *)self.link_map)->l_name, program);
 	if (why) {
-		weir_log(WEIR_LOG_WARN, "the agent is not started: the weir program: %s%s%s", program, program[0] ? ": " : "",
-			 why);
+		tell_not_started(program, why, 0);
 		return false;
 	}
 	count = weir_environment_merge(environ, NULL, 0);
 	environment = mmap(NULL, count * sizeof *environment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (environment == MAP_FAILED) {
-		weir_log(WEIR_LOG_WARN, "the agent is not started: no memory");
+		tell_not_started(program, "no memory", errno);
 		return false;
 	}
 	weir_environment_merge(environ, environment, count);
 	err = weir_agent_spawn(program, environment);
 	munmap(environment, count * sizeof *environment);
 	if (err != 0)
-		weir_log(WEIR_LOG_WARN, "the agent is not started: %s: errno %d", program, err);
+		tell_not_started(program, "the agent cannot be started; the configuration may not be in force", err);
 	return err == 0;
 }
 
