@@ -65,12 +65,14 @@ BENCH       := $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/bench_
 UNIT_BIN        = $(UNIT:%=$(BUILD)/tests/unit/%)
 INTEGRATION_BIN = $(INTEGRATION:%=$(BUILD)/tests/integration/%)
 BENCH_BIN       = $(BENCH:%=$(BUILD)/bench/%)
+# Empty where the libraries that it needs are not to be had: tests of the core alone (scripts/aarch64).
+POLICY          = $(BUILD)/libpolicy.a
 
 # What the library is made of runs on strangers' stacks, a crash handler's of 8 KiB among them. What inlining across files adds up
 # to is looked at in the library itself: tests/integration/test_object.c.
 $(call obj,$(CORE_SRC) $(PRELOAD_SRC)): private FRAME_COMPILE = $(if $(SANITIZE)$(COVERAGE),,-Wframe-larger-than=1024)
 
-.PHONY: all help check tests unit integration matrix equivalence bench sim eval eval-short install uninstall clean format tidy
+.PHONY: all help check tests unit integration matrix equivalence aarch64 bench sim eval eval-short install uninstall clean format tidy
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -82,6 +84,7 @@ help:
 	@echo 'make unit         unit tests alone;  make integration: integration tests alone'
 	@echo 'make matrix       run real programs bare and under weir; scripts/matrix --all: and install them first'
 	@echo 'make equivalence  other people'"'"'s test suites bare and under weir: CPython, by scripts/equivalence curl libcurl'
+	@echo 'make aarch64      library and unit tests of the core, under the user emulation of qemu'
 	@echo 'make bench        measure start-up, decision and request costs'
 	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
 	@echo 'make eval         some of them with real processes, an hour and a half;  make eval-short: ten minutes'
@@ -134,9 +137,9 @@ $(BUILD)/simulate: $(call obj,$(SIM_SRC)) $(BUILD)/libcore.a
 $(BUILD)/evaluate: $(call obj,$(EVAL_SRC)) $(BUILD)/libharness.a $(BUILD)/libcore.a
 	$(CC) -pie -o $@ $(call obj,$(EVAL_SRC)) $(BUILD)/libharness.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
 
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libpolicy.a $(BUILD)/libcore.a
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(POLICY) $(BUILD)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) -pie -o $@ $< $(BUILD)/libpolicy.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
+	$(CC) -pie -o $@ $< $(POLICY) $(BUILD)/libcore.a $(ALL_LDFLAGS) $(TEST_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
 
 $(BUILD)/tests/integration/%: $(BUILD)/obj/tests/integration/%.o $(BUILD)/libharness.a $(BUILD)/libpolicy.a $(BUILD)/libcore.a
 	@mkdir -p $(@D)
@@ -167,6 +170,9 @@ matrix: all $(BUILD)/quotad
 
 equivalence: all
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/equivalence cpython
+
+aarch64:
+	@./scripts/aarch64
 
 bench: all $(BUILD)/quotad $(BENCH_BIN)
 	@WEIR_BUILD=$(abspath $(BUILD)) ./scripts/bench $(BENCH_BIN)

@@ -109,7 +109,7 @@ WEIR_HOOK int prctl(int option, ...)
 	return libc->prctl ? libc->prctl(option, a, b, c, d) : (int)weir_syscall(SYS_prctl, option, a, b, c, d);
 }
 
-#ifdef __x86_64__
+#if defined(__x86_64__) || defined(__aarch64__)
 
 /* errno for the code below, which has made the call itself. */
 long weir_syscall_failed(long answer);
@@ -128,7 +128,9 @@ __attribute__((constructor)) static void find_syscall(void)
 }
 
 /* As a jump, so that whatever the call does with the stack (clone, vfork) happens on the caller's. Only seccomp is looked at;
- * everything else costs a comparison. SYS_seccomp = 317; where nothing comes after us, as the C library does it. */
+ * everything else costs a comparison. Where nothing comes after us, as the C library does it. */
+#ifdef __x86_64__
+_Static_assert(SYS_seccomp == 317, "it stands in the code");
 __asm__(".text\n"
 	".globl syscall\n"
 	".type syscall, @function\n"
@@ -168,5 +170,47 @@ __asm__(".text\n"
 	"4:	movq %rax, %rdi\n"
 	"	jmp weir_syscall_failed\n"
 	".size syscall, .-syscall\n");
+#else
+/* hint #34 is bti c. Six arguments in x1 to x6, the number in x0. */
+_Static_assert(SYS_seccomp == 277, "it stands in the code");
+__asm__(".text\n"
+	".balign 4\n"
+	".globl syscall\n"
+	".type syscall, %function\n"
+	"syscall:\n"
+	"	hint #34\n"
+	"	cmp x0, #277\n"
+	"	b.eq 2f\n"
+	"1:	adrp x16, weir_real_syscall\n"
+	"	ldr x16, [x16, :lo12:weir_real_syscall]\n"
+	"	cbz x16, 3f\n"
+	"	br x16\n"
+	"2:	stp x29, x30, [sp, #-64]!\n"
+	"	mov x29, sp\n"
+	"	stp x0, x1, [sp, #16]\n"
+	"	stp x2, x3, [sp, #32]\n"
+	"	stp x4, x5, [sp, #48]\n"
+	"	mov x0, x1\n"
+	"	mov x1, x3\n"
+	"	bl weir_seccomp_announced\n"
+	"	ldp x0, x1, [sp, #16]\n"
+	"	ldp x2, x3, [sp, #32]\n"
+	"	ldp x4, x5, [sp, #48]\n"
+	"	ldp x29, x30, [sp], #64\n"
+	"	b 1b\n"
+	"3:	mov x8, x0\n"
+	"	mov x0, x1\n"
+	"	mov x1, x2\n"
+	"	mov x2, x3\n"
+	"	mov x3, x4\n"
+	"	mov x4, x5\n"
+	"	mov x5, x6\n"
+	"	svc #0\n"
+	"	cmn x0, #4095\n"
+	"	b.cs 4f\n"
+	"	ret\n"
+	"4:	b weir_syscall_failed\n"
+	".size syscall, .-syscall\n");
+#endif
 
 #endif
