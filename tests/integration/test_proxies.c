@@ -101,6 +101,14 @@ static void expect(struct scene *scene, int status, const char *shell, int one, 
 	outcome_free(&o);
 }
 
+/* A breaker that opens on five failures and stays open, however slow this machine is, and an agent that has it in force. */
+static void rule_for_this_machine(struct scene *scene)
+{
+	scene_configure(scene, "hosts = ( { match = \"127.0.0.*\"; breaker = { grace = \"0\"; open_time = \"60s\"; "
+			       "open_time_max = \"60s\"; }; } );\n");
+	free(WEIR_EXPECT(scene, 3, "status"));
+}
+
 #define LITERAL(text) (text), sizeof(text) - 1
 
 static void a_proxy_s_429_to_connect_holds_the_proxy_and_not_the_target(void **state)
@@ -155,7 +163,7 @@ static void a_proxy_that_will_not_connect_is_nobody_s_failure(void **state)
 	struct quotad *target = quotad_start(scene->dir, NULL);
 	struct proxy p;
 
-	scene_configure(scene, RULES_FOR_THIS_MACHINE);
+	rule_for_this_machine(scene);
 	proxy_start(&p, LITERAL("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"), NULL, 0);
 	for (int i = 0; i < 6; i++)
 		expect(scene, 56, "curl -s -p -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", p.port, target->http_port);
@@ -174,7 +182,7 @@ static void a_proxy_that_does_not_listen_opens_its_own_breaker(void **state)
 	struct outcome o;
 	int fd, port = closed_port(&fd);
 
-	scene_configure(scene, RULES_FOR_THIS_MACHINE);
+	rule_for_this_machine(scene);
 	for (int i = 0; i < 3; i++) {
 		expect(scene, 7, "curl -s -x socks5://127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
 		expect(scene, 7, "all_proxy=socks4://127.0.0.1:$P curl -s http://127.0.0.1:$T/n/1", port, target->http_port);
@@ -191,6 +199,54 @@ static void a_proxy_that_does_not_listen_opens_its_own_breaker(void **state)
 	close(fd);
 }
 
+/* To a request that goes through it, not to CONNECT. */
+static void that_a_proxy_wants_credentials_is_no_answer_of_the_target(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *target = quotad_start(scene->dir, NULL);
+	struct host_counts n;
+	struct proxy p;
+
+	proxy_start(&p,
+		    LITERAL("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: "
+			    "0\r\n\r\n"),
+		    NULL, 0);
+	expect(scene, 0, "curl -s -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	n = at(scene, target->http_port);
+	assert_int_equal(n.admitted, 1);
+	assert_int_equal(n.ignored, 1);
+	proxy_stop(&p);
+}
+
+static void what_is_connected_to_instead_is_to_blame_for_itself(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *target = quotad_start(scene->dir, NULL);
+	struct outcome o;
+	int fd, port = closed_port(&fd);
+
+	rule_for_this_machine(scene);
+	for (int i = 0; i < 3; i++) {
+		expect(scene, 7, "curl -s --connect-to ::127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
+		expect(scene, 7, "curl -s -Z --connect-to 127.0.0.1:$T::$P http://127.0.0.1:$T/n/1", port, target->http_port);
+	}
+	assert_int_equal(at(scene, target->http_port).failed, 0);
+	assert_int_equal(at(scene, port).failed, 5);
+	assert_int_equal(at(scene, port).refused, 1);
+	o = run(scene, "curl -sS --connect-to ::127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
+	assert_int_equal(o.exit_status, 7);
+	assert_non_null(strstr(o.err, "weir: 127.0.0.1:"));
+	outcome_free(&o);
+	/* The target is well, and so is a line for another host. */
+	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", port, target->http_port);
+	expect(scene, 0, "curl -s --connect-to api.test:80:127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
+	/* And the other way round: what answers under the name of a host that is down is that host's answer. */
+	expect(scene, 0, "curl -s --connect-to 127.0.0.1:81:127.0.0.1:$T http://127.0.0.1:81/n/1", port, target->http_port);
+	assert_int_equal(at(scene, 81).succeeded, 1);
+	assert_int_equal(leases_held(scene), 0);
+	close(fd);
+}
+
 /* A dead target on the proxy's own port: told apart by the address. */
 static void a_proxy_on_the_target_s_own_port_is_told_apart(void **state)
 {
@@ -198,7 +254,7 @@ static void a_proxy_on_the_target_s_own_port_is_told_apart(void **state)
 	int fd, port = closed_port(&fd);
 	char key[64];
 
-	scene_configure(scene, "hosts = ( { match = \"127.0.0.*\"; } );\n");
+	rule_for_this_machine(scene);
 	for (int i = 0; i < 6; i++)
 		expect(scene, 7, "http_proxy=http://127.0.0.1:$P curl -s http://127.0.0.2:$T/n/1", port, port);
 	assert_int_equal(counts_of(scene, host_port_of(key, "127.0.0.2", port)).failed, 0);
@@ -215,7 +271,7 @@ static void what_a_socks_proxy_says_is_told_while_the_target_is_refused(void **s
 	struct outcome o;
 	int fd, port = closed_port(&fd), dead_fd, dead = closed_port(&dead_fd);
 
-	scene_configure(scene, RULES_FOR_THIS_MACHINE);
+	rule_for_this_machine(scene);
 	proxy_start(&no_socks, LITERAL("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), NULL, 0);
 	proxy_start(&works, "\5\0", 2, refused_by_rule, sizeof refused_by_rule - 1);
 	for (int i = 0; i < 5; i++)
@@ -296,6 +352,8 @@ int main(void)
 		SCENE(the_same_holds_for_transfers_side_by_side),
 		SCENE(a_proxy_that_will_not_connect_is_nobody_s_failure),
 		SCENE(a_proxy_that_does_not_listen_opens_its_own_breaker),
+		SCENE(that_a_proxy_wants_credentials_is_no_answer_of_the_target),
+		SCENE(what_is_connected_to_instead_is_to_blame_for_itself),
 		SCENE(a_proxy_on_the_target_s_own_port_is_told_apart),
 		SCENE(what_a_socks_proxy_says_is_told_while_the_target_is_refused),
 		SCENE(a_request_in_a_tunnel_is_the_target_s),

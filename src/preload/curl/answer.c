@@ -18,6 +18,8 @@
 #define PLAIN_ENOUGH 16
 #define PLAIN_EACH   8
 
+#define PROXY_WANTS_CREDENTIALS 407
+
 /* One hop's answer, for the readers of src/http. */
 struct hop_lines {
 	const struct weir_exchange *x;
@@ -145,6 +147,12 @@ static void read_result(const struct weir_exchange *x, const struct weir_request
 	/* A redirect's status that is still there when the hop after it failed is not that hop's. */
 	if (verdict != ANSWERED && status < 400 && status >= 300)
 		status = 0;
+	/* Nobody but a proxy says it, and asks nobody before. */
+	if (status == PROXY_WANTS_CREDENTIALS) {
+		result->status = (uint32_t)status;
+		result->outcome = WEIR_IGNORED;
+		return;
+	}
 	switch (verdict) {
 	case ANSWERED:
 		read_status(x, r, (int)status, hop, result);

@@ -90,7 +90,8 @@ struct weir_transfer {
 	uint32_t number;            /* of the flight whose request that is, 0 = `own`, in a multi handle */
 	int refused;                /* the errno of the refusal, 0 = none */
 	uint16_t port;              /* of its last connect, 0 = none */
-	bool by_proxy;              /* that connect went to a proxy */
+	bool by_proxy;              /* that connect went to a proxy, or to what CURLOPT_CONNECT_TO names instead */
+	bool instead;               /* CURLOPT_CONNECT_TO names another place for the request in hand */
 	bool proxy_refused;         /* and it was the proxy's request that was refused */
 	bool sent;                  /* libcurl sends the request in hand */
 	bool here;                  /* the request in hand is to this host; false: to one that is none of weir's business */

@@ -11,6 +11,7 @@
 #include "src/preload/core/flight.h"
 #include "src/preload/core/tell.h"
 #include "src/preload/curl/answer.h"
+#include "src/preload/curl/connect_to.h"
 #include "weir/http.h"
 #include "weir/log.h"
 
@@ -149,6 +150,15 @@ __attribute__((noinline)) static bool is_proxy(struct weir_transfer *t, const ch
 	return true;
 }
 
+/* With a proxy that it has set libcurl asks that one to connect there. */
+__attribute__((noinline)) static bool is_instead(struct weir_transfer *t, const struct weir_address *to, uint16_t port)
+{
+	char place[WEIR_HOST_PORT_MAX];
+
+	return t->instead && !t->known->proxy.named && weir_connect_to(t->known->connect_to, t->host_port, place) &&
+	       is_proxy(t, place, HTTP, 0, to, port);
+}
+
 bool weir_proxy_reached(struct weir_transfer *t, const struct weir_address *to, uint16_t port, bool *socks)
 {
 	const struct weir_handle *h = t->known;
@@ -160,6 +170,8 @@ bool weir_proxy_reached(struct weir_transfer *t, const struct weir_address *to, 
 		*socks = t->by_proxy = true;
 		return false;
 	}
+	if (h && is_instead(t, to, port))
+		return true;
 	if (h && h->proxy.set) {
 		kind = h->proxy.scheme == UNTOLD ? h->proxy.type : h->proxy.scheme;
 		*socks = kind == SOCKS;
@@ -182,7 +194,7 @@ __attribute__((noinline)) static void tell_refused(const struct weir_transfer *t
 	if (!weir_log_on(WEIR_LOG_INFO))
 		return;
 	weir_gate_describe(t->gate, &t->proxy_request, t->proxy_host_port, weir_now_ns(), text, sizeof text);
-	weir_tell_refused("connection to the proxy", text);
+	weir_tell_refused("connection", text);
 }
 
 int weir_proxy_admit(struct weir_transfer *t)

@@ -22,7 +22,8 @@ void weir_proxy_remember(struct weir_handle *h, CURLoption option, const void *w
 /* Whether it may go by a SOCKS proxy. */
 bool weir_proxy_may_be_socks(const struct weir_handle *h);
 
-/* libcurl connects to that address. When it is a proxy's: t->by_proxy and its name, *socks says which kind. */
+/* libcurl connects to that address. When it is a proxy's: t->by_proxy and its name, *socks says which kind. What
+ * CURLOPT_CONNECT_TO names is treated alike: it is another place, which may be down while the target is well. */
 bool weir_proxy_reached(struct weir_transfer *t, const struct weir_address *to, uint16_t port, bool *socks);
 
 /* A request to the proxy that has been reached. Returns 0, or the errno of its refusal: then t->proxy_refused. Waits as long as a

@@ -12,6 +12,7 @@
 #include "src/preload/curl/answer.h"
 #include "src/preload/curl/connects.h"
 #include "src/preload/curl/parked.h"
+#include "src/preload/curl/connect_to.h"
 #include "src/preload/curl/proxy.h"
 #include "weir/http.h"
 #include "weir/log.h"
@@ -71,6 +72,13 @@ static void take(struct weir_transfer *t, enum weir_verdict verdict)
 	}
 }
 
+__attribute__((noinline)) static bool goes_elsewhere(const struct weir_transfer *t)
+{
+	char place[WEIR_HOST_PORT_MAX];
+
+	return t->known && t->known->connect_to && weir_connect_to(t->known->connect_to, t->host_port, place);
+}
+
 static void begin_request(struct weir_transfer *t, uint64_t now_ns)
 {
 	const struct weir_wish wish = {
@@ -86,6 +94,7 @@ static void begin_request(struct weir_transfer *t, uint64_t now_ns)
 
 	t->sent = false;
 	t->here = true;
+	t->instead = goes_elsewhere(t);
 	t->process = weir_process_serial();
 	take(t, weir_gate_begin(t->gate, t->request, &wish, now_ns, &t->wake_ns));
 }
@@ -403,7 +412,7 @@ static bool stopped_before(const struct weir_transfer *t)
 
 	for (const char *c = colon ? colon + 1 : ""; *c >= '0' && *c <= '9' && port < 65536; c++)
 		port = port * 10 + (uint32_t)(*c - '0');
-	if (t->by_proxy || (t->known && (t->known->proxy.named || t->known->proxy.before)))
+	if (t->by_proxy || t->instead || (t->known && (t->known->proxy.named || t->known->proxy.before)))
 		return true;
 	return !t->known && t->port != 0 && t->port != port;
 }
