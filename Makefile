@@ -187,10 +187,13 @@ eval: all $(BUILD)/quotad $(BUILD)/evaluate
 eval-short: all $(BUILD)/quotad $(BUILD)/evaluate
 	$(abspath $(BUILD))/evaluate --short
 
+# Each file takes the old one's place in one step: programs are started under it meanwhile.
 install: all
 	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)"
-	install -m 755 $(BUILD)/weir "$(DESTDIR)$(bindir)/weir"
-	install -m 755 $(BUILD)/libweir.so "$(DESTDIR)$(libdir)/libweir.so"
+	install -m 755 $(BUILD)/libweir.so "$(DESTDIR)$(libdir)/libweir.so.new"
+	install -m 755 $(BUILD)/weir "$(DESTDIR)$(bindir)/weir.new"
+	mv -f "$(DESTDIR)$(libdir)/libweir.so.new" "$(DESTDIR)$(libdir)/libweir.so"
+	mv -f "$(DESTDIR)$(bindir)/weir.new" "$(DESTDIR)$(bindir)/weir"
 	install -m 644 README.md CHANGELOG.md LICENSE conf/weir.conf "$(DESTDIR)$(docdir)/"
 
 # The directories that installing makes where they are missing, which are removed again when empty. Those of /usr and /usr/local

@@ -28,7 +28,7 @@ struct weir_environment {
 /* The world that an environment points to. */
 struct weir_world {
 	char dir[WEIR_PATH_MAX];     /* $RUNTIME */
-	char segment[WEIR_PATH_MAX]; /* $RUNTIME/state.1, or state.1.HASH */
+	char segment[WEIR_PATH_MAX]; /* $RUNTIME/state.1, or state.1.HASH; the number is WEIR_SEGMENT_VERSION */
 	char socket[WEIR_PATH_MAX];  /* $RUNTIME/weir.sock[.HASH] */
 	char lock[WEIR_PATH_MAX];    /* $RUNTIME/agent.lock[.HASH] */
 	char pid[WEIR_PATH_MAX];     /* $RUNTIME/agent.pid[.HASH] */

@@ -20,9 +20,11 @@ uint32_t weir_handover_agent(const struct weir_world *w, uint64_t *version)
 	int err;
 	uint32_t pid = weir_instance_pid(w);
 	*version = 0;
-	if (pid == 0 || weir_segment_open(&s, w->segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK)
+	if (pid == 0 || weir_instance_version(w, version))
 		return pid;
-	/* The segment speaks of the holder of the lock, or of one that has died. */
+	if (weir_segment_open(&s, w->segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK)
+		return pid;
+	/* From before the lock file told it. The segment speaks of the holder of the lock, or of one that has died. */
 	if (atomic_load(&s.header->agent_pid) == pid)
 		*version = atomic_load(&s.header->agent_version);
 	else

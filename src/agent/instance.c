@@ -26,6 +26,15 @@ static uint32_t holder(int fd)
 	return (uint32_t)l.l_pid;
 }
 
+/* The lock belongs to all versions of weir, whatever segment they have. What cannot be written is not known. */
+static void tell_version(int lock)
+{
+	char text[40];
+	size_t n = weir_format(text, sizeof text, "%s\n", weir_version());
+	if (ftruncate(lock, 0) != 0 || pwrite(lock, text, n, 0) != (ssize_t)n)
+		weir_log(WEIR_LOG_DEBUG, "agent: its version cannot be noted down");
+}
+
 const char *weir_instance_take(struct weir_instance *i, const struct weir_world *w, uint32_t *other, int *err)
 {
 	i->lock = -1;
@@ -47,6 +56,7 @@ const char *weir_instance_take(struct weir_instance *i, const struct weir_world 
 		/* The world may have been removed in between, and the lock is that of a file without a name. */
 		if (lstat(w->lock, &named) == 0 && named.st_ino == st.st_ino && named.st_dev == st.st_dev) {
 			i->lock = fd;
+			tell_version(fd);
 			return NULL;
 		}
 		close(fd);
@@ -93,4 +103,19 @@ uint32_t weir_instance_pid(const struct weir_world *w)
 	uint32_t pid = holder(fd);
 	close(fd);
 	return pid;
+}
+
+bool weir_instance_version(const struct weir_world *w, uint64_t *version)
+{
+	char text[40];
+	int fd = open(w->lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t n = fd >= 0 ? pread(fd, text, sizeof text, 0) : -1;
+	const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+	if (fd >= 0)
+		close(fd);
+	if (!end || end == text)
+		return false;
+	text[end - text] = '\0';
+	*version = weir_version_number(text);
+	return true;
 }

@@ -29,4 +29,8 @@ void weir_instance_release(struct weir_instance *i, const struct weir_world *w);
 /* The pid of the agent that holds the lock of this world, 0 when none does. */
 uint32_t weir_instance_pid(const struct weir_world *w);
 
+/* The version (weir_version_number) of the agent that took the lock last, as it stands in the file. False: not known, as that one
+ * is from before it was written there. Not to be asked by who holds the lock. */
+bool weir_instance_version(const struct weir_world *w, uint64_t *version);
+
 #endif

@@ -16,18 +16,21 @@
 #include "weir/gate.h"
 #include "weir/log.h"
 
-#define NAME        "state.1"
+#define NAME        "state."
 #define SUFFIX      17 /* .0123456789abcdef */
 #define WORLDS_MAX  1024
 #define RECENTLY_NS UINT64_C(2000000000) /* an entry that is younger is in use, whatever is asked for */
 
-static bool is_segment(const char *name)
+/* What stands behind the version in a segment's name, NULL = it is none. */
+static const char *suffix_of(const char *name)
 {
-	size_t length = strlen(NAME);
-	if (strncmp(name, NAME, length) != 0)
-		return false;
-	return name[length] == '\0' || (name[length] == '.' && strlen(name) == length + SUFFIX &&
-					strspn(name + length + 1, "0123456789abcdef") == SUFFIX - 1);
+	size_t digits = strncmp(name, NAME, sizeof NAME - 1) == 0 ? strspn(name + sizeof NAME - 1, "0123456789") : 0;
+	const char *suffix = name + sizeof NAME - 1 + digits;
+	if (digits == 0)
+		return NULL;
+	if (*suffix && (*suffix != '.' || strlen(suffix) != SUFFIX || strspn(suffix + 1, "0123456789abcdef") != SUFFIX - 1))
+		return NULL;
+	return suffix;
 }
 
 static uint64_t age(uint64_t now_ns, uint64_t then_ns)
@@ -81,6 +84,8 @@ static void look_at(struct weir_world_found *f)
 	f->device = st.st_dev;
 	f->inode = st.st_ino;
 	f->bytes = (uint64_t)st.st_blocks * 512;
+	if (f->other_version)
+		return;
 	clock_gettime(CLOCK_REALTIME, &wall);
 	f->idle_ns = wall.tv_sec > st.st_mtim.tv_sec ? (uint64_t)(wall.tv_sec - st.st_mtim.tv_sec) * 1000000000U : 0;
 	if (weir_segment_open(&s, f->world.segment, false, NULL, &why, &err) != WEIR_SEGMENT_OK)
@@ -142,10 +147,22 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 
 static int only_segments(const struct dirent *d)
 {
-	return is_segment(d->d_name);
+	return suffix_of(d->d_name) != NULL;
 }
 
-size_t weir_worlds_find(const char *dir, const struct weir_world *except, struct weir_world_found **out)
+/* The names of the world; those of another version have a segment of their own beside the other files. */
+static bool name_world(const char *dir, const char *name, struct weir_world_found *f)
+{
+	char segment[WEIR_PATH_MAX];
+	if (!weir_world_named(dir, suffix_of(name), &f->world) ||
+	    weir_format(segment, sizeof segment, "%s/%s", f->world.dir, name) >= sizeof segment - 1)
+		return false;
+	f->other_version = strcmp(segment, f->world.segment) != 0;
+	memcpy(f->world.segment, segment, sizeof segment);
+	return true;
+}
+
+static size_t find(const char *dir, const struct weir_world *except, bool others, struct weir_world_found **out)
 {
 	struct dirent **names;
 	int n = scandir(dir, &names, only_segments, by_name);
@@ -153,11 +170,14 @@ size_t weir_worlds_find(const char *dir, const struct weir_world *except, struct
 	*out = n > 0 ? calloc((size_t)n, sizeof **out) : NULL;
 	for (int i = 0; i < n; i++) {
 		struct weir_world_found *f = *out && count < WORLDS_MAX ? &(*out)[count] : NULL;
-		if (f && weir_world_named(dir, names[i]->d_name + strlen(NAME), &f->world) &&
+		if (f && name_world(dir, names[i]->d_name, f) && f->other_version == others &&
 		    !(except && strcmp(f->world.segment, except->segment) == 0)) {
-			f->agent = weir_instance_pid(&f->world);
+			/* One agent for all versions, which serves its own. */
+			f->agent = others ? 0 : weir_instance_pid(&f->world);
 			look_at(f);
 			count++;
+		} else if (f) {
+			memset(f, 0, sizeof *f);
 		}
 		free(names[i]);
 	}
@@ -166,6 +186,16 @@ size_t weir_worlds_find(const char *dir, const struct weir_world *except, struct
 	if (count > 0)
 		count_processes(*out, count);
 	return count;
+}
+
+size_t weir_worlds_find(const char *dir, const struct weir_world *except, struct weir_world_found **out)
+{
+	return find(dir, except, false, out);
+}
+
+size_t weir_worlds_of_other_versions(const char *dir, struct weir_world_found **out)
+{
+	return find(dir, NULL, true, out);
 }
 
 static bool is_unused(const struct weir_world_found *f, uint64_t idle_ns)
@@ -180,6 +210,12 @@ bool weir_world_remove(const struct weir_world_found *found, uint64_t idle_ns)
 	uint32_t other;
 	int err;
 	bool gone = false;
+	if (found->other_version) {
+		if (found->processes > 0 || unlink(found->world.segment) != 0)
+			return false;
+		weir_log(WEIR_LOG_INFO, "%s, of another version of weir, was removed", found->world.segment);
+		return true;
+	}
 	/* As if an agent: none comes meanwhile, and nobody else removes. */
 	if (!is_unused(found, idle_ns) || weir_instance_take(&place, &found->world, &other, &err))
 		return false;

@@ -17,6 +17,7 @@
 
 struct weir_world_found {
 	struct weir_world world; /* its names; the rest is zero */
+	bool other_version;      /* the segment is of another version of weir */
 	dev_t device;
 	ino_t inode;
 	uint64_t bytes;     /* on the disk or in memory */
@@ -34,8 +35,13 @@ struct weir_world_found {
  * /proc. An agent must except its own world: looking at its lock would give it up. */
 size_t weir_worlds_find(const char *dir, const struct weir_world *except, struct weir_world_found **out);
 
+/* Those whose segment is of another version of weir: only names, size and processes are known of them, which go on under limits
+ * of their own until they are started anew. Otherwise the same; nobody's lock is looked at. */
+size_t weir_worlds_of_other_versions(const char *dir, struct weir_world_found **out);
+
 /* Removes a world unless it is in use: it has an agent, somebody has it mapped, it remembers something, or it was used within
- * idle_ns. Returns whether it is gone. A process that maps it in this very moment notices that it has lost its name. */
+ * idle_ns. One of another version is left alone as long as somebody has it mapped. Returns whether it is gone. A process that
+ * maps it in this very moment notices that it has lost its name. */
 bool weir_world_remove(const struct weir_world_found *found, uint64_t idle_ns);
 
 /* What the agent does from time to time: removes all that nobody has used for long, except `own`. Returns how many. */

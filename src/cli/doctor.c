@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "src/agent/handover.h"
+#include "src/agent/worlds.h"
 #include "src/cli/environment.h"
 #include "src/cli/library.h"
 #include "src/cli/notices.h"
@@ -149,6 +150,20 @@ static void check_place(struct weir_environment *e)
 		note("agent", "switched off by WEIR_AGENT=off: limits hold, changes of the configuration and exports do not");
 	else
 		good("agent", "not running: it is started when it is needed");
+}
+
+static void check_other_versions(struct weir_environment *e)
+{
+	struct weir_world w;
+	struct weir_world_found *found = NULL;
+	size_t count = weir_environment_find_world(e, &w) ? 0 : weir_worlds_of_other_versions(w.dir, &found);
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		note("version",
+		     "%s: of another version of weir; %u process%s there, under limits of their own until started anew",
+		     found[i].world.segment, found[i].processes, found[i].processes == 1 ? "" : "es");
+	free(found);
 }
 
 static void check_configuration(const struct weir_environment *e)
@@ -297,6 +312,7 @@ static int run(int argc, char **argv)
 	check_library();
 	check_preload();
 	check_place(&e);
+	check_other_versions(&e);
 	check_configuration(&e);
 	weir_notices_list(&e, false, tell_notice);
 	status = optind < argc ? check_command(argv[optind]) : WEIR_EXIT_OK;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "src/agent/handover.h"
+#include "src/agent/worlds.h"
 #include "src/cli/client.h"
 #include "src/cli/environment.h"
 #include "src/cli/notices.h"
@@ -23,6 +24,22 @@ static void print_notice(const char *line)
 	printf("not in force: %s\n", line);
 }
 
+/* What was started before an upgrade with another segment goes on in the old one. */
+static void print_other_versions(const struct weir_world *w)
+{
+	struct weir_world_found *found;
+	size_t count = weir_worlds_of_other_versions(w->dir, &found);
+	for (size_t i = 0; i < count; i++) {
+		if (found[i].processes == 0)
+			continue;
+		printf("version: %u process%s of another version of weir, with limits of %s own in ", found[i].processes,
+		       found[i].processes == 1 ? "" : "es", found[i].processes == 1 ? "its" : "their");
+		weir_put_printable(found[i].world.segment, stdout);
+		puts(": start anew what has run since then");
+	}
+	free(found);
+}
+
 /* What there is to say of the installation, below what the agent says of the hosts. Others may run another version: it is this
  * one's to tell, as an older one knows nothing of newer ones. */
 static void print_notes(bool *degraded)
@@ -34,6 +51,7 @@ static void print_notes(bool *degraded)
 		return;
 	*degraded = weir_left_out_list(&e, print_left_out) > 0;
 	weir_notices_list(&e, true, print_notice);
+	print_other_versions(&w);
 	uint32_t pid = weir_handover_agent(&w, &version);
 	if (pid == 0 || version == UINT64_MAX || version == own)
 		return;

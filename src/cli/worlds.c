@@ -27,7 +27,9 @@ static void print(const struct weir_world_found *f, bool own)
 	else
 		fputs("no agent, ", stdout);
 	printf("%u process%s", f->processes, f->processes == 1 ? "" : "es");
-	if (f->usable)
+	if (f->other_version)
+		puts(", of another version of weir");
+	else if (f->usable)
 		printf(", last used %s ago%s\n", weir_print_duration(f->idle_ns, idle, sizeof idle),
 		       f->remembers ? ", has something to remember" : "");
 	else
@@ -40,18 +42,13 @@ static void print(const struct weir_world_found *f, bool own)
 		puts(f->stray ? ", which is gone" : "");
 }
 
-static int list(bool removing)
+/* Lists or removes them; returns how many were removed. */
+static unsigned handle(struct weir_world_found *found, size_t count, const struct weir_world *own, bool removing)
 {
-	struct weir_environment e;
-	struct weir_world w;
-	struct weir_world_found *found;
 	unsigned removed = 0;
-	if (!weir_environment_world(&e, &w))
-		return WEIR_EXIT_FAILED;
-	size_t count = weir_worlds_find(w.dir, NULL, &found);
 	for (size_t i = 0; i < count; i++) {
 		if (!removing) {
-			print(&found[i], strcmp(found[i].world.segment, w.segment) == 0);
+			print(&found[i], strcmp(found[i].world.segment, own->segment) == 0);
 		} else if (weir_world_remove(&found[i], 0)) {
 			fputs("removed ", stdout);
 			print_name(found[i].world.segment);
@@ -60,7 +57,19 @@ static int list(bool removing)
 		}
 	}
 	free(found);
-	if (!removing && count == 0)
+	return removed;
+}
+
+static int list(bool removing)
+{
+	struct weir_environment e;
+	struct weir_world w;
+	struct weir_world_found *found, *others;
+	if (!weir_environment_world(&e, &w))
+		return WEIR_EXIT_FAILED;
+	size_t count = weir_worlds_find(w.dir, NULL, &found), other = weir_worlds_of_other_versions(w.dir, &others);
+	unsigned removed = handle(found, count, &w, removing) + handle(others, other, &w, removing);
+	if (!removing && count + other == 0)
 		printf("no world in %s\n", w.dir);
 	if (removing && removed == 0)
 		puts("nothing to remove: what there is is in use, or has something to remember");
