@@ -110,8 +110,8 @@ void weir_notice(const struct weir_environment *e, const char *what, const char 
 /* The files: 0, $XDG_STATE_HOME/weir/notices (~/.local/state/weir/notices); 1, /dev/shm/weir-UID.notices. False: no such. */
 bool weir_notice_file(const struct weir_environment *e, unsigned which, char out[WEIR_PATH_MAX]);
 
-/* Whether the directory lies in a /tmp or /var/tmp that is this service's own (PrivateTmp of systemd), as far as its mounts tell: in
- * a namespace that receives nothing from another one only by systemd's names. Reads /proc. */
+/* Whether the directory lies in a /tmp or /var/tmp that is this service's own (PrivateTmp of systemd), as far as its mounts tell:
+ * in a namespace that receives nothing from another one only by systemd's names. Reads /proc. */
 bool weir_place_is_private(const char *dir);
 
 /* Finds the `weir` program that belongs to the object file at `self` (the library or the CLI): beside it, ../bin, ../../bin, then
