@@ -87,7 +87,7 @@ help:
 	@echo 'make aarch64      library and unit tests of the core, under the user emulation of qemu'
 	@echo 'make bench        measure start-up, decision and request costs'
 	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
-	@echo 'make eval         some of them with real processes, an hour and a half;  make eval-short: ten minutes'
+	@echo 'make eval         some of them with real processes, two hours and a half;  make eval-short: half an hour'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR);  make uninstall'
 	@echo 'make format tidy  clang-format in place; clang-tidy'
 	@echo 'variants          BUILD=build/asan SANITIZE=address,undefined; CC=clang; WERROR=1; COVERAGE=1'

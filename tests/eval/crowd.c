@@ -43,7 +43,7 @@ static void ended(struct crowd *c, struct member *m, int status)
 	}
 	if (WIFEXITED(status)) {
 		m->failed++;
-		m->not_before_s = now_s + PAUSE_S;
+		m->not_before_s = c->no_pause ? 0 : now_s + PAUSE_S;
 		if (c->first_failure_s <= 0)
 			c->first_failure_s = now_s;
 	}

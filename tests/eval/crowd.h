@@ -28,6 +28,7 @@ struct crowd {
 	unsigned count;
 	char **environment;
 	uint64_t started;
+	bool no_pause;          /* who failed asks again at once */
 	double last_success_s;  /* when a client last ended with status 0, and with another; 0 = never */
 	double first_failure_s; /* since it was last set to 0 */
 };

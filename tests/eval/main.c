@@ -17,7 +17,8 @@
 #define EXIT_INTERRUPTED 130
 
 static const struct scenario *const scenarios[] = {
-	&bucket_scenario, &hold_scenario, &outage_scenario, &fairness_scenario, &control_scenario,
+	&bucket_scenario,  &hold_scenario,  &outage_scenario, &fairness_scenario, &control_scenario,
+	&refusal_scenario, &slots_scenario, &queue_scenario,  &patience_scenario, &restart_scenario,
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 _Static_assert(SCENARIOS <= SCENARIOS_MAX, "room for them in the schedule");
@@ -56,7 +57,7 @@ static int usage(void)
 	      "Runs fresh curls under weir against quotad. Exit status 1 when a target is missed.\n\n"
 	      "  --short           a minute or so for each case\n"
 	      "  --check           seconds, and targets that hold on a busy machine: for scripts/check\n"
-	      "  --minutes N       so many minutes for each case; six outages of N minutes. The full form takes an hour and a "
+	      "  --minutes N       so many minutes for each case; six outages of N minutes. The full form takes two hours and a "
 	      "half\n"
 	      "  --only NAME       one scenario, or one case of it, as --list names them\n"
 	      "  --report FILE     puts the tables of what was run into FILE, in place of those that are there\n"

@@ -6,7 +6,7 @@
 #include "case.h"
 
 #define CASES_MAX     16
-#define SCENARIOS_MAX 8
+#define SCENARIOS_MAX 16
 
 struct score {
 	unsigned cases, unfinished, missed;
