@@ -240,7 +240,7 @@ static void describe_libraries(const struct weir_elf *e)
 		{WEIR_NEEDS_CURL, "libcurl", "linked with it: its requests are seen one by one"},
 		{WEIR_NEEDS_OPENSSL, "TLS", "OpenSSL"},
 		{WEIR_NEEDS_GNUTLS, "TLS", "GnuTLS"},
-		{WEIR_NEEDS_NSS, "TLS", "NSS: connections are seen, not what is said in them"},
+		{WEIR_NEEDS_NSS, "TLS", "NSS: requests are told apart where HTTP/2 is not offered, not what is said in them"},
 		{WEIR_NEEDS_SECCOMP, "sandbox",
 		 "it may install a seccomp filter: weir sets itself up before, and passes where it is refused"},
 	};
