@@ -82,6 +82,7 @@ struct weir_request {
 	bool tentative;                 /* counted as admitted when it is settled: see struct weir_wish */
 	bool hurried;                   /* the program has a time-out of its own */
 	bool in_loop;                   /* struct weir_wish */
+	bool asker_later;               /* the same */
 	bool unpaced;                   /* takes none of the host's controlled bucket: see look.c */
 	bool promised;                  /* what is left of the quota has been counted down for it */
 	struct weir_asker asker;
@@ -105,6 +106,7 @@ struct weir_wish {
 	bool paid;             /* goes on a unit taken a moment ago, for another address of the same host */
 	bool tentative;        /* may leave as if it had never come (weir_gate_leave): counted when it is over */
 	bool in_loop;          /* nobody sleeps for it: it is looked at when an event loop comes by, a little late */
+	bool asker_later;      /* whose it is will be known when it is sent (weir_gate_known): quotas are asked then */
 	/* Digests of what identifies the client to the server, and of the path's beginning (weir/http.h). Only salted ones are
 	 * kept. 0: not seen; a request without any credential has one of its own (WEIR_NOBODY). */
 	uint64_t credential, path;
@@ -141,6 +143,10 @@ enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request 
 /* For a request that waits where nobody may be made to wait: it goes now, on the units that it has taken, and those behind it
  * wait the longer. Only the breaker still refuses it. Never blocks. */
 enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns);
+
+/* It is known now whose an admitted request is that was begun with asker_later: credential and path as struct weir_wish has them.
+ * False when nothing is left for it of the quota that it shares; it stays admitted, but should not be sent. */
+bool weir_gate_known(const struct weir_gate *g, struct weir_request *r, uint64_t credential, uint64_t path, uint64_t now_ns);
 
 /* Gives an admitted request's permits back before its result is known; lease, units and the breaker's ticket stay with it until
  * it is settled. For what nobody promises to end soon. */

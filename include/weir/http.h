@@ -46,6 +46,12 @@ uint64_t weir_secret_digest(const char *text);
 uint64_t weir_header_credential(const char *line);
 uint64_t weir_url_credential(const char *url);
 
+/* What all these together make: the sum so far, and one digest more (0: none). In whichever order. */
+uint64_t weir_credential_and(uint64_t sum, uint64_t digest);
+
+/* Of the n bytes of a request's head that are at hand, from its first header line on: the sum of its lines'. 0: there is none. */
+uint64_t weir_head_credential(const char *head, size_t n);
+
 /* A digest of the beginning of a URL's path: its first part that is no version and not "api" or "rest". Never 0. */
 uint64_t weir_url_path(const char *url);
 

@@ -54,22 +54,6 @@ static void claim_lease(const struct weir_gate *g, struct weir_request *r, const
 		weir_lease_mark_spare(g->segment, r->lease, r->spare[SCOPE_HOST].tag);
 }
 
-/* Without a credential there is nothing to hide. */
-static uint32_t credential_of(const struct weir_segment *s, const struct weir_wish *wish)
-{
-	if (wish->credential == WEIR_NOBODY)
-		return (uint32_t)WEIR_NOBODY;
-	return weir_quota_share_digest(s->header->salt, wish->credential, QUOTA_CREDENTIAL);
-}
-
-static struct weir_asker asker_of(const struct weir_segment *s, const struct weir_wish *wish)
-{
-	return (struct weir_asker){
-		.credential = credential_of(s, wish),
-		.path = wish->path != 0 ? weir_quota_share_digest(s->header->salt, wish->path, QUOTA_PATH) : 0,
-	};
-}
-
 /* Whether the entries that were found still belong to their keys. */
 static bool all_still_ours(const struct weir_gate *g, const struct weir_request *r, const struct scope scope[WEIR_SCOPES])
 {
@@ -106,8 +90,9 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	r->tentative = wish->tentative;
 	r->in_loop = wish->in_loop;
 	r->hurried = wish->patience_ns != 0;
+	r->asker_later = wish->asker_later;
 	if (g->segment != NULL && g->segment->base != NULL && wish->credential != 0)
-		r->asker = asker_of(g->segment, wish);
+		r->asker = request_asker(g->segment, wish->credential, wish->path);
 	*wake_ns = now_ns;
 	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, now_ns, scope)) {
 		r->phase = WEIR_PHASE_EXEMPT;

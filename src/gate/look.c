@@ -139,9 +139,19 @@ static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_
 	return WEIR_WAIT;
 }
 
+struct weir_asker request_asker(const struct weir_segment *s, uint64_t credential, uint64_t path)
+{
+	return (struct weir_asker){
+		/* Without a credential there is nothing to hide. */
+		.credential = credential == WEIR_NOBODY ? (uint32_t)WEIR_NOBODY
+							: weir_quota_share_digest(s->header->salt, credential, QUOTA_CREDENTIAL),
+		.path = path != 0 ? weir_quota_share_digest(s->header->salt, path, QUOTA_PATH) : 0,
+	};
+}
+
 uint64_t request_spent_until(const struct weir_request *r, const struct scope *host, uint64_t now_ns)
 {
-	uint64_t until = weir_quota_share_spent_until(&host->entry->quota, r->asker, now_ns);
+	uint64_t until = r->asker_later ? 0 : weir_quota_share_spent_until(&host->entry->quota, r->asker, now_ns);
 	uint64_t bound = host->rule->hold_max_ns < UINT64_MAX - now_ns ? now_ns + host->rule->hold_max_ns : UINT64_MAX;
 
 	return until < bound ? until : bound;
@@ -402,4 +412,19 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
 	request_spend_units(g, r);
 	admit(g, r, &scope[SCOPE_HOST], now_ns);
 	return WEIR_GO;
+}
+
+bool weir_gate_known(const struct weir_gate *g, struct weir_request *r, uint64_t credential, uint64_t path, uint64_t now_ns)
+{
+	struct scope host;
+
+	r->asker_later = false;
+	if (r->phase != WEIR_PHASE_ADMITTED || g->segment == NULL || g->segment->base == NULL ||
+	    !scope_is_still(g, r, SCOPE_HOST) || !scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host))
+		return true;
+	if (credential != 0)
+		r->asker = request_asker(g->segment, credential, path);
+	if (g->dry_run || scope_is_overflow(g, &host))
+		return true;
+	return request_spent_until(r, &host, now_ns) <= now_ns && take_of_quota(&host, r, now_ns);
 }

@@ -5,6 +5,9 @@
 
 #include "scope.h"
 
+/* Whose it is, salted; credential not 0. */
+struct weir_asker request_asker(const struct weir_segment *s, uint64_t credential, uint64_t path);
+
 /* Until when the quota is spent that this request would use: <= now_ns when it is not, or nobody knows. */
 uint64_t request_spent_until(const struct weir_request *r, const struct scope *host, uint64_t now_ns);
 

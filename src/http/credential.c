@@ -45,56 +45,140 @@ uint64_t weir_secret_digest(const char *text)
 	return text && *text != '\0' ? weir_digest(0, text, strlen(text)) : 0;
 }
 
-/* Where in text a part begins that is in lower case; NULL when it is not there. */
-static const char *find_part(const char *text, const char *part)
+static size_t blanks_at(const char *text, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && ascii_blank(text[i]))
+		i++;
+	return i;
+}
+
+/* How much of text comes before the first of these characters. */
+static size_t before(const char *text, size_t n, const char *ends)
+{
+	size_t i = 0;
+
+	while (i < n && text[i] != '\0' && !strchr(ends, text[i]))
+		i++;
+	return i;
+}
+
+/* Where in text a part ends that is in lower case; n when it is not there. */
+static size_t behind_part(const char *text, size_t n, const char *part)
 {
 	size_t length = strlen(part);
 
-	for (; *text != '\0'; text++) {
-		if (strnlen(text, length) == length && ascii_same(text, length, part))
-			return text + length;
+	for (size_t i = 0; i + length <= n; i++) {
+		if (ascii_same(text + i, length, part))
+			return i + length;
 	}
-	return NULL;
+	return n;
 }
 
-static uint64_t authorization_digest(const char *value)
+static int base64_digit(char c)
 {
-	size_t scheme = strcspn(value, " \t");
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c != '\0' ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* RFC 7617: "user:password" in base64, as the options and the URLs that have it in the clear. */
+static uint64_t basic_digest(const char *text, size_t n)
+{
+	char clear[256];
+	size_t length = 0;
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < n && text[i] != '='; i++) {
+		int digit = base64_digit(text[i]);
+
+		if (digit < 0 || length == sizeof clear)
+			return weir_digest(0, text, n);
+		bits = bits << 6 | (uint32_t)digit;
+		if (i % 4 != 0)
+			clear[length++] = (char)(bits >> (6 - 2 * (i % 4)) & 0xff);
+	}
+	return weir_digest(0, clear, length);
+}
+
+static __attribute__((noinline)) uint64_t authorization_digest(const char *value, size_t n)
+{
+	size_t scheme = before(value, n, " \t");
+	size_t blanks = blanks_at(value + scheme, n - scheme);
 	bool signs = false;
 
 	for (size_t i = 0; i < sizeof signing / sizeof signing[0]; i++) {
-		const char *part;
+		size_t part;
 
 		if (!ascii_same(value, scheme, signing[i].scheme))
 			continue;
 		signs = true;
-		part = find_part(value + scheme, signing[i].part);
-		if (part) {
-			part += *part == '"' ? 1 : 0;
-			return weir_digest(0, part, strcspn(part, "/,\" "));
+		part = scheme + behind_part(value + scheme, n - scheme, signing[i].part);
+		if (part < n) {
+			part += value[part] == '"' ? 1 : 0;
+			return weir_digest(0, value + part, before(value + part, n - part, "/,\" "));
 		}
 	}
 	if (signs)
 		return weir_digest(0, value, scheme);
-	/* As the options that take the token alone. */
+	/* As the options that take the token, or user and password, alone. */
+	if (ascii_same(value, scheme, "basic") && blanks > 0)
+		return basic_digest(value + scheme + blanks, n - scheme - blanks);
 	if (ascii_same(value, scheme, "bearer"))
-		value = ascii_skip_blanks(value + scheme);
-	return weir_secret_digest(value);
+		return n > scheme + blanks ? weir_digest(0, value + scheme + blanks, n - scheme - blanks) : 0;
+	return n > 0 ? weir_digest(0, value, n) : 0;
+}
+
+/* Of a line of n bytes without its end. */
+static uint64_t line_credential(const char *line, size_t n)
+{
+	const char *colon = memchr(line, ':', n);
+	size_t length = colon ? (size_t)(colon - line) : n, from;
+
+	if (!colon)
+		return 0;
+	while (n > length + 1 && ascii_blank(line[n - 1]))
+		n--;
+	from = length + 1 + blanks_at(line + length + 1, n - length - 1);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (!ascii_same(line, length, names[i]))
+			continue;
+		if (i == 0)
+			return authorization_digest(line + from, n - from);
+		return n > from ? weir_digest(0, line + from, n - from) : 0;
+	}
+	return 0;
 }
 
 uint64_t weir_header_credential(const char *line)
 {
-	size_t length = strcspn(line, ":");
-	const char *value;
+	return line_credential(line, strlen(line));
+}
 
-	if (line[length] != ':')
-		return 0;
-	value = ascii_skip_blanks(line + length + 1);
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (ascii_same(line, length, names[i]))
-			return i == 0 ? authorization_digest(value) : weir_secret_digest(value);
+uint64_t weir_credential_and(uint64_t sum, uint64_t digest)
+{
+	digest ^= digest >> 29;
+	return sum + digest * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+uint64_t weir_head_credential(const char *head, size_t n)
+{
+	uint64_t sum = 0;
+
+	while (n > 0) {
+		const char *end = memchr(head, '\n', n);
+		size_t length = end ? (size_t)(end - head) : 0;
+
+		/* A line whose end is not there may go on. */
+		if (!end || length == 0 || (length == 1 && *head == '\r'))
+			return sum;
+		sum = weir_credential_and(sum, line_credential(head, length));
+		head += length + 1;
+		n -= length + 1;
 	}
-	return 0;
+	return sum;
 }
 
 /* Behind the scheme and its slashes. */

@@ -105,6 +105,42 @@ static void a_spent_quota_stops_its_credential_and_its_resource(void **state)
 	whose_quota(*state, "unnamed"); /* three of each: told apart by nothing but that one is spent and one is not */
 }
 
+/* How many of so many calls of wget, which knows of no libcurl, are answered. */
+static int good_fetches(struct scene *scene, int calls, const char *arguments)
+{
+	char shell[1024];
+	struct command fetches = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	struct outcome o;
+	int good = 0;
+
+	snprintf(shell, sizeof shell, "for i in $(seq %d); do wget -q -t 1 -T 20 -O /dev/null %s && echo good; done; true", calls,
+		 arguments);
+	o = command_run(&fetches);
+	assert_int_equal(o.exit_status, 0);
+	for (const char *p = o.out; (p = strstr(p, "good")) != NULL; p++)
+		good++;
+	outcome_free(&o);
+	return good;
+}
+
+static void whose_quota_is_seen_in_what_any_program_sends(void **state)
+{
+	struct scene *scene = *state;
+	const char *options[] = {"--window", "3/h", "--dialect", "x-ratelimit-epoch", "--apart", "unnamed", NULL};
+	struct quotad *server = quotad_start(scene->dir, options);
+	const char *a = "--header='Authorization: Bearer A'", *b = "--header='Authorization: Bearer B'";
+	char text[512];
+
+	assert_int_equal(good_fetches(scene, 4, url(server, "/n/1", a, text)), 3);
+	assert_int_equal(good_fetches(scene, 2, url(server, "/n/2", b, text)), 2);
+	assert_int_equal(good_fetches(scene, 1, url(server, "/status/200", a, text)), 1);
+	assert_int_equal(good_fetches(scene, 1, url(server, "/n/3", a, text)), 0);
+	/* And what one program has used up another one does not ask for. */
+	assert_int_equal(good_calls(scene, 1, url(server, "/n/4", "--oauth2-bearer A", text)), 0);
+	assert_int_equal(good_calls(scene, 1, url(server, "/n/4", "--oauth2-bearer B", text)), 1);
+	assert_int_equal(quotad_count(server).requests, 7);
+}
+
 static void the_wait_of_azure_is_kept_to_the_millisecond(void **state)
 {
 	struct scene *scene = *state;
@@ -124,9 +160,9 @@ static void the_wait_of_azure_is_kept_to_the_millisecond(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_quota_that_is_not_spent_refuses_nobody),     TEST(a_quota_that_is_spent_stops_in_every_dialect),
-		TEST(an_old_copy_of_a_spent_quota_stops_nobody),    TEST(a_spent_quota_stops_its_credential_and_its_resource),
-		TEST(the_wait_of_azure_is_kept_to_the_millisecond),
+		TEST(a_quota_that_is_not_spent_refuses_nobody),      TEST(a_quota_that_is_spent_stops_in_every_dialect),
+		TEST(an_old_copy_of_a_spent_quota_stops_nobody),     TEST(a_spent_quota_stops_its_credential_and_its_resource),
+		TEST(whose_quota_is_seen_in_what_any_program_sends), TEST(the_wait_of_azure_is_kept_to_the_millisecond),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,6 +270,31 @@ static void who_is_not_seen_shares_with_everybody(void **state)
 	assert_verdict(unseen, WEIR_GO);
 }
 
+/* A connection, before anything is sent on it: whose it is shows in what is. */
+static bool may_be_sent(struct client c)
+{
+	struct weir_wish wish = {.host_port = HOST, .tentative = true, .asker_later = true};
+	struct weir_request r;
+	uint64_t wake;
+	bool may;
+
+	assert_int_equal(weir_gate_begin(&gate, &r, &wish, now, &wake), WEIR_GO);
+	may = weir_gate_known(&gate, &r, c.credential, c.path, now);
+	assert_true(weir_gate_leave(&gate, &r));
+	return may;
+}
+
+static void who_will_be_seen_is_asked_when_it_is(void **state)
+{
+	(void)state;
+	publish();
+	use_up(alice_search, SEARCH);
+	assert_false(may_be_sent(alice_search));
+	assert_true(may_be_sent(alice_repos));
+	assert_true(may_be_sent(bob_search));
+	assert_false(may_be_sent(unseen));
+}
+
 static void a_quota_that_unlike_paths_share_is_everybodys_of_the_credential(void **state)
 {
 	struct weir_request r;
@@ -370,6 +395,7 @@ int main(void)
 		TEST(a_refusal_that_names_the_quota_stops_as_many),
 		TEST(retry_after_without_a_quota_stops_everybody),
 		TEST(who_is_not_seen_shares_with_everybody),
+		TEST(who_will_be_seen_is_asked_when_it_is),
 		TEST(a_quota_that_unlike_paths_share_is_everybodys_of_the_credential),
 		TEST(no_more_go_than_are_left),
 		TEST(a_crowd_takes_no_more_than_the_new_window_has),

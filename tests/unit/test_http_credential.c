@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -67,6 +68,43 @@ static void paths_are_told_apart_by_their_beginning(void **state)
 	assert_int_equal(weir_url_path("http://api.example.org/?q=a/b"), weir_url_path("http://api.example.org/v1/"));
 }
 
+static uint64_t head(const char *text)
+{
+	return weir_head_credential(text, strlen(text));
+}
+
+static void a_head_on_the_wire_names_whom_the_options_of_a_library_name(void **state)
+{
+	(void)state;
+	assert_int_equal(head("Host: a\r\nAuthorization: Bearer t\r\nAccept: x\r\n\r\nX-Api-Key: of the body\r\n"),
+			 weir_credential_and(0, weir_secret_digest("t")));
+	assert_int_equal(head("authorization:  basic bWU6c2VjcmV0 \r\n\r\n"),
+			 weir_credential_and(0, weir_secret_digest("me:secret")));
+	assert_int_equal(head("Authorization: Basic bWU6c2VjcmV0MQ==\n\n"),
+			 weir_credential_and(0, weir_url_credential("http://me:secret1@host/")));
+	assert_int_equal(head("X-Api-Key: k\r\nAuthorization: token t\r\n\r\n"),
+			 head("Authorization: token t\r\nX-Api-Key: k\r\n\r\n"));
+	assert_int_not_equal(head("Authorization: token t\r\n\r\n"), head("Authorization: token u\r\n\r\n"));
+	assert_int_equal(head("Host: a\r\nAccept: b\r\n\r\n"), 0);
+	/* A value that may go on behind what is at hand says nothing. */
+	assert_int_equal(head("Host: a\r\nAuthorization: Bearer t"), 0);
+	assert_int_equal(head(""), 0);
+}
+
+static void what_is_no_base64_is_digested_as_it_is(void **state)
+{
+	char line[700];
+
+	(void)state;
+	assert_int_not_equal(weir_header_credential("Authorization: Basic ***"), 0);
+	assert_int_not_equal(weir_header_credential("Authorization: Basic ***"),
+			     weir_header_credential("Authorization: Basic **!"));
+	memset(line, 'A', sizeof line);
+	memcpy(line, "Authorization: Basic ", 21);
+	line[sizeof line - 1] = '\0';
+	assert_int_not_equal(weir_header_credential(line), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -74,6 +112,8 @@ int main(void)
 		cmocka_unit_test(of_a_signed_request_what_stays_counts),
 		cmocka_unit_test(urls_name_the_client_by_user_or_by_key),
 		cmocka_unit_test(paths_are_told_apart_by_their_beginning),
+		cmocka_unit_test(a_head_on_the_wire_names_whom_the_options_of_a_library_name),
+		cmocka_unit_test(what_is_no_base64_is_digested_as_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "weir/gate.h"
+#include "weir/http.h"
 
 /* A power of two. Of a multi handle with more transfers than this the rest passes as connections. Only pages in use take memory.
  */
@@ -80,13 +81,15 @@ void weir_handle_clear(struct weir_handle *h)
 
 uint64_t weir_handle_credential(const struct weir_handle *h)
 {
-	uint64_t part[5], sum = 0;
+	uint64_t sum;
 
 	if (!h)
 		return 0;
-	memcpy(part, &h->credential, sizeof part);
-	for (size_t i = 0; i < sizeof part / sizeof part[0]; i++)
-		sum = (sum ^ part[i]) * UINT64_C(0x9e3779b97f4a7c15) + (part[i] != 0 ? i + 1 : 0);
+	sum = h->credential.header;
+	sum = weir_credential_and(sum, h->credential.user);
+	sum = weir_credential_and(sum, h->credential.password);
+	sum = weir_credential_and(sum, h->credential.bearer);
+	sum = weir_credential_and(sum, h->credential.url);
 	return sum != 0 ? sum : WEIR_NOBODY;
 }
 

@@ -29,8 +29,8 @@ struct weir_handle {
 	const CURLU *url;                    /* CURLOPT_CURLU, which comes before CURLOPT_URL; NULL = not set */
 	char *error_buffer;                  /* CURL_ERROR_SIZE bytes of the program's, or NULL */
 	long timeout_ms, connect_timeout_ms; /* 0 = not set */
-	/* Digests (weir/http.h) of what the program has set, 0 = nothing: header lines, user, password, token, the URL's own, and
-	 * the beginning of its path. */
+	/* Digests (weir/http.h) of what the program has set, 0 = nothing: header lines (a sum), user, password, token, the URL's
+	 * own, and the beginning of its path. */
 	struct {
 		uint64_t header, user, password, bearer, url;
 	} credential;

@@ -55,7 +55,7 @@ static void remember_headers(struct weir_handle *h, const struct curl_slist *lin
 	/* As long as nobody's list is, so that a damaged one ends. */
 	for (int i = 0; line && i < 256; i++, line = line->next) {
 		if (line->data)
-			h->credential.header ^= weir_header_credential(line->data);
+			h->credential.header = weir_credential_and(h->credential.header, weir_header_credential(line->data));
 	}
 }
 

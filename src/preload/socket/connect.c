@@ -122,10 +122,10 @@ static enum weir_verdict admit(const struct weir_gate *g, const struct weir_flig
 	return weir_gate_await(g, f->request, wish->host_port);
 }
 
-/* A blocking attempt, or one on a socket of which nothing more will be seen: it waits for its unit here. errno as connect leaves
- * it. */
+/* A blocking attempt, or one on a socket of which nothing more will be seen (not followed): it waits for its unit here. errno as
+ * connect leaves it. */
 __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_t frame, int fd, const struct sockaddr *address,
-					     socklen_t length, const struct target *t, bool blocks)
+					     socklen_t length, const struct target *t, bool blocks, bool followed)
 {
 	struct weir_request request;
 	struct weir_wish wish = {
@@ -136,6 +136,7 @@ __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_
 		.thread = blocks ? weir_thread_id() : 0,
 		.lease_hint = weir_flight_lease_hint(),
 		.tentative = true,
+		.asker_later = followed,
 		.paid = t->paid,
 	};
 	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_CONNECT);
@@ -162,7 +163,8 @@ static bool is_hopeless(const struct weir_gate *g, const char *host_port)
 	struct weir_forecast f;
 
 	weir_gate_forecast(g, host_port, weir_now_ns(), &f);
-	return f.verdict == WEIR_REFUSE && f.timed_out;
+	/* Whose quota it is that is spent will be seen in what is sent. */
+	return f.verdict == WEIR_REFUSE && f.timed_out && f.cause != WEIR_CAUSE_QUOTA_HEADER;
 }
 
 /* A non-blocking attempt: never waits. The breaker is asked; the unit is taken, and waited for, by what is sent first. */
@@ -175,6 +177,7 @@ __attribute__((noinline)) static int attempt_now(const struct weir_gate *g, int 
 		.lease_ns = NONBLOCKING_LEASE_NS,
 		.lease_hint = weir_flight_lease_hint(),
 		.tentative = true,
+		.asker_later = true,
 		.paid = g->dry_run || !is_hopeless(g, t->host_port),
 	};
 	uint64_t wake;
@@ -204,7 +207,8 @@ static int new_attempt(const struct weir_gate *g, uintptr_t frame, int fd, const
 	bool followed = weir_conversation_open(fd, t->host_port, t->port, t->attempt.loopback);
 
 	errno = saved;
-	return blocks || !followed ? attempt(g, frame, fd, address, length, t, blocks) : attempt_now(g, fd, address, length, t);
+	return blocks || !followed ? attempt(g, frame, fd, address, length, t, blocks, followed)
+				   : attempt_now(g, fd, address, length, t);
 }
 
 /* A second connect on one socket is no new attempt: it tells how the first one stands. */

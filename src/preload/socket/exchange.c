@@ -184,11 +184,12 @@ static void go_on_opened(struct weir_record *r)
 }
 
 /* Whether the request that is due goes on the connection's own. Else that one makes way for it, and was never there. */
-static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host)
+static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host, const struct weir_whose *whose)
 {
 	if (r->opened.phase != WEIR_PHASE_ADMITTED)
 		return false;
-	if (same_host && r->has_unit && weir_now_ns() < r->fresh_until_ns)
+	if (same_host && r->has_unit && weir_now_ns() < r->fresh_until_ns &&
+	    (whose->later || weir_gate_known(g, &r->opened, whose->credential, whose->path, weir_now_ns())))
 		return true;
 	if (!r->opened.tentative) {
 		settle_opened(g, r, WEIR_SUCCEEDED);
@@ -202,7 +203,12 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 {
 	static const char http2[] = "PRI * HTTP/2.0"; /* RFC 9113, 3.4 */
 	char host_port[WEIR_HOST_PORT_MAX];
-	struct weir_wish wish = {.host_port = r->host_port, .lease_hint = weir_flight_lease_hint()};
+	const struct weir_whose whose = weir_target_whose(bytes, n);
+	struct weir_wish wish = {.host_port = r->host_port,
+				 .lease_hint = weir_flight_lease_hint(),
+				 .asker_later = whose.later,
+				 .credential = whose.credential,
+				 .path = whose.path};
 	uint64_t wake;
 	bool same;
 
@@ -211,7 +217,7 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 	weir_target_of(r, bytes, n, host_port, &r->connects);
 	same = strcmp(host_port, r->host_port) == 0;
 	r->asked = true;
-	if (goes_on_opened(g, r, same)) {
+	if (goes_on_opened(g, r, same, &whose)) {
 		go_on_opened(r);
 		return WEIR_GO;
 	}

@@ -13,4 +13,12 @@
 enum weir_wire_kind weir_target_of(const struct weir_record *r, const void *bytes, size_t n, char host_port[WEIR_HOST_PORT_MAX],
 				   bool *connects);
 
+/* Whose a request is that begins with these bytes, and for what, as struct weir_wish has them: what its head says. `later`: it
+ * does not begin here, but will after a handshake that this is part of (a ClientHello, a CONNECT). */
+struct weir_whose {
+	uint64_t credential, path;
+	bool later;
+};
+struct weir_whose weir_target_whose(const void *bytes, size_t n);
+
 #endif
