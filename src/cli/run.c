@@ -14,6 +14,7 @@
 #include "src/cli/sight.h"
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
+#include "weir/gate.h"
 #include "weir/log.h"
 #include "weir/policy.h"
 #include "weir/segment.h"
@@ -21,6 +22,7 @@
 
 /* More requests in flight than this is no limit. */
 #define CONCURRENCY_MAX 1000000
+#define LATELY_NS       UINT64_C(5000000000)
 
 enum { OPTION_MAX_WAIT = 256, OPTION_HELP };
 
@@ -168,8 +170,9 @@ static void tell_left_out(const char *text)
 	weir_complain("config", "%s", text);
 }
 
-/* The agent has refused the files: what they would have asked for is not in force, and whoever wrote them may be looking. */
-static void say_refused(const struct weir_environment *e, const struct weir_policy_view *view)
+/* What the files as they are now would ask for is not in force, and whoever wrote them may be looking. Returns false, and says
+ * nothing, when nothing is wrong with them. */
+static bool say_refused(const struct weir_environment *e, const struct weir_policy_view *view, bool surely)
 {
 	bool builtin = view->rule_count == 1 && memcmp(view->rules, &weir_rule_builtin, sizeof weir_rule_builtin) == 0;
 	char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
@@ -179,11 +182,38 @@ static void say_refused(const struct weir_environment *e, const struct weir_poli
 	memset(&findings, 0, sizeof findings);
 	size_t count = weir_config_chain(e, chain);
 	weir_policy_compile(chain, count, e->config && e->config[0], &policy, &findings);
-	weir_complain("run", "the configuration was refused, the %s: %s",
-		      builtin ? "built-in rules are in force" : "rules before it stay in force",
-		      findings.count > 0 ? findings.line[0] : "see weir config check");
+	bool refused = surely || findings.count > 0;
+	if (refused)
+		weir_complain("run", "the configuration was refused, the %s: %s",
+			      builtin ? "built-in rules are in force" : "rules before it stay in force",
+			      findings.count > 0 ? findings.line[0] : "see weir config check");
 	weir_policy_free(&policy);
 	weir_findings_free(&findings);
+	return refused;
+}
+
+/* Whether a file has been written so lately that the agent may still wait for it to rest, and has not judged it. */
+static bool written_lately(const struct weir_policy_view *view)
+{
+	uint64_t wall_ns = weir_wall_ns();
+	for (uint32_t i = 0; i < view->half->source_count && i < WEIR_SOURCES; i++) {
+		struct weir_source now;
+		if (view->half->source[i].path[0] != '\0' && weir_source_stat(&now, view->half->source[i].path) &&
+		    now.ctime_ns + LATELY_NS > wall_ns)
+			return true;
+	}
+	return false;
+}
+
+/* What holds is not what the files ask for: which of the reasons it is. */
+static void say_what_holds(const struct weir_environment *e, const struct weir_policy_view *view)
+{
+	bool rejected = view->half->rejected, fresh = weir_policy_fresh(view);
+	if (!rejected && fresh && !written_lately(view))
+		return;
+	if (!say_refused(e, view, rejected) && !fresh)
+		weir_complain("run", "the agent has not taken up the configuration as this command sees it: the rules before it "
+				     "stay in force");
 }
 
 /* Makes the world ready: directory, policy, segment. Returns 0 or the exit status of a run that cannot be. */
@@ -210,11 +240,8 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 	if (weir_segment_open(&s, w->segment, true, NULL, &why, &err) != WEIR_SEGMENT_OK)
 		return not_in_force(r, w->segment, why, err);
 	struct weir_policy_view view = weir_policy_in_force(&s);
-	if (view.rules && view.half->rejected)
-		say_refused(&e, &view);
-	else if (view.rules && !weir_policy_fresh(&view))
-		weir_complain("run",
-			      "the agent sees other configuration files than this command does: the rules of its own hold");
+	if (view.rules)
+		say_what_holds(&e, &view);
 	weir_segment_close(&s);
 	return 0;
 }

@@ -194,6 +194,29 @@ static void the_last_good_policy_survives_a_reboot(void **state)
 	end(agent);
 }
 
+/* Also before the file has rested, while the agent does not judge it yet. */
+static void whoever_has_just_saved_a_typo_is_told_by_the_next_run(void **state)
+{
+	struct scene *scene = *state;
+	struct running *agent;
+	struct outcome o;
+
+	configure(scene, LIMIT);
+	agent = agent_start(scene);
+	configure(scene, "defaults = {");
+	o = WEIR(scene, "run", "true");
+	assert_int_equal(o.exit_status, 0);
+	assert_contains(o.err, "weir: run: the configuration was refused, the rules before it stay in force: ");
+	outcome_free(&o);
+	/* What is right is not talked of, however young. */
+	configure(scene, LIMIT "# and more\n");
+	o = WEIR(scene, "run", "true");
+	assert_int_equal(o.exit_status, 0);
+	assert_string_equal(o.err, "");
+	outcome_free(&o);
+	end(agent);
+}
+
 static void a_torn_keepsake_is_set_aside(void **state)
 {
 	struct scene *scene = *state;
@@ -232,6 +255,7 @@ int main(void)
 		TEST(a_save_in_pieces_is_not_taken_before_it_is_over),
 		TEST(where_nothing_is_kept_the_built_in_rules_are_in_force_and_told),
 		TEST(the_last_good_policy_survives_a_reboot),
+		TEST(whoever_has_just_saved_a_typo_is_told_by_the_next_run),
 		TEST(a_torn_keepsake_is_set_aside),
 	};
 
