@@ -62,33 +62,28 @@ uint64_t weir_hash_text(const char *text)
 	return with_bytes(FNV_START, text, strlen(text));
 }
 
-/* Cuts the last component off; false when none is left. */
-static bool to_parent(char *path)
+/* The user's file by what it is: its last three components (.config/weir/weir.conf) in the directory that they lie in, normally
+ * the home. A home that has several names (a symbolic link, "..") makes one world; and where it is hidden (ProtectHome, a
+ * container, another disk) the same path leads to other files. Not by the configuration directory itself, which may be made
+ * later. */
+static uint64_t with_user_file(uint64_t hash, char *file)
 {
-	char *slash = strrchr(path, '/');
-
-	if (!slash || slash == path)
-		return false;
-	*slash = '\0';
-	return true;
-}
-
-/* What the directory is that the configuration directory lies in, normally the home: where it is hidden (ProtectHome, a
- * container, another disk), the same path leads to other files. Not the configuration directory itself, which may be made later.
- */
-static uint64_t with_sight(uint64_t hash, char *file)
-{
-	uint64_t sight[2] = {0, 0};
+	char *tail = file + strlen(file);
+	uint64_t sight[2];
 	struct stat st;
 
-	for (int i = 0; i < 3; i++) { /* weir.conf, weir, .config */
-		if (!to_parent(file))
-			return hash;
+	for (int i = 0; i < 3; i++) {
+		while (tail > file && *--tail != '/')
+			;
 	}
-	if (weir_stat(file, &st) == 0) {
-		sight[0] = st.st_dev;
-		sight[1] = st.st_ino;
-	}
+	hash = with_bytes(hash, tail, strlen(tail) + 1);
+	*tail = '\0';
+	if (tail == file)
+		return hash;
+	if (weir_stat(file, &st) != 0)
+		return with_bytes(hash, file, strlen(file) + 1);
+	sight[0] = st.st_dev;
+	sight[1] = st.st_ino;
 	return with_bytes(hash, sight, sizeof sight);
 }
 
@@ -101,6 +96,6 @@ uint64_t weir_chain_hash(const struct weir_environment *e)
 		return weir_path_absolute(file, e->config) ? weir_hash_text(file) : 0;
 	hash = with_bytes(FNV_START, WEIR_CONFDIR, sizeof WEIR_CONFDIR);
 	if (user_file(e, file))
-		hash = with_sight(with_bytes(hash, file, strlen(file) + 1), file);
+		hash = with_user_file(hash, file);
 	return hash;
 }

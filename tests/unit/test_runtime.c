@@ -456,6 +456,33 @@ static void a_home_that_is_another_one_makes_another_world(void **state)
 	assert_string_equal(again.segment, seen.segment);
 }
 
+static void a_home_with_two_names_makes_one_world(void **state)
+{
+	struct weir_environment e = {.runtime_dir = inside("run"), .home = inside("home"), .uid = geteuid()};
+	struct weir_world by_name, again;
+	int err;
+
+	(void)state;
+	assert_int_equal(mkdir(inside("home"), 0700), 0);
+	assert_int_equal(symlink("home", inside("link")), 0);
+	assert_null(weir_world_of(&e, &by_name));
+	assert_null(weir_world_prepare(&by_name, geteuid(), &err));
+	e.home = inside("link");
+	assert_null(weir_world_of(&e, &again));
+	assert_string_equal(again.segment, by_name.segment);
+	e.home = inside("home/../home/");
+	assert_null(weir_world_of(&e, &again));
+	assert_string_equal(again.segment, by_name.segment);
+	e.home = NULL;
+	e.xdg_config_home = inside("link/.config");
+	assert_null(weir_world_of(&e, &again));
+	assert_string_equal(again.segment, by_name.segment);
+	/* The same home, but other files in it. */
+	e.xdg_config_home = inside("link/other");
+	assert_null(weir_world_of(&e, &again));
+	assert_string_not_equal(again.segment, by_name.segment);
+}
+
 static void a_claim_that_nobody_can_have_written_keeps_everybody_apart(void **state)
 {
 	struct weir_environment e = {.runtime_dir = inside("run"), .home = "/x", .uid = geteuid()};
@@ -589,6 +616,7 @@ int main(void)
 		IN_DIRECTORY(without_a_home_the_one_of_the_login_counts),
 		IN_DIRECTORY(each_chain_has_a_world_of_its_own),
 		IN_DIRECTORY(a_home_that_is_another_one_makes_another_world),
+		IN_DIRECTORY(a_home_with_two_names_makes_one_world),
 		IN_DIRECTORY(a_claim_that_nobody_can_have_written_keeps_everybody_apart),
 		cmocka_unit_test(weir_config_replaces_the_chain),
 		IN_DIRECTORY(the_program_is_found_beside_the_object_and_then_further_off),
