@@ -71,6 +71,9 @@ static const char *map_segment(struct agent *a, int *err)
 	memset(&g, 0, sizeof g);
 	g.entries = a->compiler.compiled ? a->compiler.policy.entries : 0;
 	enum weir_segment_result result = weir_segment_open(&a->segment, a->world.segment, true, &g, &why, err);
+	/* Worlds that nobody uses, and that will be removed anyway, shall not keep this one from its limits. */
+	if (result != WEIR_SEGMENT_OK && (*err == ENOSPC || *err == EDQUOT) && weir_worlds_tidy(&a->world, 0) > 0)
+		result = weir_segment_open(&a->segment, a->world.segment, true, &g, &why, err);
 	if (result == WEIR_SEGMENT_INVALID || result == WEIR_SEGMENT_STALE) {
 		weir_log(WEIR_LOG_WARN, "agent: %s: %s; it is replaced", a->world.segment, why ? why : "not usable");
 		result = weir_segment_replace(&a->segment, a->world.segment, &g, &why, err);

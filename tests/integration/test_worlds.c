@@ -211,6 +211,31 @@ static void an_agent_tidies_up(void **state)
 	free(config);
 }
 
+/* Twenty jobs with a configuration each in a small /run/user: what they leave gives way. */
+static void a_full_runtime_directory_is_cleared_of_worlds_that_nobody_uses(void **state)
+{
+	struct scene *scene = *state;
+	char shell[2048], *weir = build_path("weir");
+	struct outcome o = command_run(&(struct command){.shell = "unshare -m mount -t tmpfs none /mnt"});
+	bool may = o.exit_status == 0;
+	outcome_free(&o);
+	snprintf(shell, sizeof shell,
+		 "exec unshare -m sh -ec 'mount -t tmpfs -o mode=0700,size=10m none runtime; "
+		 "for i in 1 2 3 4; do : >job$i.conf; WEIR_CONFIG=$PWD/job$i.conf %s run true; "
+		 "WEIR_CONFIG=$PWD/job$i.conf %s agent --stop >/dev/null; done; %s run true; ls runtime; %s agent --stop'",
+		 weir, weir, weir, weir);
+	free(weir);
+	if (!may)
+		skip();
+	static const char *const env[] = {SANITIZERS, NULL};
+	o = command_run(
+		&(struct command){.shell = shell, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir, .cwd = scene->dir, .env = env});
+	assert_string_equal(o.err, "");
+	assert_int_equal(o.exit_status, 0);
+	assert_contains(o.out, "state.1\n");
+	outcome_free(&o);
+}
+
 static unsigned count_of(const char *text, const char *part)
 {
 	unsigned n = 0;
@@ -277,6 +302,7 @@ int main(void)
 		TEST(a_world_that_nobody_uses_is_listed_and_removed),
 		TEST(a_world_in_use_is_not_removed),
 		TEST(an_agent_tidies_up),
+		TEST(a_full_runtime_directory_is_cleared_of_worlds_that_nobody_uses),
 		TEST(limits_that_are_not_in_force_are_noted_once_a_day),
 		TEST(without_home_the_world_is_the_one_of_the_login),
 	};
