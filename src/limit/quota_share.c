@@ -180,13 +180,13 @@ static uint64_t apart(uint64_t a, uint64_t b)
 }
 
 /* The resource that this answer is about. Where the server names none, two quotas may look alike: more is left by one path's
- * answer than there can be by another's, in the same window. That path then has a quota of its own. */
+ * answer than there can be by another's, in the same window or while that one is spent. That path then has a quota of its own. */
 static uint32_t resource_told(const struct weir_quota_share *q, struct weir_asker who, const struct weir_share_told *told,
 			      uint64_t now_ns)
 {
 	uint32_t own = who_of(who.path, told->resource);
 	unsigned place;
-	uint64_t until;
+	uint64_t until, word;
 
 	if (told->named || who.path == 0)
 		return told->resource;
@@ -196,10 +196,11 @@ static uint32_t resource_told(const struct weir_quota_share *q, struct weir_aske
 	if (place == WEIR_SHARES || !told->alone)
 		return told->resource;
 	until = load(&q->quota[place].until_ns);
-	return lasts(until, now_ns) && apart(until, told->until_ns) <= SAME_END_NS &&
-			       told->left > left_of(load(&q->quota[place].word))
-		       ? own
-		       : told->resource;
+	word = load(&q->quota[place].word);
+	if (!lasts(until, now_ns) || told->left <= left_of(word))
+		return told->resource;
+	/* In another window more may be left of the same quota, but not while the one lasts that is spent. */
+	return apart(until, told->until_ns) <= SAME_END_NS || (word & SPENT) != 0 ? own : told->resource;
 }
 
 void weir_quota_share_tell(struct weir_quota_share *q, struct weir_asker who, const struct weir_share_told *told, uint64_t now_ns)

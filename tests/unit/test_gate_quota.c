@@ -235,6 +235,23 @@ static void quotas_that_look_alike_are_told_apart_by_what_is_left(void **state)
 	assert_verdict((struct client){1, 99}, WEIR_REFUSE);
 }
 
+/* Windows that begin with the first request to each. */
+static void quotas_that_look_alike_may_end_at_different_times(void **state)
+{
+	struct weir_request r;
+
+	(void)state;
+	publish();
+	use_up(alice_search, UNNAMED);
+	now += 300 * SECOND;
+	assert_int_equal(ask(&r, alice_repos), WEIR_GO);
+	answer(&r, WEIR_SUCCEEDED, UNNAMED, 60, 59, 3600 * SECOND);
+	assert_verdict(alice_repos, WEIR_GO);
+	assert_verdict(alice_search, WEIR_REFUSE);
+	now += 3301 * SECOND;
+	assert_verdict(alice_search, WEIR_GO);
+}
+
 static void a_refusal_that_names_the_quota_stops_as_many(void **state)
 {
 	struct weir_request r;
@@ -392,6 +409,7 @@ int main(void)
 		TEST(a_spent_quota_stops_its_credential_alone),
 		TEST(a_spent_quota_stops_its_resource_alone),
 		TEST(quotas_that_look_alike_are_told_apart_by_what_is_left),
+		TEST(quotas_that_look_alike_may_end_at_different_times),
 		TEST(a_refusal_that_names_the_quota_stops_as_many),
 		TEST(retry_after_without_a_quota_stops_everybody),
 		TEST(who_is_not_seen_shares_with_everybody),
