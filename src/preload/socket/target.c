@@ -58,6 +58,20 @@ static bool absolute(const char *target, size_t n, char out[WEIR_HOST_PORT_MAX])
 	return copy(url, sizeof url, target, end ? (size_t)(end - target) : n) && weir_url_host_port(url, out);
 }
 
+/* Whether it is written as the record has its host already, with its port or without: nearly every request of a connection.
+ * Finding out what an address is called costs more than all the rest of a head. */
+static bool is_as_before(const struct weir_record *r, const char *host, size_t n)
+{
+	size_t length = strnlen(r->host_port, sizeof r->host_port), name = length;
+	uint32_t port = 0, place = 1;
+
+	for (; name > 0 && r->host_port[name - 1] != ':' && place <= 10000; place *= 10)
+		port += (uint32_t)(r->host_port[--name] - '0') * place;
+	if (name == 0 || r->host_port[--name] != ':' || port != r->port)
+		return false;
+	return (n == length || n == name) && memcmp(r->host_port, host, n) == 0;
+}
+
 static bool from_head(const struct weir_record *r, const struct weir_wire_target *t, bool *connects, char out[WEIR_HOST_PORT_MAX])
 {
 	*connects = t->method_bytes == 7 && memcmp(t->method, "CONNECT", 7) == 0;
@@ -65,6 +79,10 @@ static bool from_head(const struct weir_record *r, const struct weir_wire_target
 		return host_of(t->target, t->target_bytes, HTTPS_PORT, true, out);
 	if (t->target_bytes > 0 && t->target[0] != '/' && absolute(t->target, t->target_bytes, out))
 		return true;
+	if (t->host && is_as_before(r, t->host, t->host_bytes)) {
+		memcpy(out, r->host_port, sizeof r->host_port);
+		return true;
+	}
 	return t->host && host_of(t->host, t->host_bytes, r->port, false, out);
 }
 
