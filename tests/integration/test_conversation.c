@@ -387,6 +387,41 @@ static void a_server_of_the_programs_own_may_cut_its_answers_as_often_as_it_like
 	expect_python(&s, IMPORTS CUTS "print(told.count('IncompleteRead'), told[-1])\n", "5 ConnectionRefusedError\n");
 }
 
+/* serf, while it shakes hands: it is told all the same, or it would wait for ever. */
+static void a_loop_that_does_not_ask_to_write_is_told_when_it_may(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, NULL);
+	scene_configure(s.scene,
+			"hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"2/s\"; burst = 1; }; } );\n");
+	expect_python(&s,
+		      IMPORTS "import select\n"
+			      "x = socket.create_connection(('localhost', port)); x.setblocking(False)\n"
+			      "ep = select.epoll(); ep.register(x, select.EPOLLIN | select.EPOLLOUT)\n"
+			      "def wait(what):\n"
+			      "    for i in range(100):\n"
+			      "        if any(e & what for fd, e in ep.poll(0.1)): return\n"
+			      "    sys.exit('not told')\n"
+			      "def get():\n"
+			      "    x.send(b'GET /n/1 HTTP/1.1\\r\\nHost: localhost:%d\\r\\n\\r\\n' % port)\n"
+			      "wait(select.EPOLLOUT)\n"
+			      "get()\n"
+			      "ep.modify(x, select.EPOLLIN)\n"
+			      "wait(select.EPOLLIN)\n"
+			      "assert b' 200 ' in x.recv(9999)\n"
+			      "try: get()\n"
+			      "except BlockingIOError:\n"
+			      "    ep.modify(x, select.EPOLLIN)\n"
+			      "    wait(select.EPOLLOUT)\n"
+			      "    get()\n"
+			      "wait(select.EPOLLIN)\n"
+			      "assert b' 200 ' in x.recv(9999)\n"
+			      "assert not ep.poll(0)\n",
+		      "");
+	expect_requests(&s, 2, 1);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -399,6 +434,7 @@ int main(void)
 		SCENE(a_request_counts_under_the_name_in_its_head),
 		SCENE(heads_in_pieces_and_heads_together_are_counted_each),
 		SCENE(loops_of_every_kind_are_told_when_a_request_may_go),
+		SCENE(a_loop_that_does_not_ask_to_write_is_told_when_it_may),
 		SCENE(a_loop_goes_on_while_its_requests_wait),
 		SCENE(what_is_no_http_passes_untouched),
 		SCENE(a_conversation_goes_with_its_socket),

@@ -10,8 +10,11 @@
 
 /* So many EAGAINs without a wait in between are an answer to somebody who does not wait. */
 #define PATIENCE 3
+/* In so many waits a program is told of what it has not asked for. */
+#define PROMPTS 3
 
 _Atomic uint32_t weir_held;
+static _Atomic uint32_t prompted; /* records */
 
 /* By descriptor: the epoll set that it was last put into. Descriptors may be put there before they are connected. */
 static struct {
@@ -49,12 +52,6 @@ void weir_loop_wait_begin(int ep)
 		atomic_store_explicit(&waited[ep], 1, memory_order_relaxed);
 }
 
-void weir_loop_wait_end(int ep)
-{
-	if ((unsigned)ep < WEIR_MARKS)
-		atomic_fetch_sub_explicit(&waiters[ep], 1, memory_order_relaxed);
-}
-
 void weir_loop_polls(unsigned connections)
 {
 	mine.waits++;
@@ -62,26 +59,76 @@ void weir_loop_polls(unsigned connections)
 }
 
 /* Changes what the epoll set is told of fd. False when it is not in there. */
-static bool tell(int fd, int ep, uint32_t hidden)
+static bool tell(int fd, int ep, uint32_t hidden, uint32_t added)
 {
 	const struct weir_libc *libc = weir_libc();
-	struct epoll_event e = {.events = atomic_load_explicit(&watch[fd].events, memory_order_relaxed) & ~hidden};
+	struct epoll_event e = {.events = atomic_load_explicit(&watch[fd].events, memory_order_relaxed)};
 
+	e.events = (e.events & ~hidden) | added;
 	e.data.u64 = atomic_load_explicit(&watch[fd].data, memory_order_relaxed);
 	return libc->epoll_ctl && libc->epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e) == 0;
+}
+
+static bool is_watched_by(int fd, int ep)
+{
+	return ep >= 0 && atomic_load_explicit(&watch[fd].ep, memory_order_relaxed) == ep + 1;
+}
+
+/* The set tells again what the program wants. */
+static void stop_prompting(struct weir_record *r)
+{
+	r->prompted = 0;
+	atomic_fetch_sub_explicit(&prompted, 1, memory_order_relaxed);
+	if (is_watched_by(r->held_fd, r->held_ep))
+		tell(r->held_fd, r->held_ep, 0, 0);
+}
+
+/* A program may have stopped to ask for writability, though it was answered with EAGAIN (serf while it shakes hands): it would
+ * never send again. It is told all the same, for some waits or until it sends. */
+static void let_go(struct weir_record *r, bool prompt)
+{
+	bool asks = (atomic_load_explicit(&watch[r->held_fd].events, memory_order_relaxed) & EPOLLOUT) != 0;
+
+	r->held = false;
+	atomic_fetch_sub_explicit(&weir_held, 1, memory_order_relaxed);
+	if (!is_watched_by(r->held_fd, r->held_ep) || !tell(r->held_fd, r->held_ep, 0, prompt ? EPOLLOUT : 0) || !prompt || asks)
+		return;
+	r->prompted = PROMPTS;
+	atomic_fetch_add_explicit(&prompted, 1, memory_order_relaxed);
 }
 
 void weir_loop_let_go(struct weir_record *r)
 {
 	int saved = errno;
 
-	if (!r->held)
-		return;
-	r->held = false;
-	atomic_fetch_sub_explicit(&weir_held, 1, memory_order_relaxed);
-	if (r->held_ep >= 0 && atomic_load_explicit(&watch[r->held_fd].ep, memory_order_relaxed) == r->held_ep + 1)
-		tell(r->held_fd, r->held_ep, 0);
+	if (r->prompted != 0)
+		stop_prompting(r);
+	if (r->held)
+		let_go(r, false);
 	errno = saved;
+}
+
+__attribute__((noinline)) static void count_prompts(int ep)
+{
+	int saved = errno;
+	struct weir_record *r;
+
+	for (uint32_t n = 0; weir_record_nth(n, &r); n++) {
+		if (!r)
+			continue;
+		if (r->prompted != 0 && r->held_ep == ep && --r->prompted == 0)
+			stop_prompting(r);
+		weir_record_put(r);
+	}
+	errno = saved;
+}
+
+void weir_loop_wait_end(int ep)
+{
+	if ((unsigned)ep < WEIR_MARKS)
+		atomic_fetch_sub_explicit(&waiters[ep], 1, memory_order_relaxed);
+	if (atomic_load_explicit(&prompted, memory_order_relaxed) != 0)
+		count_prompts(ep);
 }
 
 /* Whether this thread asks again and again without a wait. */
@@ -106,7 +153,7 @@ static int hush(const struct weir_record *r, int fd)
 		return NO_SET;
 	if (atomic_load_explicit(&waiters[ep], memory_order_relaxed) != 0)
 		return BUSY;
-	if ((r->held && r->held_ep == ep) || tell(fd, ep, EPOLLOUT))
+	if ((r->held && r->held_ep == ep) || tell(fd, ep, EPOLLOUT, 0))
 		return ep;
 	/* It was another descriptor of this number that was in there. */
 	weir_loop_watched(fd, -1, 0, 0);
@@ -115,8 +162,11 @@ static int hush(const struct weir_record *r, int fd)
 
 bool weir_loop_hold(struct weir_record *r, int fd, uint64_t wake_ns)
 {
-	int ep = is_stubborn(r) ? BUSY : hush(r, fd);
+	int ep;
 
+	if (r->prompted != 0)
+		stop_prompting(r);
+	ep = is_stubborn(r) ? BUSY : hush(r, fd);
 	if (ep == BUSY || (ep == NO_SET && mine.polled < 2)) {
 		weir_loop_let_go(r);
 		return false;
@@ -150,7 +200,7 @@ uint64_t weir_loop_release(int ep, bool (*in)(int fd, const void *of), const voi
 			if (g && r->wake_ns <= now && r->next.phase == WEIR_PHASE_WAITING)
 				weir_gate_look(g, &r->next, now, &r->wake_ns);
 			if (r->next.phase != WEIR_PHASE_WAITING)
-				weir_loop_let_go(r);
+				let_go(r, true);
 			else if (r->wake_ns < next)
 				next = r->wake_ns;
 		}

@@ -69,6 +69,7 @@ struct weir_record {
 	bool held;            /* back, for an event loop: loop.h */
 	uint8_t eagains;      /* without a wait in between */
 	int held_fd, held_ep; /* held_ep -1: not in an epoll set */
+	uint8_t prompted;     /* its epoll set tells that it can be written, in so many waits, though nobody has asked for that */
 	uint32_t eagain_thread, eagain_waits;
 	uint64_t wake_ns;     /* with held: when to look at it again */
 	uint32_t connections; /* not told of yet: 1, then 0 */
