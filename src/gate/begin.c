@@ -54,22 +54,6 @@ static void claim_lease(const struct weir_gate *g, struct weir_request *r, const
 		weir_lease_mark_spare(g->segment, r->lease, r->spare[SCOPE_HOST].tag);
 }
 
-/* Whether the entries that were found still belong to their keys. */
-static bool all_still_ours(const struct weir_gate *g, const struct weir_request *r, const struct scope scope[WEIR_SCOPES])
-{
-	unsigned end = scopes_end(scope);
-
-	/* The claim of a lease is a fence: who evicts takes one that is being filled in for anybody's (lease_scan_any). Without
-	 * one there is used_ns alone to be seen. */
-	if (r->lease == WEIR_NONE)
-		weir_store_before_load();
-	for (unsigned i = 0; i < end; i++)
-		if (scope[i].slot < g->segment->entries &&
-		    atomic_load_explicit(&g->segment->index[scope[i].slot], memory_order_seq_cst) != scope[i].word)
-			return false;
-	return true;
-}
-
 /* Whether a scope that limits the request has no entry, so that spares keep what it limits. Seldom. */
 static bool needs_spares(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
 {
@@ -116,7 +100,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 		/* Dekker with who evicts: our lease, then the index; his mark in the index, then the leases. From here on the
 		 * entries stay ours while we have the lease. Where they are taken from us again and again the overflow, which
 		 * nobody evicts, is the place to be: never a stranger's entry. */
-		if (all_still_ours(g, r, scope) || tries == RESOLVE_TRIES)
+		if (scopes_are_still(g, scope, r->lease != WEIR_NONE) || tries == RESOLVE_TRIES)
 			break;
 		request_free_lease(g, r);
 		if (!scope_resolve(g, wish->host_port, now_ns, scope)) {

@@ -91,8 +91,25 @@ bool scope_is_still(const struct weir_gate *g, const struct weir_request *r, uns
 {
 	const struct weir_scope *in = &r->scope[which];
 
-	return in->slot >= g->segment->entries || in->word == 0 ||
-	       atomic_load_explicit(&g->segment->index[in->slot], memory_order_acquire) == in->word;
+	if (in->slot >= g->segment->entries)
+		return true;
+	return in->word != 0 && atomic_load_explicit(&g->segment->index[in->slot], memory_order_acquire) == in->word;
+}
+
+bool scopes_are_still(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], bool leased)
+{
+	unsigned end = scopes_end(scope);
+
+	/* The claim of a lease is a fence: who evicts takes one that is being filled in for anybody's (lease_scan_any). Without
+	 * one there is used_ns alone to be seen. */
+	if (!leased)
+		weir_store_before_load();
+	for (unsigned i = 0; i < end; i++)
+		if (scope[i].slot < g->segment->entries &&
+		    (scope[i].word == 0 ||
+		     atomic_load_explicit(&g->segment->index[scope[i].slot], memory_order_seq_cst) != scope[i].word))
+			return false;
+	return true;
 }
 
 bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct scope out[WEIR_SCOPES])

@@ -16,7 +16,7 @@ enum { QUOTA_CREDENTIAL = 1, QUOTA_PATH = 2, QUOTA_RESOURCE = 3 };
 struct scope {
 	uint32_t slot; /* WEIR_NONE: this scope does not apply, and the rest is not set */
 	struct weir_entry *entry;
-	uint64_t word; /* of the index, as long as the entry is that of the request; 0: the overflow, or not known */
+	uint64_t word; /* of the index, as long as the entry is that of the request; 0: the overflow, or gone by now */
 	const struct weir_rule *rule; /* of the total's scope also where it has no entry; NULL: there is no total */
 	uint64_t generation;          /* of the policy that the rule belongs to */
 	uint64_t rule_word;           /* to be kept in the entry, so that the rule need not be looked for again; 0: nothing */
@@ -37,6 +37,11 @@ bool scope_is_overflow(const struct weir_gate *g, const struct scope *s);
 /* For a request that gets no entries: the host's scope, with its rule, becomes the overflow; the others are left out. What they
  * limit is then kept in spares. */
 void scopes_overflow(const struct weir_gate *g, struct scope scope[WEIR_SCOPES]);
+
+/* Whether the entries that were just found still belong to their keys: they go on doing so while the caller has a lease of them,
+ * and for as long as an entry must be idle before it is evicted when they have been marked as used. Word 0: it was gone before
+ * its word had been read, and its slot is free, or somebody else's in a moment. leased: the caller has just claimed a lease. */
+bool scopes_are_still(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], bool leased);
 
 /* All scopes of a request. False when the host's cannot be had. */
 bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct scope out[WEIR_SCOPES]);

@@ -330,9 +330,16 @@ void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struc
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
 		r.scope[i].slot = scope[i].slot;
 		r.scope[i].word = scope[i].word;
+		if (scope[i].slot != WEIR_NONE)
+			atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
+	}
+	/* Without a lease it is the mark of use that keeps who evicts from the entries, and one that was evicted all the same is
+	 * a stranger's. */
+	if (!scopes_are_still(g, scope, false))
+		return;
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
 		if (scope[i].slot == WEIR_NONE)
 			continue;
-		atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
 		scope_apply(g, &scope[i], now_ns);
 		for (unsigned j = 0; j < WEIR_RATES; j++)
 			weir_bucket_charge(&scope[i].entry->bucket[j], now_ns);

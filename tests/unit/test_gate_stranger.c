@@ -5,14 +5,19 @@
  */
 #include "lockstep.h"
 
-#include "src/gate/begin.c" /* NOLINT(bugprone-suspicious-include) */
-#include "src/gate/scope.c" /* NOLINT(bugprone-suspicious-include) */
+#include "src/gate/begin.c"      /* NOLINT(bugprone-suspicious-include) */
+#include "src/gate/scope.c"      /* NOLINT(bugprone-suspicious-include) */
+#include "src/gate/settle.c"     /* NOLINT(bugprone-suspicious-include) */
+#include "src/segment/entries.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "gate_bench.h"
 
 #define STRANGER "stranger.example.org:443"
 
 static unsigned step, evict_at, evict_until, strangers;
+static unsigned free_at, give_at;
+static bool freed[64];
+static char victim; /* first letter of the keys that are evicted */
 
 /* Whether a request has a lease of the entry: then it is not evicted. */
 static bool lease_of(uint32_t slot)
@@ -52,6 +57,22 @@ static void evict_now(void)
 		if (atomic_load(&segment.index[i]) != 0 && strcmp(segment.entry[i].key, STRANGER) != 0)
 			give_to_stranger(i);
 	lockstep_meanwhile = again;
+}
+
+/* The same, but who evicts looks once more whether the entry has been used. */
+static void evict_unless_used(void)
+{
+	void (*again)(void) = lockstep_meanwhile;
+	bool used = false;
+
+	lockstep_meanwhile = NULL;
+	for (uint32_t i = 0; i < segment.entries; i++)
+		used |= atomic_load(&segment.entry[i].used_ns) > now;
+	lockstep_meanwhile = again;
+	if (used)
+		step++;
+	else
+		evict_now();
 }
 
 /* The host's entry, known to the policy in force, so that the request takes the fast path. */
@@ -132,6 +153,93 @@ static void who_is_evicted_again_and_again_goes_without_an_entry(void **state)
 	assert_true(without > 2); /* the retries do end */
 }
 
+/* Evicted at one step, and the stranger comes at a later one: between the two the slot is nobody's. */
+static void free_and_give(void)
+{
+	void (*again)(void) = lockstep_meanwhile;
+
+	step++;
+	lockstep_meanwhile = NULL;
+	for (uint32_t i = 0; i < segment.entries; i++) {
+		if (step == free_at && segment.entry[i].key[0] == victim && !lease_of(i)) {
+			freed[i] = true;
+			memset((void *)&segment.entry[i], 0, sizeof segment.entry[i]);
+			atomic_store(&segment.index[i], 0);
+		}
+		if (step == give_at && freed[i] && atomic_load(&segment.index[i]) == 0) {
+			memset((void *)&segment.entry[i], 0, sizeof segment.entry[i]);
+			strcpy(segment.entry[i].key, STRANGER);
+			atomic_store(&segment.index[i], slot_word(WEIR_SLOT_READY, now, 12345));
+			strangers++;
+		}
+	}
+	lockstep_meanwhile = again;
+}
+
+static void explore_two_steps(void)
+{
+	struct weir_wish wish = {.host_port = HOST};
+	struct weir_request r;
+	unsigned last;
+	uint64_t wake;
+
+	strangers = 0;
+	for (free_at = 1, last = 1; free_at <= last; free_at++) {
+		for (give_at = free_at + 1, last = free_at; give_at <= last + 2; give_at++) {
+			make_entry();
+			memset(freed, 0, sizeof freed);
+			step = 0;
+			lockstep_meanwhile = free_and_give;
+			assert_int_equal(weir_gate_begin(&gate, &r, &wish, now, &wake), WEIR_GO);
+			last = step;
+			while (step < give_at) /* the stranger comes while the request is under way */
+				free_and_give();
+			lockstep_meanwhile = NULL;
+			end(&r, WEIR_FAILED, 100 * SECOND);
+			assert_nothing_on_strangers();
+		}
+	}
+	assert_true(strangers > 20);
+}
+
+static void nothing_is_booked_on_a_slot_that_is_nobody_s_for_a_while(void **state)
+{
+	(void)state;
+	with_total = true;
+	weir_rule_defaults(&total);
+	fixed_rate(100, 10);
+	strcpy(gate.run.id, "1.1");
+	gate.run.rate = 2 * WEIR_RATE_ONE;
+	gate.run.burst = 5;
+	victim = HOST[0];
+	explore_two_steps();
+	victim = '@'; /* the run's */
+	explore_two_steps();
+	victim = '_'; /* the total's */
+	explore_two_steps();
+}
+
+/* A redirect that has been followed already is booked without a lease. */
+static void a_hop_books_nothing_on_a_stranger(void **state)
+{
+	const struct weir_result result = {.outcome = WEIR_FAILED, .retry_after_ns = SECOND};
+
+	(void)state;
+	fixed_rate(100, 10);
+	strangers = 0;
+	evict_at = 0;
+	do {
+		make_entry();
+		step = 0;
+		evict_until = evict_at + 1;
+		lockstep_meanwhile = evict_unless_used;
+		weir_gate_hop(&gate, HOST, &result, now + SECOND);
+		lockstep_meanwhile = NULL;
+		assert_nothing_on_strangers();
+	} while (step > evict_at++);
+	assert_true(strangers > 5);
+}
+
 #define with_gate(test) cmocka_unit_test_setup_teardown(test, open_gate, close_gate)
 
 int main(void)
@@ -139,6 +247,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_gate(an_eviction_at_any_step_books_nothing_on_the_stranger),
 		with_gate(who_is_evicted_again_and_again_goes_without_an_entry),
+		with_gate(nothing_is_booked_on_a_slot_that_is_nobody_s_for_a_while),
+		with_gate(a_hop_books_nothing_on_a_stranger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
