@@ -24,6 +24,9 @@ void weir_make_printable(char *text, size_t length);
  * ll and z, width, '-' and '0', and a precision for %s, no others (a formatter of our own: no locale, no allocation). */
 void weir_log(enum weir_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Writes text to standard error as the log does, without a signal and without waiting for room, or drops it. */
+void weir_log_stderr(const char *text, size_t length);
+
 /* The formatter of weir_log on its own. Always terminates out; returns the length written. */
 size_t weir_format(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -290,6 +290,7 @@ static int run(int argc, char **argv)
 	memset(&r, 0, sizeof r);
 	optind = 0;
 	opterr = 0;
+	weir_complain_in_passing();
 	int o;
 	while ((o = getopt_long(argc, argv, "+:r:c:H:f:nsv", options, NULL)) != -1) {
 		if (o == OPTION_HELP)

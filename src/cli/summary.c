@@ -119,6 +119,9 @@ int weir_run_summary(const struct weir_run_request *r, const struct weir_world *
 		weir_snapshot_free(&before);
 		return WEIR_EXIT_OWN_FAILURE;
 	}
+	/* The summary comes after it, and does not take the command's status away. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	int status = wait_for(child, &set);
 	take(w, &after);
 	print(&before, &after);

@@ -16,19 +16,36 @@ void weir_put_printable(const char *text, FILE *out)
 	free(copy);
 }
 
+static bool in_passing;
+
+void weir_complain_in_passing(void)
+{
+	in_passing = true;
+}
+
+/* One text in one write. */
+static void put(const char *text, size_t length)
+{
+	if (in_passing)
+		weir_log_stderr(text, length);
+	else
+		fwrite(text, 1, length, stderr);
+}
+
 static void say(const char *what, const char *why, va_list arguments) __attribute__((format(printf, 2, 0)));
 static void say(const char *what, const char *why, va_list arguments)
 {
-	char *line = NULL;
-	int length = vasprintf(&line, why, arguments);
-	fputs("weir: ", stderr);
-	weir_put_printable(what, stderr);
-	fputs(": ", stderr);
-	if (length >= 0)
-		weir_make_printable(line, (size_t)length);
-	fprintf(stderr, "%s\n", length >= 0 ? line : why);
-	if (length >= 0)
-		free(line);
+	char *line = NULL, *text = NULL;
+	if (vasprintf(&line, why, arguments) < 0)
+		line = NULL;
+	int length = asprintf(&text, "weir: %s: %s", what, line ? line : why);
+	free(line);
+	if (length < 0)
+		return;
+	weir_make_printable(text, (size_t)length);
+	text[length] = '\n'; /* where the NUL stood */
+	put(text, (size_t)length + 1);
+	free(text);
 }
 
 void weir_complain(const char *what, const char *why, ...)
@@ -45,7 +62,12 @@ int weir_usage_error(const struct weir_subcommand *c, const char *why, ...)
 	va_start(arguments, why);
 	say(c->name, why, arguments);
 	va_end(arguments);
-	fprintf(stderr, "usage: weir %s\n", c->synopsis);
+	char *text = NULL;
+	int length = asprintf(&text, "usage: weir %s\n", c->synopsis);
+	if (length >= 0) {
+		put(text, (size_t)length);
+		free(text);
+	}
 	return WEIR_EXIT_USAGE;
 }
 

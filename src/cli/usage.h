@@ -13,6 +13,10 @@
 /* Writes text that came from elsewhere (a command line, a file) without what acts on a terminal. */
 void weir_put_printable(const char *text, FILE *out);
 
+/* From now on a command is about to run: what is said on stderr shall neither end it, by a signal, nor hold it up, and is dropped
+ * where there is no room for it. */
+void weir_complain_in_passing(void);
+
 /* "weir: WHAT: why" on stderr, printable. */
 void weir_complain(const char *what, const char *why, ...) __attribute__((format(printf, 2, 3)));
 

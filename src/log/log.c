@@ -96,3 +96,12 @@ void weir_log(enum weir_log_level level, const char *format, ...)
 		log_write_file(destination, line, length);
 	errno = saved;
 }
+
+void weir_log_stderr(const char *text, size_t length)
+{
+	int saved = errno;
+
+	log_remember_stderr();
+	log_write_stderr(text, length);
+	errno = saved;
+}

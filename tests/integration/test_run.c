@@ -234,6 +234,35 @@ static void a_world_that_cannot_be_made_keeps_only_limits_from_running(void **st
 	free(dir);
 }
 
+/* Runs text in sh, in which $0 is weir, 3 and 4 the ends of a FIFO. */
+static void expect_said_in_passing(struct scene *scene, const char *text)
+{
+	static const char before[] =
+		"export WEIR_RUNTIME_DIR=/no/such/directory; rm -f fifo; mkfifo fifo && exec 4<>fifo 3>fifo; ";
+	char whole[1024], *program = build_path("weir");
+	snprintf(whole, sizeof whole, "%s%s; echo $?", before, text);
+	const char *argv[] = {"sh", "-c", whole, program, NULL};
+	static const char *const env[] = {SANITIZERS, NULL};
+	struct command c = {.argv = argv, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir, .env = env};
+	struct outcome o = command_run(&c);
+	if (strcmp(o.out, "7\n") != 0)
+		fail_msg("%s: exit status %d (signal %d)\nstdout: %s\nstderr: %s", text, o.exit_status, o.signal, o.out, o.err);
+	outcome_free(&o);
+	free(program);
+}
+
+/* Each of these makes weir say that limits are not in force. */
+static void what_is_said_before_the_command_neither_ends_it_nor_holds_it_up(void **state)
+{
+	struct scene *scene = *state;
+	expect_said_in_passing(scene, "exec 4<&-; \"$0\" run sh -c 'exit 7' 2>&3");
+	expect_said_in_passing(scene, "exec 4<&-; \"$0\" run -s sh -c 'exit 7' 2>&3");
+	expect_said_in_passing(scene, "dd if=/dev/zero of=fifo oflag=nonblock bs=512 count=4096 2>/dev/null; "
+				      "\"$0\" run sh -c 'exit 7' 2>&3 3>&-");
+	expect_said_in_passing(scene, "(ulimit -f 0; \"$0\" run sh -c 'exit 7' 2>told)");
+	expect_said_in_passing(scene, "(ulimit -f 0; \"$0\" run -s sh -c 'exit 7' 2>told)");
+}
+
 static void a_segment_that_cannot_be_used_is_told(void **state)
 {
 	struct scene *scene = *state;
@@ -418,6 +447,7 @@ int main(void)
 		TEST(without_an_agent_the_run_compiles_itself),
 		TEST(a_named_configuration_is_checked_first),
 		TEST(a_world_that_cannot_be_made_keeps_only_limits_from_running),
+		TEST(what_is_said_before_the_command_neither_ends_it_nor_holds_it_up),
 		TEST(a_segment_that_cannot_be_used_is_told),
 		TEST(the_summary_tells_what_was_done),
 		TEST(a_summary_passes_signals_on),
