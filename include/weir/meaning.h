@@ -50,6 +50,9 @@ bool weir_meaning_lives(const struct weir_meaning *m, uint64_t now_ns);
  * nothing at all has been answered for a while. Notes it. */
 bool weir_meaning_blames(struct weir_meaning *m, uint64_t sent_ns, uint64_t now_ns);
 
+/* Whether a good answer has come since sent_ns. */
+bool weir_meaning_good_since(const struct weir_meaning *m, uint64_t sent_ns, uint64_t now_ns);
+
 /* The usual latency of a good answer; 0: not known. */
 uint64_t weir_meaning_usual_ns(const struct weir_meaning *m);
 

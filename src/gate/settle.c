@@ -38,10 +38,14 @@ static enum weir_cause opening_cause(enum weir_breaker_change change)
 }
 
 /* What the result says of the host, beside failed or not: see weir/meaning.h. */
-static void settle_meaning(const struct scope *host, const struct weir_result *result, uint64_t latency_ns,
-			   struct weir_breaker_call *call, uint64_t now_ns)
+static void settle_meaning(const struct weir_request *r, const struct scope *host, const struct weir_result *result,
+			   uint64_t latency_ns, struct weir_breaker_call *call, uint64_t now_ns)
 {
 	struct weir_meaning *m = &host->entry->meaning;
+
+	/* A client that gives up while others are answered has asked for something that takes long. */
+	if (result->outcome == WEIR_FAILED && result->timed_out)
+		call->beside_life = weir_meaning_good_since(m, r->admitted_ns, now_ns);
 
 	if (result->outcome == WEIR_SUCCEEDED)
 		weir_meaning_good(m, latency_ns, now_ns);
@@ -70,7 +74,7 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 		weir_breaker_forgo(b, r->ticket);
 		return;
 	}
-	settle_meaning(host, result, latency_ns, &call, now_ns);
+	settle_meaning(r, host, result, latency_ns, &call, now_ns);
 	weir_window_add(&host->entry->window, p->window_ns, now_ns, failed, call.slow, latency_ns);
 	if (failed || call.slow)
 		before = weir_breaker_view(b, p, now_ns);

@@ -135,6 +135,13 @@ bool weir_meaning_blames(struct weir_meaning *m, uint64_t sent_ns, uint64_t now_
 	return since(silent, now_ns) >= SILENT_NS;
 }
 
+bool weir_meaning_good_since(const struct weir_meaning *m, uint64_t sent_ns, uint64_t now_ns)
+{
+	uint64_t last = load(&m->succeeded_ns);
+
+	return last > sent_ns && last <= now_ns;
+}
+
 uint64_t weir_meaning_usual_ns(const struct weir_meaning *m)
 {
 	uint64_t usual = load(&m->usual_ns);

@@ -108,6 +108,33 @@ static void impatient_clients_open_no_breaker(void **state)
 	assert_int_equal(atomic_load(&entry()->counters.ignored), 20);
 }
 
+/* Long polls of all kinds beside a client that is answered within 20 ms. */
+static void clients_that_give_up_while_others_are_answered_open_no_breaker(void **state)
+{
+	struct weir_request r[12];
+	uint64_t wake;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		exchange(200, 20);
+	for (int round = 0; round < 5; round++) {
+		for (int i = 0; i < 12; i++)
+			go(&r[i]);
+		now += 1500 * MS;
+		exchange(200, 20);
+		now += 500 * MS;
+		for (int i = 0; i < 12; i++)
+			give_up(&r[i]);
+		assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);
+	}
+	/* And where nobody is, it is the host. */
+	for (int i = 0; i < 30 && begin(&r[0], &wake) == WEIR_GO; i++) {
+		now += 2 * SECOND;
+		give_up(&r[0]);
+	}
+	assert_int_equal(state_now(), WEIR_BREAKER_OPEN);
+}
+
 static void a_host_that_is_silent_for_long_opens_it_whatever_the_time_out(void **state)
 {
 	struct weir_request r;
@@ -230,6 +257,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_host_that_was_well_and_answers_only_errors_opens_it_soon, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(impatient_clients_open_no_breaker, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(clients_that_give_up_while_others_are_answered_open_no_breaker, open_gate,
+						close_gate),
 		cmocka_unit_test_setup_teardown(a_host_that_is_silent_for_long_opens_it_whatever_the_time_out, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(a_time_out_that_our_own_wait_has_shortened_is_ignored, open_gate, close_gate),
