@@ -18,6 +18,9 @@ bool weir_host_is_loopback(const char *host_port)
 
 	if (length == 3 && memcmp(host_port, "::1", 3) == 0)
 		return true;
+	/* As the destination of a connect the unspecified address is this machine. */
+	if ((length == 2 && memcmp(host_port, "::", 2) == 0) || (length == 7 && memcmp(host_port, "0.0.0.0", 7) == 0))
+		return true;
 	if (length > 4 && memcmp(host_port, "127.", 4) == 0)
 		return strspn(host_port, "0123456789.") >= length;
 	return (length == 9 && memcmp(host_port, "localhost", 9) == 0) || ends_with(host_port, length, ".localhost");

@@ -1,6 +1,8 @@
 /* Programs that connect by themselves, under weir: the same as without; their connects are asked for, and count by name. */
 #include "tests/harness/harness.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -494,6 +496,43 @@ static void a_port_of_this_machine_may_be_asked_until_it_opens(void **state)
 	stage_close(&s);
 }
 
+/* One of this machine's addresses that is no loopback address, where it has one. */
+static void own_address(char text[INET_ADDRSTRLEN])
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(9)};
+	socklen_t length = sizeof a;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	strcpy(text, "127.0.0.1");
+	inet_pton(AF_INET, "192.0.2.1", &a.sin_addr); /* TEST-NET-1: nothing is sent */
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0 && getsockname(fd, (struct sockaddr *)&a, &length) == 0)
+		inet_ntop(AF_INET, &a.sin_addr, text, INET_ADDRSTRLEN);
+	close(fd);
+}
+
+static void by_other_names_and_addresses_this_machine_is_no_other(void **state)
+{
+	static const char ask[] = PYTHON "import os, socket\n"
+					 "for address in (\"0.0.0.0\", os.environ[\"OWN\"]):\n"
+					 "  for i in range(8):\n"
+					 "    try: socket.create_connection((address, int(os.environ[\"CLOSED\"])))\n"
+					 "    except ConnectionRefusedError: print(end=\".\")'";
+	char own[INET_ADDRSTRLEN], host[64];
+	struct stage s;
+
+	stage_open(&s, state);
+	own_address(own);
+	setenv("OWN", own, 1);
+	expect(&s, ask, 0, "................");
+	expect(&s,
+	       "for i in 1 2 3 4 5 6 7; do curl -s --resolve own.example.org:$CLOSED:$OWN http://own.example.org:$CLOSED/; done",
+	       7, "");
+	assert_int_equal(counts_of(s.scene, host_port_of(host, "0.0.0.0", s.closed)).failed, 8);
+	assert_int_equal(counts_of(s.scene, host_port_of(host, own, s.closed)).failed, 8);
+	assert_int_equal(counts_of(s.scene, host_port_of(host, "own.example.org", s.closed)).failed, 7);
+	stage_close(&s);
+}
+
 static void git_over_http_is_seen_by_its_connections(void **state)
 {
 	struct stage s;
@@ -530,6 +569,7 @@ int main(void)
 		SCENE(a_family_that_fails_is_no_failure_while_the_other_is_still_to_come),
 		SCENE(a_host_is_dead_when_both_families_are),
 		SCENE(a_port_of_this_machine_may_be_asked_until_it_opens),
+		SCENE(by_other_names_and_addresses_this_machine_is_no_other),
 		SCENE(git_over_http_is_seen_by_its_connections),
 	};
 

@@ -238,10 +238,10 @@ static void a_world_that_cannot_be_made_keeps_only_limits_from_running(void **st
 static void expect_said_in_passing(struct scene *scene, const char *text)
 {
 	static const char before[] =
-		"export WEIR_RUNTIME_DIR=/no/such/directory; rm -f fifo; mkfifo fifo && exec 4<>fifo 3>fifo; ";
+		"export WEIR_RUNTIME_DIR=/no/such/directory; cd \"$1\" && rm -f fifo && mkfifo fifo && exec 4<>fifo 3>fifo; ";
 	char whole[1024], *program = build_path("weir");
 	snprintf(whole, sizeof whole, "%s%s; echo $?", before, text);
-	const char *argv[] = {"sh", "-c", whole, program, NULL};
+	const char *argv[] = {"sh", "-c", whole, program, scene->dir, NULL};
 	static const char *const env[] = {SANITIZERS, NULL};
 	struct command c = {.argv = argv, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir, .env = env};
 	struct outcome o = command_run(&c);

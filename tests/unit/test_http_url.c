@@ -370,7 +370,8 @@ static void a_mutated_redirect_never_leaves_its_buffer(void **state)
 
 static void this_very_machine_is_known_by_its_names(void **state)
 {
-	static const char *const here[] = {"127.0.0.1:80", "127.1.2.3:8080", "::1:443", "localhost:80", "a.b.localhost:1"};
+	static const char *const here[] = {"127.0.0.1:80",    "127.1.2.3:8080", "::1:443", "localhost:80",
+					   "a.b.localhost:1", "0.0.0.0:80",     ":::80"};
 	static const char *const elsewhere[] = {"128.0.0.1:80",
 						"::2:80",
 						"localhost.example.org:80",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/preload/core/answer.h"
+#include "src/preload/socket/tcp_state.h"
 #include "weir/http.h"
 #include "weir/opaque.h"
 
@@ -120,6 +121,12 @@ static long long_of(const struct weir_exchange *x, CURLINFO info)
 	return x->curl->getinfo(x->handle, info, &n) == CURLE_OK && n > 0 ? n : 0;
 }
 
+/* Whether it was this very machine that was asked, whatever name it has. */
+static bool is_here(const struct weir_exchange *x)
+{
+	return weir_host_is_loopback(x->host_port) || (x->reached && !x->proxied && weir_address_is_here(*x->reached));
+}
+
 /* Whether it ended at a proxy: that one did not answer, or would not connect. The target has not been asked then. */
 static bool before_target(const struct weir_exchange *x, CURLcode code)
 {
@@ -165,11 +172,11 @@ static void read_result(const struct weir_exchange *x, const struct weir_request
 		}
 		result->outcome = mostly_waited(r) || before_target(x, code) ? WEIR_IGNORED : WEIR_FAILED;
 		result->timed_out = true;
-		result->here = weir_host_is_loopback(x->host_port);
+		result->here = is_here(x);
 		break;
 	case FAILED:
 		result->outcome = status == 0 && before_target(x, code) ? WEIR_IGNORED : WEIR_FAILED;
-		result->here = weir_host_is_loopback(x->host_port);
+		result->here = is_here(x);
 		break;
 	case NEITHER:
 		/* The program left, but what the server said about its limits was said. */
@@ -250,7 +257,7 @@ void weir_exchange_settle_proxy(const struct weir_exchange *x, CURLcode code)
 	} else if (code == CURLE_COULDNT_CONNECT || (code == CURLE_OPERATION_TIMEDOUT && connected_us == 0)) {
 		result.outcome = WEIR_FAILED;
 		result.timed_out = code == CURLE_OPERATION_TIMEDOUT;
-		result.here = weir_host_is_loopback(x->host_port);
+		result.here = is_here(x);
 	} else if (code != CURLE_OK && connected_us == 0) {
 		result.outcome = WEIR_IGNORED; /* the program's own doing */
 	}

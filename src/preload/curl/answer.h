@@ -15,10 +15,11 @@ struct weir_exchange {
 	CURL *handle;
 	const char *host_port;
 	struct weir_request *request;
-	uint32_t connections; /* that were opened for it */
-	bool proxied;         /* it goes by another host */
-	uint64_t latency_ns;  /* 0 = from admission to now */
-	uint32_t *plain;      /* of the handle (handle_table.h), NULL = not to be relied on */
+	uint32_t connections;               /* that were opened for it */
+	bool proxied;                       /* it goes by another host */
+	uint64_t latency_ns;                /* 0 = from admission to now */
+	const struct weir_address *reached; /* where libcurl connected to last, NULL = not known */
+	uint32_t *plain;                    /* of the handle (handle_table.h), NULL = not to be relied on */
 };
 
 /* Settles the last request of a transfer that is over with `code`. */

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "src/preload/curl/library.h"
+#include "src/preload/name/table.h"
 #include "weir/gate.h"
 #include "weir/http.h"
 
@@ -90,6 +91,7 @@ struct weir_transfer {
 	uint32_t number;            /* of the flight whose request that is, 0 = `own`, in a multi handle */
 	int refused;                /* the errno of the refusal, 0 = none */
 	uint16_t port;              /* of its last connect, 0 = none */
+	struct weir_address to;     /* of the same */
 	bool by_proxy;              /* that connect went to a proxy, or to what CURLOPT_CONNECT_TO names instead */
 	bool instead;               /* CURLOPT_CONNECT_TO names another place for the request in hand */
 	bool proxy_refused;         /* and it was the proxy's request that was refused */

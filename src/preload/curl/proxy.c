@@ -242,7 +242,8 @@ void weir_proxy_settle(struct weir_transfer *t, CURLcode code)
 					.curl = t->curl,
 					.handle = t->handle,
 					.host_port = t->proxy_host_port,
-					.request = &t->proxy_request};
+					.request = &t->proxy_request,
+					.reached = t->port != 0 ? &t->to : NULL};
 
 	if (t->proxy_request.phase == WEIR_PHASE_ADMITTED && t->process == weir_process_serial())
 		weir_exchange_settle_proxy(&x, code);

@@ -252,6 +252,7 @@ static int connects(void *data, const struct weir_connecting *to)
 	if (!t->handle)
 		return 0;
 	t->port = to->port;
+	t->to = *to->to;
 	t->by_proxy = false;
 	/* A refused one goes nowhere behind a SOCKS proxy (weir_transfer_refuse): what is wrong with that is told. */
 	proxy = weir_proxy_reached(t, to->to, to->port, &socks);
@@ -440,6 +441,7 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 				  .latency_ns = queued_latency_ns(t, r),
 				  .connections = connects > t->connects ? (uint32_t)(connects - t->connects) : 0,
 				  .proxied = stopped_before(t),
+				  .reached = t->port != 0 ? &t->to : NULL,
 				  .plain = t->known && !t->known->url && t->redirects == 0 ? &t->known->plain : NULL};
 
 	weir_proxy_settle(t, code);

@@ -94,10 +94,13 @@ static bool is_ipv4(const unsigned char bytes[16])
 
 bool weir_address_is_loopback(struct weir_address address)
 {
+	static const unsigned char nothing[16];
 	unsigned char bytes[16];
 
 	memcpy(bytes, &address, sizeof bytes);
-	return is_ipv4(bytes) ? bytes[12] == 127 : memcmp(bytes, &in6addr_loopback, sizeof bytes) == 0;
+	if (is_ipv4(bytes))
+		return bytes[12] == 127 || memcmp(bytes + 12, nothing, 4) == 0;
+	return memcmp(bytes, &in6addr_loopback, sizeof bytes) == 0 || memcmp(bytes, nothing, sizeof bytes) == 0;
 }
 
 void weir_address_text(struct weir_address address, char out[WEIR_NAME_MAX])

@@ -26,7 +26,7 @@ bool weir_address_of(const struct sockaddr *sa, socklen_t length, struct weir_ad
 struct weir_address weir_address_ipv4(const void *four_bytes);
 struct weir_address weir_address_ipv6(const void *sixteen_bytes);
 
-/* 127.0.0.0/8 and ::1. */
+/* 127.0.0.0/8 and ::1; and the unspecified ones, which as a destination are this machine. */
 bool weir_address_is_loopback(struct weir_address address);
 
 /* As people write it: 192.0.2.1, 2001:db8::1. */

@@ -86,7 +86,7 @@ static bool find_target(struct weir_address address, uint16_t port, struct targe
 	t->port = port;
 	t->attempt.address = hash_of(address);
 	t->attempt.next_host = named && others_left(&name, address, t->paid) ? weir_paid_host(t->host_port) : 0;
-	t->attempt.loopback = weir_address_is_loopback(address);
+	t->attempt.to = address;
 	return true;
 }
 
@@ -204,7 +204,7 @@ static int new_attempt(const struct weir_gate *g, uintptr_t frame, int fd, const
 {
 	int saved = errno;
 	bool blocks = (weir_flags_of(fd) & O_NONBLOCK) == 0;
-	bool followed = weir_conversation_open(fd, t->host_port, t->port, t->attempt.loopback);
+	bool followed = weir_conversation_open(fd, t->host_port, t->port, weir_address_is_loopback(t->attempt.to));
 
 	errno = saved;
 	return blocks || !followed ? attempt(g, frame, fd, address, length, t, blocks, followed)

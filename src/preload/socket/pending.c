@@ -60,12 +60,10 @@ static enum weir_outcome outcome_of(int error)
 void weir_connect_settle(const struct weir_gate *g, struct weir_request *r, const struct weir_attempt *attempt, int error,
 			 uint64_t latency_ns)
 {
-	struct weir_result result = {.outcome = outcome_of(error),
-				     .timed_out = error == ETIMEDOUT,
-				     .here = attempt->loopback,
-				     .latency_ns = latency_ns,
-				     .connections = 1};
+	struct weir_result result = {
+		.outcome = outcome_of(error), .timed_out = error == ETIMEDOUT, .latency_ns = latency_ns, .connections = 1};
 
+	result.here = result.outcome == WEIR_FAILED && weir_address_is_here(attempt->to);
 	if (result.outcome == WEIR_FAILED && attempt->next_host != 0) {
 		result.outcome = WEIR_IGNORED;
 		weir_paid_leave(attempt->next_host, attempt->address);

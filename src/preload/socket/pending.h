@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "src/preload/core/room.h"
+#include "src/preload/name/table.h"
 #include "weir/gate.h"
 
 /* How many there are: what a hook reads before anything else. */
@@ -34,7 +35,7 @@ struct weir_attempt {
 	uint64_t
 		next_host; /* not 0 when a failure says nothing of the host, as the program has other addresses to try (paid.h) */
 	uint64_t address;  /* stands for its address, with next_host */
-	bool loopback;     /* it goes to this very machine */
+	struct weir_address to;
 };
 
 /* Remembers a connect on fd, and settles it at once if its outcome is known already. */

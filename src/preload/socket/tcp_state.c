@@ -104,6 +104,39 @@ uint64_t weir_socket_patience_ns(int fd)
 	return left != 0 && (patience == 0 || left < patience) ? left : patience;
 }
 
+/* What is not this machine's own cannot be bound to. */
+static bool can_bind(const unsigned char bytes[16], bool ipv4)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+	int fd = (int)weir_syscall(SYS_socket, ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool bound;
+
+	if (fd < 0)
+		return false;
+	memcpy(&in.sin_addr, bytes + 12, sizeof in.sin_addr);
+	memcpy(&in6.sin6_addr, bytes, sizeof in6.sin6_addr);
+	bound = ipv4 ? weir_syscall(SYS_bind, fd, &in, sizeof in) == 0 : weir_syscall(SYS_bind, fd, &in6, sizeof in6) == 0;
+	weir_close(fd);
+	return bound;
+}
+
+__attribute__((noinline)) bool weir_address_is_here(struct weir_address address)
+{
+	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+	unsigned char bytes[16];
+	int saved = errno;
+	bool here, ipv4;
+
+	memcpy(bytes, &address, sizeof bytes);
+	ipv4 = memcmp(bytes, mapped, sizeof mapped) == 0;
+	if (weir_address_is_loopback(address))
+		return true;
+	here = weir_kernel_allows(SYS_socket) && weir_kernel_allows(SYS_bind) && can_bind(bytes, ipv4);
+	errno = saved;
+	return here;
+}
+
 int weir_flags_of(int fd)
 {
 	const struct weir_libc *libc = weir_libc();

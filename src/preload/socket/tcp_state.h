@@ -3,7 +3,10 @@
 #ifndef WEIR_TCP_STATE_H
 #define WEIR_TCP_STATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "src/preload/name/table.h"
 
 enum weir_tcp_state {
 	WEIR_TCP_NONE,       /* no TCP socket */
@@ -26,6 +29,10 @@ uint64_t weir_tcp_handshake_ns(int fd, uint64_t elapsed_ns);
 /* How long a program means to wait in a blocking call: the socket's send time-out, or an alarm that it has set. A repeating alarm
  * is a clock, not a time-out. 0 = as long as it takes. */
 uint64_t weir_socket_patience_ns(int fd);
+
+/* Whether the address is this very machine's: loopback, unspecified, or one of its own interfaces'. The last costs three system
+ * calls, for a socket that is bound and closed again: to be asked of an address that has just refused a connection. */
+bool weir_address_is_here(struct weir_address address);
 
 /* As fcntl(F_GETFL) tells. errno stays. */
 int weir_flags_of(int fd);
