@@ -124,9 +124,14 @@ static bool offset(const char **p, struct when *w)
 
 static bool zone(const char **p, struct when *w)
 {
-	static const char *const names[] = {"gmt", "utc"};
+	static const char *const names[] = {"gmt", "utc", "z"};
+	const char *at = *p;
 
-	return word(p, names, 2) >= 0 || offset(p, w);
+	if (ascii_lower(at[0]) == 'u' && ascii_lower(at[1]) == 't' && !ascii_letter(at[2])) { /* RFC 822 */
+		*p += 2;
+		return true;
+	}
+	return word(p, names, 3) >= 0 || offset(p, w);
 }
 
 /* "06 Nov 1994 08:49:37 GMT", "06-Nov-94 08:49:37 GMT" */

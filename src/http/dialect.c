@@ -28,12 +28,14 @@ const struct dialect weir_dialects[] = {
 	 .beside = true},
 	/* GitHub, with an epoch: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api;
 	 * Reddit, with floats and without a limit: https://support.reddithelp.com/hc/en-us/articles/16160319875092;
-	 * Jira, with ISO 8601: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/; and most others */
+	 * Jira, with ISO 8601, its Data Center with a length: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/;
+	 * and most others */
 	{.sign = "X-RateLimit-Remaining",
 	 .limit = "X-RateLimit-Limit",
 	 .remaining = "X-RateLimit-Remaining",
 	 .used = "X-RateLimit-Used",
 	 .reset = "X-RateLimit-Reset",
+	 .window = "X-RateLimit-Interval-Seconds",
 	 .resource = "X-RateLimit-Resource"},
 	/* Twitter: https://developer.x.com/en/docs/x-api/rate-limits; Okta:
 	 * https://developer.okta.com/docs/reference/rl-best-practices/; Crossref, with an interval alone:
@@ -103,6 +105,11 @@ const struct dialect weir_dialects[] = {
 	 .limit = "X-RateLimit-Limit-Hour",
 	 .remaining = "X-RateLimit-Remaining-Hour",
 	 .window_ns = 3600 * NS_PER_S,
+	 .beside = true},
+	{.sign = "X-RateLimit-Remaining-Day",
+	 .limit = "X-RateLimit-Limit-Day",
+	 .remaining = "X-RateLimit-Remaining-Day",
+	 .window_ns = 86400 * NS_PER_S,
 	 .beside = true},
 	/* Shopify, "32/40" of a leaky bucket: https://shopify.dev/docs/api/usage/limits */
 	{.sign = "X-Shopify-Shop-Api-Call-Limit", .limit = "X-Shopify-Shop-Api-Call-Limit", .beside = true},

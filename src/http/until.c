@@ -126,12 +126,17 @@ uint64_t weir_http_interval(const char *text, uint64_t unit_ns)
 	return p != ascii_skip_blanks(text) ? sum_ns : UINT64_MAX;
 }
 
+static bool around(char c)
+{
+	return ascii_blank(c) || c == '"' || c == '\'';
+}
+
 /* Without blanks and quotes around it. */
 static bool bare(const char *text, size_t length, char out[WEIR_TOKEN_MAX])
 {
-	while (length > 0 && (ascii_blank(text[length - 1]) || text[length - 1] == '"'))
+	while (length > 0 && around(text[length - 1]))
 		length--;
-	while (length > 0 && (ascii_blank(*text) || *text == '"')) {
+	while (length > 0 && around(*text)) {
 		text++;
 		length--;
 	}

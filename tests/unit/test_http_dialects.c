@@ -111,6 +111,10 @@ static void services_are_understood(void **state)
 			   {"RateLimit-Name", "throttle_unauthenticated_web"}}},
 		 {500, 433, 60 * SECOND},
 		 false},
+		{"Kong, by day",
+		 {.more = {{"X-RateLimit-Limit-Day", "1000"}, {"X-RateLimit-Remaining-Day", "0"}}},
+		 {1000, 0, NONE},
+		 true},
 		{"Shopify", {.more = {{"X-Shopify-Shop-Api-Call-Limit", "32/40"}}}, {40, 8, NONE}, true},
 		{"Linear",
 		 {.more = {{"X-RateLimit-Requests-Limit", "1500"},
@@ -126,6 +130,20 @@ static void services_are_understood(void **state)
 		if (weir_said_has_quota(&(struct weir_header_lines){headers_line, &table[i].h}) == table[i].on_refusals)
 			fail_msg("%s: the sign", table[i].what);
 	}
+}
+
+static void the_length_of_a_window_may_have_a_header_of_its_own(void **state)
+{
+	static const struct headers jira = {
+		.more = {{"X-RateLimit-Limit", "10"}, {"X-RateLimit-Remaining", "4"}, {"X-RateLimit-Interval-Seconds", "60"}}};
+	struct weir_said said;
+
+	(void)state;
+	headers_read(&jira, NOW, &said);
+	assert_int_equal(said.quotas, 1);
+	assert_int_equal(said.quota[0].limit, 10);
+	assert_int_equal(said.quota[0].remaining, 4);
+	assert_int_equal(said.quota[0].window_ns, 60 * SECOND);
 }
 
 static void assert_wait(struct headers h, uint64_t expected_ns)
@@ -318,6 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(services_are_understood),
+		cmocka_unit_test(the_length_of_a_window_may_have_a_header_of_its_own),
 		cmocka_unit_test(the_finer_wait_goes_before_the_rounded_one),
 		cmocka_unit_test(of_several_lines_the_longest_wait_counts),
 		cmocka_unit_test(of_two_lines_the_tightest_quota_counts),

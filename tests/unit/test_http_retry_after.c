@@ -205,6 +205,7 @@ static void lengths_of_time_are_understood(void **state)
 		{"1h2m3.5s", 3723 * SECOND + 500 * MS},
 		{"\"3\"", 3 * SECOND},
 		{" \"3 seconds\" ", 3 * SECOND},
+		{"'3'", 3 * SECOND},
 		{"3, 3", 3 * SECOND},
 		{"3,7,5", 7 * SECOND}, /* whoever asks for the most */
 		{"soon, 5", 5 * SECOND},
@@ -232,6 +233,8 @@ static void moments_are_understood_in_every_form(void **state)
 		"Sun, 22 Nov 2026 04:13:30 GMT",
 		"22 Nov 2026 04:13:30 GMT",
 		"Sun, 22 Nov 2026 04:13:30 -0000",
+		"Sun, 22 Nov 2026 04:13:30 Z",
+		"22 Nov 2026 04:13:30 UT",
 		"Sun, 22 Nov 2026 04:13:30 GMT, Sun, 22 Nov 2026 04:13:30 GMT",
 	};
 
