@@ -36,7 +36,7 @@ struct weir_bucket {
 	_Atomic uint64_t numbering; /* rises when units that were given out are void: who waits with one takes a new one */
 	_Atomic uint64_t spent;     /* the last unit that was used before its time */
 	_Atomic uint64_t kept;      /* the units up to this one were not made void when the numbering rose last */
-	uint64_t pad;
+	_Atomic uint64_t gone;      /* the last departure: see weir_bucket_depart */
 };
 _Static_assert(sizeof(struct weir_bucket) == 128, "two cache lines");
 
@@ -70,6 +70,19 @@ uint64_t weir_bucket_ready_ns(const struct weir_bucket *b, uint64_t unit, uint64
  * the bucket letting more than burst + rate x (time + slack) through in any window; a crowd that uses older ones together exceeds
  * it. */
 bool weir_bucket_stale(const struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns);
+
+/*
+ * Departures. Who has a unit may be kept on its way (a handshake goes before the first request of a connection), and what leaves
+ * later than its unit allowed comes too near to the next one, which does not. So departures pass a bucket of their own with the
+ * same pace: what leaves on its unit's time, or slack_ns later, leaves the next unit's time as it is, and what leaves later moves
+ * those that follow by as much. No unit is lost and none is taken.
+ *
+ * departs_ns: when a request whose unit is ready may leave; <= now_ns when it may leave now. depart: it leaves now; false, and
+ * nothing done, when others have left meanwhile. unit 0 may always leave. What if the process dies after it: a departure that
+ * did not come moves those that follow by one interval at most.
+ */
+uint64_t weir_bucket_departs_ns(const struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns);
+bool weir_bucket_depart(struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns);
 
 /* The time from which a request that arrived now could go. Takes nothing. */
 uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns);

@@ -85,6 +85,10 @@ struct weir_request {
 	bool asker_later;               /* the same */
 	bool unpaced;                   /* takes none of the host's controlled bucket: see look.c */
 	bool promised;                  /* what is left of the quota has been counted down for it */
+	bool has_units;                 /* it has taken some */
+	bool ahead;                     /* struct weir_wish */
+	bool kept;                      /* on its way, after it had had its turn: weir_gate_depart */
+	bool delay_counted;
 	struct weir_asker asker;
 	uint64_t not_before_ns; /* by the rates for which the table had no entry */
 	struct weir_breaker_ticket ticket;
@@ -105,6 +109,7 @@ struct weir_wish {
 	uint32_t lease_hint;   /* the thread's last lease number */
 	bool paid;             /* goes on a unit taken a moment ago, for another address of the same host */
 	bool tentative;        /* may leave as if it had never come (weir_gate_leave): counted when it is over */
+	bool ahead;            /* what goes first is not the request yet but a handshake: weir_gate_depart follows */
 	bool in_loop;          /* nobody sleeps for it: it is looked at when an event loop comes by, a little late */
 	bool asker_later;      /* whose it is will be known when it is sent (weir_gate_known): quotas are asked then */
 	/* Digests of what identifies the client to the server, and of the path's beginning (weir/http.h). Only salted ones are
@@ -148,6 +153,11 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
  * False when nothing is left for it of the quota that it shares; it stays admitted, but should not be sent. */
 bool weir_gate_known(const struct weir_gate *g, struct weir_request *r, uint64_t credential, uint64_t path, uint64_t now_ns);
 
+/* A request that was admitted for what goes ahead of it (struct weir_wish) leaves now, on the same units: WEIR_GO, or, where
+ * others have left too short a time ago, it waits once more, and *wake_ns is when to look again. Does nothing the second time.
+ * Never blocks. */
+enum weir_verdict weir_gate_depart(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns);
+
 /* Gives an admitted request's permits back before its result is known; lease, units and the breaker's ticket stay with it until
  * it is settled. For what nobody promises to end soon. */
 void weir_gate_release_permits(const struct weir_gate *g, struct weir_request *r);
@@ -173,6 +183,9 @@ enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request
 
 /* The second half of weir_gate_admit: waits with a request that weir_gate_begin has told to wait. */
 enum weir_verdict weir_gate_await(const struct weir_gate *g, struct weir_request *r, const char *host_port);
+
+/* A jump, or the thread's end, has left weir_gate_await: nobody waits there any more. Does nothing where it was not left. */
+void weir_gate_await_left(void);
 
 /* CLOCK_MONOTONIC in nanoseconds: the one clock. Read past whatever replaces the C library's (libfaketime). */
 uint64_t weir_now_ns(void);

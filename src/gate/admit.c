@@ -1,20 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* The waiting itself: a futex on the entry that binds, until the time that the gate names. */
+/*
+ * The waiting itself: a futex on the entry that binds, until the time that the gate names.
+ *
+ * pthread_cancel ends it, as it would end the call that the program is in: the sleep may be cancelled at any moment, and the
+ * thread is then unwound from there. What it leaves is the announcement that it waits (weir_gate_await_left) and the request,
+ * which is the caller's.
+ */
 #include "look.h"
 
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "weir/kernel.h"
 
+/* Of the entry that this thread sleeps on: how many wait there. At a fixed distance from the thread pointer, also in the library.
+ */
+static _Thread_local __attribute__((tls_model("initial-exec"))) _Atomic uint32_t *announced;
+
+static void announce(_Atomic uint32_t *waiting)
+{
+	atomic_fetch_add_explicit(waiting, 1, memory_order_seq_cst);
+	announced = waiting;
+}
+
+void weir_gate_await_left(void)
+{
+	if (announced)
+		atomic_fetch_sub_explicit(announced, 1, memory_order_relaxed);
+	announced = NULL;
+}
+
 /* FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time, so a signal handler that runs meanwhile does not stretch the wait. */
 static void sleep_until(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {
 	struct timespec t = {.tv_sec = (time_t)(until_ns / 1000000000U), .tv_nsec = (long)(until_ns % 1000000000U)};
 
+	int type;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
 	weir_syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+	pthread_setcanceltype(type, NULL);
 }
 
 /* Whether what it waits for is known to be far, or has turned out to be. */
@@ -37,7 +65,7 @@ enum weir_verdict weir_gate_await(const struct weir_gate *g, struct weir_request
 		uint32_t seen = atomic_load_explicit(&e->changes, memory_order_acquire);
 
 		/* Announced before the look, so that whoever changes something after it wakes us. */
-		atomic_fetch_add_explicit(&e->waiting, 1, memory_order_seq_cst);
+		announce(&e->waiting);
 		uint64_t now_ns = weir_now_ns();
 
 		verdict = weir_gate_look(g, r, now_ns, &wake);
@@ -47,7 +75,7 @@ enum weir_verdict weir_gate_await(const struct weir_gate *g, struct weir_request
 		}
 		if (verdict == WEIR_WAIT && r->wait_slot == slot)
 			sleep_until(&e->changes, seen, wake);
-		atomic_fetch_sub_explicit(&e->waiting, 1, memory_order_relaxed);
+		weir_gate_await_left();
 	}
 	return verdict;
 }

@@ -73,6 +73,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	r->paid = wish->paid;
 	r->tentative = wish->tentative;
 	r->in_loop = wish->in_loop;
+	r->ahead = wish->ahead;
 	r->hurried = wish->patience_ns != 0;
 	r->asker_later = wish->asker_later;
 	if (g->segment != NULL && g->segment->base != NULL && wish->credential != 0)

@@ -53,7 +53,7 @@ static enum weir_verdict refuse(const struct weir_gate *g, struct weir_request *
 	r->timed_out = timed_out;
 	r->phase = WEIR_PHASE_REFUSED;
 	atomic_fetch_add_explicit(&c->refused, 1, memory_order_relaxed);
-	if (r->delayed) {
+	if (r->delayed && !r->delay_counted) {
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
 		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
 	}
@@ -254,9 +254,10 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 		weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT,
 			       r->held | (r->tentative ? WEIR_LEASE_UNCOUNTED : 0));
 	}
-	if (!r->tentative)
+	if (!r->tentative && !r->kept)
 		atomic_fetch_add_explicit(&c->admitted, 1, memory_order_relaxed);
-	if (r->delayed) {
+	if (r->delayed && !r->delay_counted) {
+		r->delay_counted = true;
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
 		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
 		atomic_store_explicit(&host->entry->used_ns, now_ns, memory_order_relaxed);
@@ -361,8 +362,10 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	ready = units_ready(g, r, scope, now_ns);
 	if (hold > now_ns)
 		return wait_until(g, r, host, cause, hold > ready ? hold : ready, now_ns, wake_ns);
-	if (ready <= now_ns && r->delayed)
+	if (ready <= now_ns && r->delayed && !r->kept)
 		ready = request_renew_stale_units(g, r, scope, now_ns);
+	if (ready <= now_ns && r->has_units && !r->ahead)
+		ready = request_departs_ns(r, scope, now_ns);
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
 	if (!take_permits(g, r, scope, false, now_ns, &ramp))
@@ -370,6 +373,10 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	if (!take_of_quota(host, r, now_ns)) {
 		stay_waiting(g, r);
 		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
+	}
+	if (r->has_units && !r->ahead && !request_depart(r, scope, now_ns)) {
+		stay_waiting(g, r);
+		return wait_until(g, r, host, WEIR_CAUSE_RATE, request_departs_ns(r, scope, now_ns), now_ns, wake_ns);
 	}
 	/* The ticket last: a probe is promised to nobody who then has to wait. */
 	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {

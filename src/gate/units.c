@@ -8,6 +8,9 @@
  * A unit that is given up costs the place in the queue. */
 #define LATE_IN_LOOP_NS UINT64_C(150000000)
 
+/* A request that a handshake has kept leaves on its unit's time when it is no later than this: who wakes takes so long. */
+#define KEPT_NS UINT64_C(2000000)
+
 /* Between two requests whose units have been made void and who are next to each other in the queue: time enough for the first to
  * wake and take its new one before the second does. */
 #define RETAKE_APART_NS UINT64_C(500000)
@@ -119,6 +122,7 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 			*p[k].numbering = weir_bucket_numbering(p[k].bucket);
 			*p[k].unit = weir_bucket_take_by(p[k].bucket, now_ns, r->latest_ns, &at);
 		}
+		r->has_units |= *p[k].unit != 0;
 		if (at > ready) {
 			ready = at;
 			r->wait_slot = p[k].slot;
@@ -127,10 +131,39 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 	return ready;
 }
 
+static uint64_t slack_of(const struct weir_request *r)
+{
+	return r->kept ? KEPT_NS : r->in_loop ? LATE_IN_LOOP_NS : LATE_NS;
+}
+
+uint64_t request_departs_ns(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+{
+	uint64_t ready = now_ns, slack_ns = slack_of(r);
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
+			uint64_t at = weir_bucket_departs_ns(&scope[i].entry->bucket[j], r->scope[i].unit[j], slack_ns, now_ns);
+
+			ready = at > ready ? at : ready;
+		}
+	return ready;
+}
+
+bool request_depart(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+{
+	uint64_t slack_ns = slack_of(r);
+	bool leaves = true;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
+			leaves &= weir_bucket_depart(&scope[i].entry->bucket[j], r->scope[i].unit[j], slack_ns, now_ns);
+	return leaves;
+}
+
 uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 				   uint64_t now_ns)
 {
-	uint64_t late_ns = r->in_loop ? LATE_IN_LOOP_NS : LATE_NS;
+	uint64_t late_ns = slack_of(r);
 	bool stale = false;
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)

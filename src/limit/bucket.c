@@ -134,6 +134,54 @@ bool weir_bucket_stale(const struct weir_bucket *b, uint64_t unit, uint64_t slac
 	return p.rate != 0 && virtual_time(&p, now_ns - slack_ns) > unit;
 }
 
+/* What `gone` is when a request with this unit leaves now. What is there cannot lie beyond all units, and all that may go. */
+static uint64_t departure(const struct weir_bucket *b, const struct weir_pace *p, uint64_t gone, uint64_t unit, uint64_t slack_ns,
+			  uint64_t now_ns)
+{
+	uint64_t v = virtual_time(p, now_ns), most = v + (p->burst << WEIR_UNIT_SHIFT);
+	uint64_t tail = sane_tail(atomic_load_explicit(&b->tail, memory_order_relaxed), v);
+	uint64_t from = unit > WEIR_UNIT ? unit - WEIR_UNIT : 0,
+		 late = virtual_time(p, now_ns > slack_ns ? now_ns - slack_ns : 0);
+
+	most = tail > most ? tail : most;
+	gone = gone < most ? gone : most;
+	from = gone > from ? gone : from;
+	return (late > from ? late : from) + WEIR_UNIT;
+}
+
+uint64_t weir_bucket_departs_ns(const struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns)
+{
+	struct weir_pace p;
+	uint64_t gone = atomic_load_explicit(&b->gone, memory_order_relaxed);
+
+	if (unit == 0)
+		return now_ns;
+	p = weir_bucket_pace(b);
+	if (p.rate == 0)
+		return now_ns;
+	return ready_ns(&p, departure(b, &p, gone, unit, slack_ns, now_ns), virtual_time(&p, now_ns), now_ns);
+}
+
+bool weir_bucket_depart(struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns)
+{
+	struct weir_pace p;
+	uint64_t gone = atomic_load_explicit(&b->gone, memory_order_relaxed), next;
+
+	if (unit == 0)
+		return true;
+	p = weir_bucket_pace(b);
+	if (p.rate == 0)
+		return true;
+	for (int i = 0; i < CAS_TRIES; i++) {
+		next = departure(b, &p, gone, unit, slack_ns, now_ns);
+		if (ready_ns(&p, next, virtual_time(&p, now_ns), now_ns) > now_ns)
+			return false;
+		if (atomic_compare_exchange_weak_explicit(&b->gone, &gone, next, memory_order_relaxed, memory_order_relaxed))
+			break;
+	}
+	return true;
+}
+
 uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns)
 {
 	struct weir_pace p = weir_bucket_pace(b);

@@ -211,6 +211,65 @@ static void what_is_not_looked_into_is_explained(void **state)
 	free(out);
 }
 
+/* What is spaced is the requests, whatever goes before the first of each connection: a handshake that takes long, one that is
+ * quick, and none. Nobody is charged twice. argv: certificate, port, "tls" or "". */
+#define HANDSHAKES                                                                                                               \
+	"import socket, ssl, sys, threading, time\n"                                                                             \
+	"ctx = ssl.create_default_context(cafile=sys.argv[1])\n"                                                                 \
+	"def ask(s, n):\n"                                                                                                       \
+	"    s.sendall(b'GET /n/%d HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' % n)\n"                                            \
+	"    assert b' 200 ' in s.recv(9999)\n"                                                                                  \
+	"def talk(n, late):\n"                                                                                                   \
+	"    s = socket.create_connection(('localhost', int(sys.argv[2])))\n"                                                    \
+	"    time.sleep(late)\n"                                                                                                 \
+	"    if sys.argv[3] == 'tls': s = ctx.wrap_socket(s, server_hostname='localhost')\n"                                     \
+	"    ask(s, n); ask(s, n)\n"                                                                                             \
+	"ts = [threading.Thread(target=talk, args=(n, late)) for n, late in enumerate((0.31, 0, 0.13))]\n"                       \
+	"for t in ts: t.start(); time.sleep(0.01)\n"                                                                             \
+	"for t in ts: t.join()\n"
+
+static void expect_every_gap(const struct site *s, size_t requests, double least_s, double most_s)
+{
+	size_t count;
+	struct quotad_arrival *arrivals = quotad_journal(s->server, &count);
+
+	assert_int_equal(count, requests);
+	for (size_t i = 1; i < count; i++) {
+		/* What the way to the server takes may differ. */
+		if (arrivals[i].arrival_s - arrivals[i - 1].arrival_s < least_s - 0.08)
+			fail_msg("request %zu comes after %.3f s", i, arrivals[i].arrival_s - arrivals[i - 1].arrival_s);
+	}
+	assert_true(arrivals[count - 1].arrival_s - arrivals[0].arrival_s < most_s);
+	free(arrivals);
+}
+
+static void a_handshake_does_not_bring_requests_nearer_to_each_other(void **state)
+{
+	static const char rules[] =
+		"hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"5/s\"; burst = 1; }; } );\n";
+
+	for (int tls = 0; tls < 2; tls++) {
+		struct site s = site_of(state, NULL);
+		const char *argv[] = {PYTHON, "-c", HANDSHAKES, s.server->cert_file, s.port, tls ? "tls" : "", NULL};
+		char plain[16];
+		struct outcome o;
+
+		if (access(PYTHON, X_OK) != 0)
+			skip();
+		snprintf(plain, sizeof plain, "%d", s.server->http_port);
+		if (!tls)
+			argv[4] = plain;
+		scene_configure(s.scene, rules);
+		o = command_run(&(struct command){.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = s.scene->dir});
+		expect_lines(&o, "", 0);
+		outcome_free(&o);
+		expect_every_gap(&s, 6, 0.2, 2.2);
+		host_port_of(s.key, "localhost", tls ? s.server->https_port : s.server->http_port);
+		assert_int_equal(counts_of(s.scene, s.key).admitted, 6);
+		assert_int_equal(counts_of(s.scene, s.key).permits, 0);
+	}
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -222,6 +281,7 @@ int main(void)
 		SCENE(a_fixed_rate_holds_for_a_session_without_a_socket),
 		SCENE(retry_after_is_heard_inside_tls),
 		SCENE(wget_and_its_gnutls_are_held_and_heard),
+		SCENE(a_handshake_does_not_bring_requests_nearer_to_each_other),
 		SCENE(what_is_not_looked_into_is_explained),
 	};
 

@@ -247,6 +247,55 @@ static void never_more_than_burst_plus_rate_times_time(void **state)
 	assert_true(count > 10000);
 }
 
+/* Each takes its unit at once, and leaves when it is ready and `late` has passed. */
+static void what_leaves_late_moves_those_that_follow_and_costs_no_unit(void **state)
+{
+	static const uint64_t late[] = {0, 0, 60, 0, 0, 90, 30, 0, 0, 0};
+	uint64_t unit[10], left[10];
+
+	(void)state;
+	weir_bucket_set(&b, 10 * WEIR_RATE_ONE, 1, START);
+	for (int i = 0; i < 10; i++)
+		unit[i] = weir_bucket_take(&b, START);
+	for (int i = 0; i < 10; i++) {
+		uint64_t now = weir_bucket_ready_ns(&b, unit[i], START) + late[i] * (SECOND / 1000);
+
+		left[i] = weir_bucket_departs_ns(&b, unit[i], 0, now);
+		assert_true(weir_bucket_depart(&b, unit[i], 0, left[i]));
+		assert_false(weir_bucket_depart(&b, unit[i], 0, left[i] + SECOND / 100));
+		assert_true(i == 0 || left[i] - left[i - 1] >= SECOND / 10);
+	}
+	assert_in_range(left[9] - left[0], 9 * SECOND / 10, 10 * SECOND / 10);
+}
+
+/* Who wakes a little late, each time, leaves those that follow where they are. */
+static void small_delays_do_not_add_up(void **state)
+{
+	uint64_t now = START;
+
+	(void)state;
+	weir_bucket_set(&b, 500 * WEIR_RATE_ONE, 1, START);
+	for (int i = 0; i < 1000; i++) {
+		uint64_t unit = weir_bucket_take(&b, now);
+
+		now = weir_bucket_ready_ns(&b, unit, now) + SECOND / 5000;
+		assert_true(weir_bucket_departs_ns(&b, unit, SECOND / 100, now) <= now);
+		assert_true(weir_bucket_depart(&b, unit, SECOND / 100, now));
+	}
+	assert_in_range(now - START, 999 * SECOND / 500, 1001 * SECOND / 500);
+}
+
+static void a_damaged_departure_holds_nobody_for_longer_than_the_queue(void **state)
+{
+	uint64_t unit;
+
+	(void)state;
+	weir_bucket_set(&b, 10 * WEIR_RATE_ONE, 1, START);
+	b.gone = UINT64_MAX;
+	unit = weir_bucket_take(&b, START);
+	assert_in_range(weir_bucket_departs_ns(&b, unit, 0, START), START, START + SECOND / 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +312,9 @@ int main(void)
 		cmocka_unit_test_setup(a_bucket_without_a_queue_keeps_its_savings, fresh),
 		cmocka_unit_test_setup(a_damaged_tail_does_not_block_for_ever, fresh),
 		cmocka_unit_test_setup(a_torn_pace_falls_back_to_the_one_before, fresh),
+		cmocka_unit_test_setup(what_leaves_late_moves_those_that_follow_and_costs_no_unit, fresh),
+		cmocka_unit_test_setup(small_delays_do_not_add_up, fresh),
+		cmocka_unit_test_setup(a_damaged_departure_holds_nobody_for_longer_than_the_queue, fresh),
 		cmocka_unit_test_setup(never_more_than_burst_plus_rate_times_time, fresh),
 	};
 

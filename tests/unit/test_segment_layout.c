@@ -183,7 +183,7 @@ static struct field {
 	FIELD(weir_bucket, numbering),
 	FIELD(weir_bucket, spent),
 	FIELD(weir_bucket, kept),
-	FIELD(weir_bucket, pad),
+	FIELD(weir_bucket, gone),
 	FIELD(weir_concurrency, permits),
 	FIELD(weir_concurrency, due_ns),
 	FIELD(weir_concurrency, generation),

@@ -174,6 +174,8 @@ static const struct {
 	REAL(dlopen),
 	REAL(connect),
 	REAL(close),
+	REAL(close_range),
+	REAL(closefrom),
 	REAL(getsockopt),
 	REAL(send),
 	REAL(sendto),

@@ -2,6 +2,7 @@
 #include "src/preload/core/flight.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "src/preload/core/attach.h"
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/core/room.h"
 #include "weir/kernel.h"
 #include "weir/opaque.h"
 
@@ -37,6 +39,7 @@ static WEIR_THREAD_LOCAL struct {
 	struct weir_flight_watch expected; /* ask NULL = no connect is */
 	uint32_t number;                   /* of the last one */
 	uint32_t lease;                    /* of the last request */
+	bool watched;                      /* its end will be told */
 } mine;
 
 /* Two frames of the calling thread, `low` below `high`. False also where that cannot be told. */
@@ -86,6 +89,8 @@ __attribute__((noinline)) static void end_leftover(struct hand *h)
 	int saved = errno;
 
 	h->number = 0;
+	if (is_leaf(h))
+		weir_gate_await_left();
 	if (!g || h->process != weir_process_serial())
 		return;
 	if (h->request.phase == WEIR_PHASE_ADMITTED)
@@ -179,6 +184,39 @@ static uint32_t next_number(void)
 	}
 }
 
+/* --- A thread's end -------------------------------------------------------------------------------------------------------- */
+
+/* The key whose destructor tells of it, + 1; 0: there is none (yet), and what a thread leaves is found by its lease. */
+static _Atomic uint32_t key_of_end;
+
+static void thread_over(void *unused)
+{
+	int saved = errno;
+
+	(void)unused;
+	mine.watched = false;
+	weir_gate_await_left();
+	weir_rooms_thread_over();
+	weir_flight_abandon();
+	errno = saved;
+}
+
+/* Before main the keys are few, and a small one needs no memory beyond what each thread has. */
+__attribute__((constructor)) static void make_key(void)
+{
+	pthread_key_t key;
+
+	if (pthread_key_create(&key, thread_over) == 0)
+		atomic_store_explicit(&key_of_end, key + 1, memory_order_release);
+}
+
+static void watch_thread(void)
+{
+	uint32_t key = atomic_load_explicit(&key_of_end, memory_order_acquire);
+
+	mine.watched = key != 0 && pthread_setspecific(key - 1, &mine) == 0;
+}
+
 struct weir_flight weir_flight_begin(uintptr_t frame, enum weir_flight_kind kind)
 {
 	struct hand *free;
@@ -192,6 +230,8 @@ struct weir_flight weir_flight_begin(uintptr_t frame, enum weir_flight_kind kind
 			give_permits(h);
 	}
 	mine.expected.ask = NULL;
+	if (!mine.watched)
+		watch_thread();
 	mine.number = next_number();
 	free = &mine.hand[mine.number % HANDS];
 	free->request.phase = WEIR_PHASE_IDLE;

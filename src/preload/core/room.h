@@ -19,6 +19,8 @@ struct weir_room {
 	void (*forget)(void);
 	/* A hook is running and has time: look at what is under way, settle what is over. Bounded, never blocks. */
 	void (*sweep)(void);
+	/* The calling thread ends, perhaps out of the middle of a hook (pthread_cancel). Never blocks. */
+	void (*thread_over)(void);
 	/* The program leaves this process, by exit or exec: settle all that is under way. Never blocks. */
 	void (*finish)(void);
 };
@@ -30,6 +32,7 @@ void weir_rooms_mapped(const struct weir_segment *s);
 void weir_rooms_damaged(void);
 void weir_rooms_forget(void);
 void weir_rooms_sweep(void);
+void weir_rooms_thread_over(void);
 void weir_rooms_finish(void);
 
 #endif

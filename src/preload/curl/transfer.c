@@ -87,6 +87,7 @@ static void begin_request(struct weir_transfer *t, uint64_t now_ns)
 		.lease_ns = t->over_ns > now_ns ? t->over_ns - now_ns + LEASE_MARGIN_NS : 0,
 		.thread = t->multi ? 0 : weir_thread_id(),
 		.lease_hint = weir_flight_lease_hint(),
+		.ahead = t->known && t->known->chained,
 		.in_loop = t->multi != NULL,
 		.credential = t->credential,
 		.path = t->path,
@@ -238,6 +239,9 @@ int weir_transfer_arrive(struct weir_transfer *t, bool sending)
 	if (t->multi && t->started_ns == 0)
 		t->started_ns = weir_now_ns();
 	if (t->here && t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING && (sending || !t->multi))
+		await(t);
+	/* A handshake has come before it. */
+	if (t->here && t->refused == 0 && sending && weir_gate_depart(t->gate, t->request, weir_now_ns(), &t->wake_ns) != WEIR_GO)
 		await(t);
 	t->sent = t->sent || sending;
 	return t->refused;

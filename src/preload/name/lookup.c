@@ -8,6 +8,9 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include "src/preload/core/attach.h"
 #include "src/preload/core/environment.h"
@@ -15,9 +18,30 @@
 #include "src/preload/core/hook.h"
 #include "src/preload/core/room.h"
 #include "src/preload/name/table.h"
+#include "weir/kernel.h"
 
 /* A name with more addresses than this is not looked at further. */
 #define ADDRESSES_MAX 64
+
+/* Whether a name for a loopback address is this machine's own. Programs ask for it to call themselves something (Python's
+ * getfqdn), and /etc/hosts may have it beside localhost: what connects to the address has not asked for that. */
+static bool is_own_name(const char *name, struct weir_address address)
+{
+	struct utsname u;
+	size_t n;
+
+	if (!weir_address_is_loopback(address) || weir_syscall(SYS_uname, &u) != 0)
+		return false;
+	n = strnlen(u.nodename, sizeof u.nodename);
+	return n > 0 && strcasecmp(u.nodename, "localhost") != 0 && strncasecmp(name, u.nodename, n) == 0 &&
+	       (name[n] == '\0' || name[n] == '.');
+}
+
+static void remember(const char *name, struct weir_address address, bool more)
+{
+	if (!is_own_name(name, address))
+		weir_name_remember(address, name, more, weir_thread_id());
+}
 
 static bool next_distinct(const struct addrinfo *ai, struct weir_address than, const struct addrinfo **next)
 {
@@ -44,7 +68,7 @@ static void remember_list(const char *name, const struct addrinfo *list)
 		const struct addrinfo *next = list->ai_next;
 
 		if (weir_address_of(list->ai_addr, list->ai_addrlen, &address, &port))
-			weir_name_remember(address, name, next_distinct(list, address, &next), weir_thread_id());
+			remember(name, address, next_distinct(list, address, &next));
 		list = next;
 	}
 }
@@ -77,9 +101,9 @@ static void remember_host(const char *name, const struct hostent *h)
 		bool more = h->h_addr_list[i + 1] != NULL;
 
 		if (h->h_addrtype == AF_INET && h->h_length == 4)
-			weir_name_remember(weir_address_ipv4(h->h_addr_list[i]), name, more, weir_thread_id());
+			remember(name, weir_address_ipv4(h->h_addr_list[i]), more);
 		else if (h->h_addrtype == AF_INET6 && h->h_length == 16)
-			weir_name_remember(weir_address_ipv6(h->h_addr_list[i]), name, more, weir_thread_id());
+			remember(name, weir_address_ipv6(h->h_addr_list[i]), more);
 	}
 	errno = saved;
 }

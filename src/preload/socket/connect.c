@@ -6,6 +6,9 @@
  * A blocking connect waits in place for its unit, and what is sent first goes on it: a server is not left with a silent
  * connection. A non-blocking one never waits: the unit is taken by what is sent first.
  *
+ * Data that is sent with its connect (MSG_FASTOPEN) is a connect, and then sent: as the kernel does it where it has no cookie of
+ * the server. Who does not block is told EINPROGRESS, as then.
+ *
  * Refused: -1 with ECONNREFUSED (breaker) or ETIMEDOUT (the wait would be too long).
  *
  * A host with several addresses: a connect that fails while other addresses of its name are left to try says nothing of the host
@@ -27,6 +30,7 @@
 #include "src/preload/core/tell.h"
 #include "src/preload/name/table.h"
 #include "src/preload/socket/conversation.h"
+#include "src/preload/socket/fast_open.h"
 #include "src/preload/socket/paid.h"
 #include "src/preload/socket/pending.h"
 #include "src/preload/socket/tcp_state.h"
@@ -137,6 +141,7 @@ __attribute__((noinline)) static int attempt(const struct weir_gate *g, uintptr_
 		.lease_hint = weir_flight_lease_hint(),
 		.tentative = true,
 		.asker_later = followed,
+		.ahead = true,
 		.paid = t->paid,
 	};
 	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_CONNECT);
@@ -228,14 +233,26 @@ static int inside(int fd, const struct sockaddr *address, socklen_t length, cons
 	const struct weir_connecting connecting = {fd, address, length, to, port};
 	int saved = errno, error;
 
-	if (weir_is_marked(fd)) /* of a descriptor that was closed behind our back */
-		weir_conversation_closing(fd);
+	weir_conversation_none(fd); /* also of a descriptor that was closed behind our back */
 	error = watch->ask ? watch->ask(watch->data, &connecting) : 0;
 	errno = error != 0 ? error : saved;
 	return error != 0 ? -1 : real_connect(fd, address, length);
 }
 
-WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
+/* The socket is to be as if it had never been connected. */
+static int disconnect(int fd, const struct sockaddr *nowhere, socklen_t length)
+{
+	int saved = errno;
+
+	if (weir_pending_any())
+		weir_pending_closing(fd);
+	if (weir_is_marked(fd))
+		weir_conversation_ending(fd);
+	errno = saved;
+	return real_connect(fd, nowhere, length);
+}
+
+static int connect_at(uintptr_t frame, const void *caller, int fd, const struct sockaddr *address, socklen_t length)
 {
 	struct weir_flight_watch watch;
 	struct weir_address to;
@@ -245,24 +262,57 @@ WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 	uint16_t port;
 	int saved = errno;
 
+	/* What is seen here need not be looked for when something is sent. */
+	if (!weir_is_marked(fd))
+		weir_conversation_none(fd);
 	if (!weir_address_of(address, length, &to, &port) || port == PORT_DOMAIN || weir_disabled())
 		return real_connect(fd, address, length);
-	if (weir_flight_inside(WEIR_FRAME, __builtin_return_address(0), &watch))
+	if (weir_flight_inside(frame, caller, &watch))
 		return inside(fd, address, length, &to, port, &watch);
 	state = weir_tcp_state(fd);
 	if (state != WEIR_TCP_NONE && weir_pending_any() && weir_pending_has(fd)) {
 		errno = saved;
 		return again(fd, address, length);
 	}
-	if ((state == WEIR_TCP_FRESH || state == WEIR_TCP_FAILED) && find_target(to, port, &target)) {
+	if ((state == WEIR_TCP_FRESH || state == WEIR_TCP_FAILED) && !weir_conversation_is_put_off(fd) &&
+	    find_target(to, port, &target)) {
 		g = weir_attach();
 		if (g && weir_pending_any())
 			weir_pending_sweep();
 		if (g && weir_host_chosen(target.host_port)) {
 			errno = saved;
-			return new_attempt(g, WEIR_FRAME, fd, address, length, &target);
+			return new_attempt(g, frame, fd, address, length, &target);
 		}
 	}
 	errno = saved;
 	return real_connect(fd, address, length);
+}
+
+/* Whether it says AF_UNSPEC; what the pointer leads to is for the kernel to judge where it is short. */
+static bool is_nowhere(const struct sockaddr *address, socklen_t length)
+{
+	return address && length >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC;
+}
+
+WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	if ((weir_is_marked(fd) || weir_pending_any()) && is_nowhere(address, length))
+		return disconnect(fd, address, length);
+	return connect_at(WEIR_FRAME, __builtin_return_address(0), fd, address, length);
+}
+
+int weir_fast_open(uintptr_t frame, const void *caller, int fd, const struct sockaddr *address, socklen_t length)
+{
+	struct weir_address to;
+	enum weir_tcp_state state;
+	uint16_t port;
+	int saved = errno;
+
+	if (!weir_address_of(address, length, &to, &port) || weir_disabled())
+		return WEIR_FAST_AS_IT_IS;
+	state = weir_tcp_state(fd);
+	errno = saved;
+	if (state != WEIR_TCP_FRESH && state != WEIR_TCP_FAILED)
+		return WEIR_FAST_AS_IT_IS;
+	return connect_at(frame, caller, fd, address, length) == 0 ? WEIR_FAST_CONNECTED : WEIR_FAST_FAILED;
 }

@@ -26,6 +26,11 @@ static bool is_guest(const struct weir_gate *g)
 	return g && g->owner.pid != (uint32_t)weir_getpid();
 }
 
+static bool talk_is_opening(const struct weir_record *r)
+{
+	return atomic_load_explicit(&r->talk, memory_order_relaxed) == WEIR_TALK_OPENING;
+}
+
 /* The last name has gone. */
 static void end(const struct weir_gate *g, struct weir_record *r)
 {
@@ -39,7 +44,7 @@ static void drop(const struct weir_gate *g, int fd)
 	struct weir_record *r = weir_record_take(fd);
 
 	if (!r)
-		atomic_store_explicit(&weir_mark[fd], 0, memory_order_relaxed);
+		atomic_store_explicit(&weir_mark[fd], WEIR_MARK_NONE, memory_order_relaxed);
 	else if (weir_record_unmark(r, fd))
 		end(g, r);
 	else
@@ -84,10 +89,58 @@ bool weir_conversation_connected(const struct weir_gate *g, int fd, const struct
 	if (!has_unit)
 		weir_gate_release_permits(g, &r->opened);
 	r->has_unit = has_unit;
+	r->put_off = weir_tcp_state(fd) == WEIR_TCP_FRESH;
 	r->fresh_until_ns = now + FRESH_NS;
 	r->handshake_ns = handshake_ns != 0 ? handshake_ns : now > request->admitted_ns ? now - request->admitted_ns : 1;
 	weir_record_put(r);
 	return true;
+}
+
+static void mark_as(int fd, uint16_t mark)
+{
+	const struct weir_gate *g = weir_attached();
+
+	if ((unsigned)fd >= WEIR_MARKS || is_guest(g))
+		return;
+	if (weir_is_marked(fd))
+		drop(g, fd);
+	atomic_store_explicit(&weir_mark[fd], mark, memory_order_relaxed);
+}
+
+void weir_conversation_none(int fd)
+{
+	mark_as(fd, WEIR_MARK_NONE);
+}
+
+void weir_conversation_unknown(int fd)
+{
+	mark_as(fd, 0);
+}
+
+bool weir_conversation_is_put_off(int fd)
+{
+	struct weir_record *r = weir_is_marked(fd) ? weir_record_take(fd) : NULL;
+	bool put_off = r && r->put_off && talk_is_opening(r) && weir_socket_identity(fd) == r->identity;
+
+	if (r)
+		weir_record_put(r);
+	return put_off;
+}
+
+void weir_conversation_ending(int fd)
+{
+	const struct weir_gate *g = weir_attached();
+	struct weir_record *r = is_guest(g) ? NULL : weir_record_take(fd);
+
+	if (!r)
+		return;
+	/* Under its other names it may be connected anew as well. */
+	for (int other = 0; other < WEIR_MARKS; other++) {
+		if (weir_record_peek(other) == r && other != fd && !weir_record_unmark(r, other))
+			atomic_store_explicit(&weir_mark[other], 0, memory_order_relaxed);
+	}
+	weir_record_put(r);
+	weir_conversation_closing(fd);
 }
 
 void weir_conversation_copied(int fd, int copy)
@@ -99,8 +152,13 @@ void weir_conversation_copied(int fd, int copy)
 		return;
 	if (weir_is_marked(copy))
 		drop(g, copy);
-	if (!weir_is_marked(fd) || (unsigned)copy >= WEIR_MARKS)
+	if ((unsigned)fd >= WEIR_MARKS || (unsigned)copy >= WEIR_MARKS)
 		return;
+	if (!weir_is_marked(fd)) {
+		atomic_store_explicit(&weir_mark[copy], atomic_load_explicit(&weir_mark[fd], memory_order_relaxed),
+				      memory_order_relaxed);
+		return;
+	}
 	r = weir_record_take(fd);
 	if (!r)
 		return;
@@ -229,11 +287,14 @@ void weir_conversation_failed(int fd, int error)
 {
 	int saved = errno;
 	const struct weir_gate *g = weir_attached();
-	struct weir_record *r =
-		error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == EHOSTUNREACH ? told(g, fd) : NULL;
+	bool cut = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == EHOSTUNREACH;
+	struct weir_record *r = cut || error == ECONNREFUSED || error == ENETUNREACH ? told(g, fd) : NULL;
 
 	if (r) {
-		weir_exchange_cut(g, r);
+		if (r->put_off && talk_is_opening(r))
+			weir_exchange_unreached(g, r, error);
+		else if (cut)
+			weir_exchange_cut(g, r);
 		weir_record_put(r);
 	}
 	errno = saved;
@@ -265,6 +326,7 @@ static void forget(void)
 		weir_loop_let_go(r);
 		weir_exchange_end(NULL, r);
 		r->waiter = 0;
+		r->inherited = true;
 		weir_record_put(r);
 	}
 }
@@ -285,4 +347,21 @@ static void finish(void)
 	}
 }
 
-const struct weir_room weir_conversation_room = {.forget = forget, .finish = finish};
+/* A request that this thread waited for in place is nobody's. */
+static void thread_over(void)
+{
+	struct weir_record *r;
+
+	for (uint32_t n = 0; weir_record_nth(n, &r); n++) {
+		if (!r)
+			continue;
+		if (r->asked && r->next.phase == WEIR_PHASE_IDLE && r->waiter == weir_thread_id()) {
+			r->asked = false;
+			r->written = 0;
+			r->waiter = 0;
+		}
+		weir_record_put(r);
+	}
+}
+
+const struct weir_room weir_conversation_room = {.thread_over = thread_over, .forget = forget, .finish = finish};

@@ -31,12 +31,21 @@
 /* Descriptors beyond are never marked. */
 #define WEIR_MARKS 65536
 
-/* By descriptor: 0, or the number of its conversation's record. Of descriptors that no connect was called on, 0. */
+/* By descriptor: the number of its conversation's record; 0: nobody knows what it is, as this process has begun with it or was
+ * handed it; WEIR_MARK_NONE: it is known to be no conversation of ours. */
 extern _Atomic uint16_t weir_mark[WEIR_MARKS];
+#define WEIR_MARK_NONE UINT16_MAX
 
 static inline bool weir_is_marked(int fd)
 {
-	return (unsigned)fd < WEIR_MARKS && atomic_load_explicit(&weir_mark[fd], memory_order_relaxed) != 0;
+	return (unsigned)fd < WEIR_MARKS &&
+	       (uint16_t)(atomic_load_explicit(&weir_mark[fd], memory_order_relaxed) - 1) < WEIR_MARK_NONE - 1;
+}
+
+/* Whether that is so, or what is sent first has to tell: weir_conversation_adopt. */
+static inline bool weir_may_be_marked(int fd)
+{
+	return (unsigned)fd < WEIR_MARKS && atomic_load_explicit(&weir_mark[fd], memory_order_relaxed) != WEIR_MARK_NONE;
 }
 
 /* A conversation, for whoever keeps it beyond a call: record and serial number. 0 = none. One whose record serves another
@@ -49,11 +58,25 @@ typedef uint64_t weir_conversation;
  * no place: then the connection is all that is seen of it. */
 bool weir_conversation_open(int fd, const char *host_port, uint16_t port, bool here);
 
+/* The program is about to send this on fd, of which nothing is known. Where that begins a request, and fd is a connection, it was
+ * connected elsewhere, and what passes from here on is its conversation. Returns whether fd is marked now. */
+bool weir_conversation_adopt(int fd, const struct iovec *iov, size_t parts);
+
+/* fd has been connected, and is nothing that this room is to follow; or it has come from somewhere, and is not known. */
+void weir_conversation_none(int fd);
+void weir_conversation_unknown(int fd);
+
 /* fd is connected, by a request that was admitted. Takes it over: what is sent first goes on it where it has a unit, else it
  * gives way to a request that takes one. handshake_ns: how long it took, 0 = from admission to now. False when fd has no
  * conversation: then the request is still the caller's. */
 bool weir_conversation_connected(const struct weir_gate *g, int fd, const struct weir_request *request, bool has_unit,
 				 uint64_t handshake_ns);
+
+/* Whether fd's connect has been put off (TCP_FASTOPEN_CONNECT): another connect tells how it stands, and is no new attempt. */
+bool weir_conversation_is_put_off(int fd);
+
+/* The program is about to cut the connection, and keeps the socket (connect to AF_UNSPEC). */
+void weir_conversation_ending(int fd);
 
 /* `copy` is another name of fd from now on, whatever it was before. */
 void weir_conversation_copied(int fd, int copy);

@@ -14,7 +14,7 @@ static int copied(int fd, int copy)
 {
 	int saved = errno;
 
-	if (copy >= 0 && (weir_is_marked(fd) || weir_is_marked(copy)))
+	if (copy >= 0 && (weir_may_be_marked(fd) || weir_may_be_marked(copy)))
 		weir_conversation_copied(fd, copy);
 	errno = saved;
 	return copy;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hooks of getsockopt and close: they see how a connect that was under way has ended, and where a conversation ends. Where there
- * is neither, they cost a load or two and a jump.
+ * Hooks of getsockopt, close, close_range and closefrom: they see how a connect that was under way has ended, and where a
+ * conversation ends. Where there is neither, they cost a load or two and a jump.
  */
 #include <errno.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -44,4 +46,40 @@ WEIR_HOOK int close(int fd)
 		weir_conversation_closing(fd);
 	errno = saved;
 	return libc->close ? libc->close(fd) : (int)syscall(SYS_close, fd);
+}
+
+/* What is open of ours in there is closed. */
+static void closing(unsigned first, unsigned last)
+{
+	int saved = errno;
+
+	for (unsigned fd = first; fd <= last && fd < WEIR_MARKS; fd++) {
+		if (weir_pending_any())
+			weir_pending_closing((int)fd);
+		if (weir_is_marked((int)fd))
+			weir_conversation_closing((int)fd);
+	}
+	errno = saved;
+}
+
+int close_range(unsigned first, unsigned last, int flags);
+
+WEIR_HOOK int close_range(unsigned first, unsigned last, int flags)
+{
+	const struct weir_libc *libc = weir_libc();
+
+	if (((unsigned)flags & CLOSE_RANGE_CLOEXEC) == 0)
+		closing(first, last);
+	return libc->close_range ? libc->close_range(first, last, flags) : (int)syscall(SYS_close_range, first, last, flags);
+}
+
+WEIR_HOOK void closefrom(int first)
+{
+	const struct weir_libc *libc = weir_libc();
+
+	closing(first > 0 ? (unsigned)first : 0, UINT_MAX);
+	if (libc->closefrom)
+		libc->closefrom(first);
+	else
+		syscall(SYS_close_range, first > 0 ? first : 0, UINT_MAX, 0);
 }

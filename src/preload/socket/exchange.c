@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/preload/socket/exchange.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -210,16 +211,20 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 				 .credential = whose.credential,
 				 .path = whose.path};
 	uint64_t wake;
-	bool same;
+	bool same, tls;
 
 	weir_own_tls_begins(g, r);
 	r->http2 = n >= strlen(http2) && memcmp(bytes, http2, strlen(http2)) == 0;
-	weir_target_of(r, bytes, n, host_port, &r->connects);
+	tls = weir_target_of(r, bytes, n, host_port, &r->connects) == WEIR_WIRE_IS_TLS && !r->plain;
+	/* A connection that turns out to carry requests was none itself. */
+	wish.tentative = tls;
+	wish.ahead = tls || r->connects;
 	same = strcmp(host_port, r->host_port) == 0;
 	r->asked = true;
+	weir_record_use(r);
 	if (goes_on_opened(g, r, same, &whose)) {
 		go_on_opened(r);
-		return WEIR_GO;
+		return wish.ahead ? WEIR_GO : weir_gate_depart(g, &r->next, weir_now_ns(), &wake);
 	}
 	if (!same) {
 		memcpy(r->host_port, host_port, sizeof host_port);
@@ -505,6 +510,18 @@ static void settle_unanswered(const struct weir_gate *g, struct weir_record *r, 
 	r->mind = NO_MINDS & (r->minds < 32 ? (UINT64_C(1) << (2 * r->minds)) - 1 : UINT64_MAX);
 }
 
+void weir_exchange_unreached(const struct weir_gate *g, struct weir_record *r, int error)
+{
+	struct weir_request *request = r->asked && r->next.phase == WEIR_PHASE_ADMITTED ? &r->next : &r->opened;
+	struct weir_result result;
+
+	memset(&result, 0, weir_opaque(sizeof result));
+	result.outcome = WEIR_FAILED;
+	result.timed_out = error == ETIMEDOUT;
+	weir_exchange_settle_request(g, r, request, &result);
+	r->put_off = false;
+}
+
 void weir_exchange_cut(const struct weir_gate *g, struct weir_record *r)
 {
 	enum weir_wire_event event = weir_wire_closed(&r->wire);
@@ -570,5 +587,9 @@ void weir_exchange_end(const struct weir_gate *g, struct weir_record *r)
 		settle_as(g, r, &r->next, WEIR_IGNORED, 0);
 	r->asked = false;
 	r->written = 0;
+	/* It was for the child's requests, which the child has counted. */
+	if (talk_of(r) == WEIR_TALK_OPENING && r->opened.tentative && weir_record_used_by_child(r) &&
+	    weir_gate_leave(g, &r->opened))
+		return;
 	settle_connection(g, r);
 }

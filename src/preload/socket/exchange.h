@@ -40,6 +40,9 @@ void weir_exchange_settle_request(const struct weir_gate *g, struct weir_record 
 /* The other side has closed, or the connection has broken. */
 void weir_exchange_cut(const struct weir_gate *g, struct weir_record *r);
 
+/* The connect was put off until something is sent (r->put_off), and has failed. */
+void weir_exchange_unreached(const struct weir_gate *g, struct weir_record *r, int error);
+
 /* From here on nobody knows what passes. */
 void weir_exchange_lost(const struct weir_gate *g, struct weir_record *r);
 

@@ -18,10 +18,22 @@
 _Atomic uint16_t weir_mark[WEIR_MARKS];
 
 static _Atomic(struct weir_record *) table;
+/* Shared with all children: the serial number of the connection that one of them has sent on, at its record's place. */
+static _Atomic(_Atomic uint32_t *) used;
 static _Atomic uint32_t hint; /* where a free place may be */
 static _Atomic uint32_t top;  /* places below have been used */
 
 static WEIR_THREAD_LOCAL char myself;
+
+/* Without it what children do is not known. */
+static void map_used(void)
+{
+	_Atomic uint32_t *none = NULL;
+	void *memory = mmap(NULL, PLACES * sizeof *none, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory != MAP_FAILED && !atomic_compare_exchange_strong(&used, &none, memory))
+		munmap(memory, PLACES * sizeof *none);
+}
 
 static struct weir_record *map(void)
 {
@@ -33,8 +45,10 @@ static struct weir_record *map(void)
 	memory = mmap(NULL, PLACES * sizeof *t, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	if (atomic_compare_exchange_strong(&table, &other, memory))
+	if (atomic_compare_exchange_strong(&table, &other, memory)) {
+		map_used();
 		return memory;
+	}
 	munmap(memory, PLACES * sizeof *t);
 	return other;
 }
@@ -69,7 +83,7 @@ struct weir_record *weir_record_peek(int fd)
 	struct weir_record *t = atomic_load_explicit(&table, memory_order_acquire);
 	unsigned n = (unsigned)fd < WEIR_MARKS ? atomic_load_explicit(&weir_mark[fd], memory_order_relaxed) : 0;
 
-	return t && n != 0 ? &t[n - 1] : NULL;
+	return t && n != 0 && n <= PLACES ? &t[n - 1] : NULL;
 }
 
 struct weir_record *weir_record_take(int fd)
@@ -106,6 +120,28 @@ struct weir_record *weir_record_take_kept(weir_conversation c)
 		return r;
 	weir_record_put(r);
 	return NULL;
+}
+
+static _Atomic uint32_t *used_of(const struct weir_record *r)
+{
+	_Atomic uint32_t *u = atomic_load_explicit(&used, memory_order_acquire);
+
+	return u ? &u[r - atomic_load_explicit(&table, memory_order_relaxed)] : NULL;
+}
+
+void weir_record_use(struct weir_record *r)
+{
+	_Atomic uint32_t *u = r->inherited ? used_of(r) : NULL;
+
+	if (u)
+		atomic_store_explicit(u, atomic_load_explicit(&r->serial, memory_order_relaxed), memory_order_relaxed);
+}
+
+bool weir_record_used_by_child(const struct weir_record *r)
+{
+	const _Atomic uint32_t *u = r->inherited ? NULL : used_of(r);
+
+	return u && atomic_load_explicit(u, memory_order_relaxed) == atomic_load_explicit(&r->serial, memory_order_relaxed);
 }
 
 struct weir_record *weir_record_claim(int fd)
@@ -148,7 +184,7 @@ void weir_record_mark(struct weir_record *r, int fd)
 
 bool weir_record_unmark(struct weir_record *r, int fd)
 {
-	atomic_store_explicit(&weir_mark[fd], 0, memory_order_relaxed);
+	atomic_store_explicit(&weir_mark[fd], WEIR_MARK_NONE, memory_order_relaxed);
 	if (atomic_load(&r->names) == 1)
 		return true;
 	atomic_fetch_sub(&r->names, 1);

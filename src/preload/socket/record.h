@@ -58,6 +58,8 @@ struct weir_record {
 	bool tunnel;     /* a proxy's CONNECT has been answered */
 	bool heard;      /* a byte has been received */
 	bool here;       /* host_port is this very machine */
+	bool put_off;    /* connect has succeeded without a handshake: that comes with what is sent first */
+	bool inherited;  /* its connection was this process's parent's */
 	bool answering;  /* the oldest of hand[] is being answered */
 	bool plain;      /* the wire is that of the plain text inside TLS */
 	bool plain_seen; /* it was, or is */
@@ -105,6 +107,12 @@ weir_conversation weir_record_name(const struct weir_record *r);
  * marked.
  */
 struct weir_record *weir_record_claim(int fd);
+
+/* Something is sent on it: who has opened it is told, if that was this process's parent. */
+void weir_record_use(struct weir_record *r);
+
+/* Whether a child of this process has sent something on its connection. */
+bool weir_record_used_by_child(const struct weir_record *r);
 
 /* fd is another name of it. It is taken. */
 void weir_record_mark(struct weir_record *r, int fd);

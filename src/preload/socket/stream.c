@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -15,6 +16,7 @@
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/socket/conversation.h"
+#include "src/preload/socket/fast_open.h"
 
 #define UNLIKELY(x) __builtin_expect(x, 0)
 
@@ -54,6 +56,12 @@ static size_t parts_of(const struct iovec *iov, int count)
 	return iov && count > 0 && count <= IOV_MAX ? (size_t)count : 0;
 }
 
+/* What is sent on fd is to be told of. */
+static bool is_ours(int fd, const struct iovec *iov, size_t parts)
+{
+	return UNLIKELY(weir_may_be_marked(fd)) && (weir_is_marked(fd) || weir_conversation_adopt(fd, iov, parts));
+}
+
 #define REAL(name, ...) (weir_libc()->name ? weir_libc()->name(__VA_ARGS__) : (ssize_t)syscall(SYS_##name, __VA_ARGS__))
 
 static ssize_t real_send(int fd, const void *bytes, size_t n, int flags)
@@ -72,7 +80,7 @@ WEIR_HOOK ssize_t send(int fd, const void *bytes, size_t n, int flags)
 {
 	const struct iovec iov = {(void *)(uintptr_t)bytes, n};
 
-	if (!UNLIKELY(weir_is_marked(fd)))
+	if (!is_ours(fd, &iov, 1))
 		return real_send(fd, bytes, n, flags);
 	return may_send(fd, &iov, 1, flags) ? sent(fd, &iov, 1, real_send(fd, bytes, n, flags)) : -1;
 }
@@ -81,18 +89,47 @@ WEIR_HOOK ssize_t sendto(int fd, const void *bytes, size_t n, int flags, const s
 {
 	const struct iovec iov = {(void *)(uintptr_t)bytes, n};
 
-	if (!UNLIKELY(weir_is_marked(fd)))
+	if (UNLIKELY((flags & MSG_FASTOPEN) != 0) && to) {
+		int fast = weir_fast_open(WEIR_FRAME, __builtin_return_address(0), fd, to, length);
+
+		if (fast == WEIR_FAST_FAILED)
+			return -1;
+		if (fast == WEIR_FAST_CONNECTED) {
+			flags &= ~MSG_FASTOPEN;
+			to = NULL;
+			length = 0;
+		}
+	}
+
+	if (!is_ours(fd, &iov, 1))
 		return REAL(sendto, fd, bytes, n, flags, to, length);
 	return may_send(fd, &iov, 1, flags) ? sent(fd, &iov, 1, REAL(sendto, fd, bytes, n, flags, to, length)) : -1;
 }
 
 WEIR_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
+	struct msghdr plain;
 	size_t parts;
 
-	if (!UNLIKELY(weir_is_marked(fd)) || !message || message->msg_iovlen > IOV_MAX)
+	if (UNLIKELY((flags & MSG_FASTOPEN) != 0) && message && message->msg_name) {
+		int fast = weir_fast_open(WEIR_FRAME, __builtin_return_address(0), fd, message->msg_name, message->msg_namelen);
+
+		if (fast == WEIR_FAST_FAILED)
+			return -1;
+		if (fast == WEIR_FAST_CONNECTED) {
+			flags &= ~MSG_FASTOPEN;
+			plain = *message;
+			plain.msg_name = NULL;
+			plain.msg_namelen = 0;
+			message = &plain;
+		}
+	}
+
+	if (!UNLIKELY(weir_may_be_marked(fd)) || !message || message->msg_iovlen > IOV_MAX)
 		return REAL(sendmsg, fd, message, flags);
 	parts = parts_of(message->msg_iov, (int)message->msg_iovlen);
+	if (!is_ours(fd, message->msg_iov, parts))
+		return REAL(sendmsg, fd, message, flags);
 	if (!may_send(fd, message->msg_iov, parts, flags))
 		return -1;
 	return sent(fd, message->msg_iov, parts, REAL(sendmsg, fd, message, flags));
@@ -102,7 +139,7 @@ WEIR_HOOK ssize_t write(int fd, const void *bytes, size_t n)
 {
 	const struct iovec iov = {(void *)(uintptr_t)bytes, n};
 
-	if (!UNLIKELY(weir_is_marked(fd)))
+	if (!is_ours(fd, &iov, 1))
 		return REAL(write, fd, bytes, n);
 	return may_send(fd, &iov, 1, 0) ? sent(fd, &iov, 1, REAL(write, fd, bytes, n)) : -1;
 }
@@ -111,9 +148,11 @@ WEIR_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 {
 	size_t parts;
 
-	if (!UNLIKELY(weir_is_marked(fd)))
+	if (!UNLIKELY(weir_may_be_marked(fd)))
 		return REAL(writev, fd, iov, count);
 	parts = parts_of(iov, count);
+	if (!is_ours(fd, iov, parts))
+		return REAL(writev, fd, iov, count);
 	return may_send(fd, iov, parts, 0) ? sent(fd, iov, parts, REAL(writev, fd, iov, count)) : -1;
 }
 
@@ -136,10 +175,33 @@ WEIR_HOOK ssize_t recvfrom(int fd, void *restrict bytes, size_t n, int flags, st
 	return received(fd, &iov, 1, flags, REAL(recvfrom, fd, bytes, n, flags, from, length));
 }
 
+/* Descriptors that another process has passed. */
+__attribute__((noinline)) static void passed(struct msghdr *message)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		const unsigned char *data = CMSG_DATA(c);
+		size_t n = c->cmsg_len > CMSG_LEN(0) ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+		int fd;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&fd, data + i * sizeof fd, sizeof fd);
+			weir_conversation_unknown(fd);
+		}
+	}
+}
+
 WEIR_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
 	ssize_t answer = REAL(recvmsg, fd, message, flags);
 
+	if (UNLIKELY(answer >= 0 && message && message->msg_controllen >= sizeof(struct cmsghdr))) {
+		int saved = errno;
+
+		passed(message);
+		errno = saved;
+	}
 	if (!UNLIKELY(weir_is_marked(fd)) || !message || message->msg_iovlen > IOV_MAX)
 		return answer;
 	return received(fd, message->msg_iov, parts_of(message->msg_iov, (int)message->msg_iovlen),

@@ -1,0 +1,313 @@
+/* Sockets that are opened, moved and handed on in other ways than by one connect and one close: each request on them is counted
+ * once, under the host it goes to, and held. */
+#include "tests/harness/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/integration/closed_port.h"
+#include "tests/integration/every_agent.h"
+#include "tests/integration/host_counts.h"
+#include "tests/integration/weir_program.h"
+
+#define PYTHON "/usr/bin/python3"
+#define RULE   "hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"5/s\"; burst = 1; }; } );\n"
+#define GAP_S  0.2
+
+struct stage {
+	struct scene *scene;
+	struct quotad *server;
+	char port[32], closed[32], host_port[64];
+	const char *env[3];
+	int closed_fd;
+};
+
+static void stage_open(struct stage *s, void **state)
+{
+	memset(s, 0, sizeof *s);
+	s->scene = *state;
+	s->server = quotad_start(s->scene->dir, NULL);
+	snprintf(s->port, sizeof s->port, "PORT=%d", s->server->http_port);
+	snprintf(s->closed, sizeof s->closed, "CLOSED=%d", closed_port(&s->closed_fd));
+	host_port_of(s->host_port, "127.0.0.1", s->server->http_port);
+	s->env[0] = s->port;
+	s->env[1] = s->closed;
+}
+
+#define IMPORTS                                                                                                                  \
+	"import array, ctypes, os, select, socket, struct, subprocess, sys, time\n"                                              \
+	"port, here = int(os.environ['PORT']), ('127.0.0.1', int(os.environ['PORT']))\n"                                         \
+	"nowhere = ('127.0.0.1', int(os.environ['CLOSED']))\n"                                                                   \
+	"def head(n=1): return b'GET /n/%d HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\n\\r\\n' % (n, port)\n"                          \
+	"def answer(s):\n"                                                                                                       \
+	"    got = b''\n"                                                                                                        \
+	"    while b'\\r\\n\\r\\n' not in got or not got.endswith(b'\\n'):\n"                                                    \
+	"        more = s.recv(9999)\n"                                                                                          \
+	"        assert more, got\n"                                                                                             \
+	"        got += more\n"                                                                                                  \
+	"    assert b' 200 ' in got.split(b'\\r\\n')[0], got\n"                                                                  \
+	"def ask(s, n=1): s.sendall(head(n)); answer(s)\n"                                                                       \
+	"def errno_of(f, *a):\n"                                                                                                 \
+	"    try: f(*a)\n"                                                                                                       \
+	"    except OSError as e: return e.errno\n"                                                                              \
+	"    return 0\n"                                                                                                         \
+	"import errno\n"
+
+static void run(const struct stage *s, enum command_mode mode, const char *script, char **out)
+{
+	char *file = write_file(s->scene->dir, "script.py", script);
+	const char *argv[] = {PYTHON, file, NULL};
+	struct outcome o = command_run(&(struct command){.argv = argv, .mode = mode, .dir = s->scene->dir, .env = s->env});
+
+	free(file);
+	if (o.exit_status != 0)
+		fail_msg("exit %d: %s%s", o.exit_status, o.out, o.err);
+	*out = strdup(o.out);
+	outcome_free(&o);
+}
+
+/* Runs it bare and under weir: it says the same, and so many requests are counted, spaced by the rule. */
+static void expect(void **state, const char *script, uint64_t requests)
+{
+	struct quotad_arrival *a;
+	struct host_counts c;
+	struct stage s;
+	char *bare, *under;
+	size_t n;
+
+	stage_open(&s, state);
+	scene_configure(s.scene, RULE);
+	run(&s, COMMAND_BARE, script, &bare);
+	quotad_reset(s.server);
+	free(WEIR_EXPECT(s.scene, 0, "run", "true")); /* waits until the rule is in force */
+	run(&s, COMMAND_UNDER_WEIR, script, &under);
+	assert_string_equal(under, bare);
+	free(bare);
+	free(under);
+	c = counts_of(s.scene, s.host_port);
+	assert_int_equal(c.admitted, requests);
+	assert_int_equal(c.succeeded, requests);
+	assert_int_equal(c.permits, 0);
+	assert_int_equal(leases_held(s.scene), 0);
+	a = quotad_journal(s.server, &n);
+	assert_int_equal(n, requests);
+	/* The first may have come late. */
+	if (a[n - 1].arrival_s - a[0].arrival_s < (double)(n - 1) * GAP_S - 0.15)
+		fail_msg("%zu requests within %.3f s", n, a[n - 1].arrival_s - a[0].arrival_s);
+	free(a);
+	close(s.closed_fd);
+}
+
+/* --- Fast open ------------------------------------------------------------------------------------------------------------- */
+
+static void a_request_that_is_sent_with_its_connect_is_a_request(void **state)
+{
+	expect(state,
+	       IMPORTS
+	       "for way in range(3):\n"
+	       "    s = socket.socket()\n"
+	       "    if way == 0: assert s.sendto(head(), socket.MSG_FASTOPEN, here) == len(head())\n"
+	       "    if way == 1: assert s.sendmsg([head()[:9], head()[9:]], [], socket.MSG_FASTOPEN, here) == len(head())\n"
+	       "    if way == 2:\n"
+	       "        s.setblocking(False)\n"
+	       "        try: sent = s.sendto(head(), socket.MSG_FASTOPEN, here)\n"
+	       "        except BlockingIOError:\n"
+	       "            p = select.poll(); p.register(s, select.POLLOUT); p.poll(5000)\n"
+	       "            assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0\n"
+	       "            s.send(head())\n"
+	       "        s.setblocking(True)\n"
+	       "    answer(s); ask(s, 2); s.close()\n"
+	       "print(errno_of(socket.socket().sendto, head(), socket.MSG_FASTOPEN, nowhere))\n"
+	       "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+	       "print(errno_of(u.sendto, head(), socket.MSG_FASTOPEN, nowhere))\n",
+	       6);
+}
+
+/* TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE: connect succeeds at once, and connects with what is sent. */
+static void a_connect_that_is_put_off_is_one_attempt(void **state)
+{
+	expect(state,
+	       IMPORTS
+	       "def put_off(to):\n"
+	       "    s = socket.socket()\n"
+	       "    s.setsockopt(socket.IPPROTO_TCP, 30, 1); s.setsockopt(socket.IPPROTO_TCP, 34, 1)\n"
+	       "    s.connect(to)\n"
+	       "    return s\n"
+	       "s = put_off(here); s.setblocking(False); print(errno_of(s.connect, here)); s.settimeout(5); ask(s); ask(s)\n"
+	       "s = put_off(nowhere); print(errno_of(s.send, head()) or errno_of(s.recv, 9))\n",
+	       2);
+}
+
+/* --- Connects on one socket ------------------------------------------------------------------------------------------------ */
+
+static void a_second_connect_is_a_new_attempt_only_where_there_is_nothing_yet(void **state)
+{
+	expect(state,
+	       IMPORTS "s = socket.socket(); s.setblocking(False)\n"
+		       "print(s.connect_ex(here))\n"
+		       "select.select([], [s], [], 5)\n"
+		       "print(s.connect_ex(here) in (0, errno.EISCONN), s.connect_ex(here))\n"
+		       "s.setblocking(True); ask(s)\n"
+		       "print(errno_of(s.connect, here)); ask(s)\n"
+		       /* after a failure */
+		       "s = socket.socket()\n"
+		       "print(errno_of(s.connect, nowhere)); s.connect(here); ask(s)\n"
+		       /* after the connection was cut, under another name as well */
+		       "t = s.dup()\n"
+		       "libc = ctypes.CDLL(None)\n"
+		       "assert libc.connect(s.fileno(), struct.pack('=H14x', 0), 16) == 0\n"
+		       "print(errno_of(t.send, head()))\n"
+		       "s.connect(here); ask(s); ask(t)\n",
+	       5);
+}
+
+static void an_ipv4_address_in_ipv6_is_the_ipv4_host(void **state)
+{
+	expect(state,
+	       IMPORTS "for n in range(2):\n"
+		       "    s = socket.socket(socket.AF_INET6); s.connect(('::ffff:127.0.0.1', port)); ask(s); s.close()\n"
+		       "s = socket.socket(socket.AF_INET6); s.setblocking(False); s.connect_ex(('::ffff:127.0.0.1', port))\n"
+		       "select.select([], [s], [], 5); s.setblocking(True); ask(s)\n",
+	       3);
+}
+
+/* --- Sockets that move ----------------------------------------------------------------------------------------------------- */
+
+static void a_socket_is_the_same_under_every_number(void **state)
+{
+	expect(state,
+	       IMPORTS "import fcntl\n"
+		       "s = socket.create_connection(here); ask(s)\n"
+		       "def named(fd): return socket.socket(fileno=fd)\n"
+		       "a = named(os.dup(s.fileno())); ask(a)\n"
+		       "b = named(os.dup2(s.fileno(), 77)); s.close(); ask(b)\n"
+		       "c = named(fcntl.fcntl(b, fcntl.F_DUPFD, 90)); b.close(); ask(c)\n"
+		       "d = named(fcntl.fcntl(c, fcntl.F_DUPFD_CLOEXEC, 120)); a.close(); c.close(); ask(d)\n"
+		       "libc = ctypes.CDLL(None)\n"
+		       "e = named(libc.dup3(d.fileno(), 130, os.O_CLOEXEC)); d.close(); ask(e)\n",
+	       6);
+}
+
+static void a_connection_is_inherited_over_fork(void **state)
+{
+	expect(state,
+	       IMPORTS "def child(f):\n"
+		       "    pid = os.fork()\n"
+		       "    if pid == 0:\n"
+		       "        try: f(); os._exit(0)\n"
+		       "        finally: os._exit(1)\n"
+		       "    assert os.waitpid(pid, 0)[1] == 0\n"
+		       /* first used by the child alone; by both; by a child's child */
+		       "s = socket.create_connection(here); child(lambda: ask(s)); s.close()\n"
+		       "s = socket.create_connection(here); ask(s); child(lambda: ask(s)); ask(s); s.close()\n"
+		       "s = socket.create_connection(here); child(lambda: child(lambda: ask(s))); ask(s)\n",
+	       6);
+}
+
+/* The program that is executed knows nothing of the connection but that it has it. */
+static void a_connection_is_inherited_over_exec(void **state)
+{
+	expect(state,
+	       IMPORTS "if len(sys.argv) > 1:\n"
+		       "    s = socket.socket(fileno=int(sys.argv[1])); ask(s, 2); ask(s, 3); os._exit(0)\n"
+		       "s = socket.create_connection(here); ask(s); s.set_inheritable(True)\n"
+		       "subprocess.run([sys.executable, sys.argv[0], str(s.fileno())], pass_fds=[s.fileno()], check=True)\n"
+		       "ask(s, 4)\n"
+		       "os.execv(sys.executable, [sys.executable, sys.argv[0], str(s.fileno())])\n",
+	       6);
+}
+
+static void a_connection_is_passed_to_another_process(void **state)
+{
+	expect(state,
+	       IMPORTS "a, b = socket.socketpair()\n"
+		       "pid = os.fork()\n"
+		       "if pid == 0:\n"
+		       "    for i in range(2):\n"
+		       /* its number may have been another connection's, which nobody has seen closed */
+		       "        if i == 1:\n"
+		       "            x = socket.create_connection(here); ask(x); n = x.detach()\n"
+		       "            ctypes.CDLL(None).syscall(3, n)\n"
+		       "        fd = array.array('i', a.recvmsg(1, socket.CMSG_SPACE(4))[1][0][2])[0]\n"
+		       "        assert i == 0 or fd == n\n"
+		       "        s = socket.socket(fileno=fd); ask(s); ask(s); s.close(); a.send(b'x')\n"
+		       "    os._exit(0)\n"
+		       "for i in range(2):\n"
+		       "    s = socket.create_connection(here); ask(s)\n"
+		       "    b.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [s.fileno()]))])\n"
+		       "    s.close(); b.recv(1)\n"
+		       "assert os.waitpid(pid, 0)[1] == 0\n",
+	       7);
+}
+
+static void a_number_that_was_closed_unseen_is_no_connection(void **state)
+{
+	expect(state,
+	       IMPORTS "libc = ctypes.CDLL(None)\n"
+		       "ways = [lambda n: libc.syscall(3, n), lambda n: libc.close_range(n, n, 0), libc.closefrom]\n"
+		       "for way in ways:\n"
+		       "    s = socket.create_connection(here); ask(s); n = s.detach(); way(n)\n"
+		       "    a = os.open('/dev/null', os.O_RDWR); assert a == n\n"
+		       "    os.write(a, head()); os.read(a, 99); os.close(a)\n"
+		       /* a server's own connection under that number, and one that is opened anew */
+		       "    l = socket.create_server(('127.0.0.1', 0))\n"
+		       "    s = socket.create_connection(here); m = s.detach(); ask(socket.socket(fileno=os.dup(m))); way(m)\n"
+		       "    c = socket.socket(); c.setblocking(False); c.connect_ex(l.getsockname()); x = l.accept()[0]\n"
+		       "    x.send(b'HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n'); x.close(); c.close(); l.close()\n",
+	       6);
+}
+
+/* Programs ask for their machine's name to call themselves something, and its address may be that of the loopback. */
+static void the_machine_s_own_name_is_not_that_of_its_loopback_address(void **state)
+{
+	static const char hosts[] = "127.0.0.1 localhost\n127.0.0.1 weir-test.invalid weir-test\n";
+	static const char script[] = "import os, socket, sys\n"
+				     "socket.getaddrinfo(os.uname().nodename, 80); socket.gethostbyname(os.uname().nodename)\n"
+				     "s = socket.socket(); s.connect(('127.0.0.1', int(sys.argv[1]))); s.close()\n";
+	char port[16];
+	const char *const inner = "mount --bind \"$0\" /etc/hosts && hostname weir-test && exec \"$@\"";
+	struct stage s;
+	char *file, *program;
+	struct outcome o;
+
+	stage_open(&s, state);
+	file = write_file(s.scene->dir, "hosts", hosts);
+	program = write_file(s.scene->dir, "script.py", script);
+	snprintf(port, sizeof port, "%d", s.server->http_port);
+	o = command_run(&(struct command){
+		.argv = (const char *[]){"unshare", "-um", "sh", "-c", inner, file, PYTHON, program, port, NULL},
+		.mode = COMMAND_UNDER_WEIR,
+		.dir = s.scene->dir});
+	free(file);
+	free(program);
+	close(s.closed_fd);
+	if (o.exit_status != 0 && strstr(o.err, "unshare:")) {
+		outcome_free(&o);
+		skip();
+	}
+	if (o.exit_status != 0)
+		fail_msg("exit %d: %s", o.exit_status, o.err);
+	outcome_free(&o);
+	assert_int_equal(counts_of(s.scene, s.host_port).admitted, 1);
+}
+
+#define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SCENE(a_request_that_is_sent_with_its_connect_is_a_request),
+		SCENE(a_connect_that_is_put_off_is_one_attempt),
+		SCENE(a_second_connect_is_a_new_attempt_only_where_there_is_nothing_yet),
+		SCENE(an_ipv4_address_in_ipv6_is_the_ipv4_host),
+		SCENE(a_socket_is_the_same_under_every_number),
+		SCENE(a_connection_is_inherited_over_fork),
+		SCENE(a_connection_is_inherited_over_exec),
+		SCENE(a_connection_is_passed_to_another_process),
+		SCENE(the_machine_s_own_name_is_not_that_of_its_loopback_address),
+		SCENE(a_number_that_was_closed_unseen_is_no_connection),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
