@@ -50,6 +50,35 @@ static void the_first_to_end_gives_way(void **state)
 		assert_int_equal(weir_quota_share_spent_until(&share, (struct weir_asker){i, 1}, NOW), NOW + i * SECOND);
 }
 
+/* What the answers of one window say about its end, as far as roundings go. */
+static void hear(uint64_t left, bool refused, uint64_t until_ns)
+{
+	const struct weir_share_told told = {
+		.resource = 7, .limit = 60, .left = left, .until_ns = until_ns, .named = true, .alone = true, .refused = refused};
+
+	weir_quota_share_tell(&share, (struct weir_asker){1, 1}, &told, NOW);
+}
+
+static void of_two_statements_about_the_same_end_the_earlier_one_holds(void **state)
+{
+	(void)state;
+	memset(&share, 0, sizeof share);
+	hear(1, false, NOW + 60 * SECOND);
+	hear(0, false, NOW + 60 * SECOND - SECOND / 2);
+	assert_int_equal(weir_quota_share_spent_until(&share, (struct weir_asker){1, 1}, NOW), NOW + 60 * SECOND - SECOND / 2);
+	hear(0, false, NOW + 60 * SECOND + SECOND / 2);
+	assert_int_equal(weir_quota_share_spent_until(&share, (struct weir_asker){1, 1}, NOW), NOW + 60 * SECOND - SECOND / 2);
+}
+
+static void who_was_refused_stays_away_for_as_long_as_it_was_told(void **state)
+{
+	(void)state;
+	memset(&share, 0, sizeof share);
+	hear(1, false, NOW + 60 * SECOND);
+	hear(0, true, NOW + 60 * SECOND + SECOND / 2);
+	assert_int_equal(weir_quota_share_spent_until(&share, (struct weir_asker){1, 1}, NOW), NOW + 60 * SECOND + SECOND / 2);
+}
+
 static void a_window_of_years_is_not_believed(void **state)
 {
 	(void)state;
@@ -85,6 +114,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_digest_is_siphash_under_the_salt),
 		cmocka_unit_test(the_first_to_end_gives_way),
+		cmocka_unit_test(of_two_statements_about_the_same_end_the_earlier_one_holds),
+		cmocka_unit_test(who_was_refused_stays_away_for_as_long_as_it_was_told),
 		cmocka_unit_test(a_window_of_years_is_not_believed),
 		cmocka_unit_test(hostile_words_stop_nobody_for_longer_than_a_month),
 	};
