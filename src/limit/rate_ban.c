@@ -19,9 +19,9 @@
 #define BAN_TIMES     UINT64_C(16)
 #define BAN_MANY      UINT64_C(128)     /* accepts that are a measurement, whatever was saved up in the bucket during the ban */
 #define BELOW_PPM     UINT64_C(930000)  /* of what was measured */
-#define SUSTAINED_PPM UINT64_C(920000)  /* of the last step before the ban: it may have been paid out of savings */
+#define SUSTAINED_PPM UINT64_C(950000)  /* of the last step before the ban: it may have been paid out of savings */
 #define AGAIN_PPM     UINT64_C(900000)  /* of a pace that met with a ban all the same */
-#define CLIMB_PPM     UINT64_C(1190000) /* a quarter of an octave; eight of them from a quarter of the truth to the truth */
+#define CLIMB_PPM     UINT64_C(1120000) /* a sixth of an octave; twelve of them from a quarter of the truth to the truth */
 #define CLIMB_STEP    UINT64_C(64)
 #define LOOK_PPM      UINT64_C(1050000)
 #define LOOK_BANS     UINT64_C(50) /* a look that fails costs one ban: a fiftieth of the time */
