@@ -85,6 +85,8 @@ struct weir_breaker_call {
 	bool slow;          /* it took longer than slow_call_ns */
 	bool beside_life;   /* it failed while others are answered well: lengthens the run, and opens nothing */
 	uint32_t least_run; /* a run of failures says nothing below this length; 0: as configured */
+	bool unawaited;     /* nobody waits for the end of the outage any more: a probe that fails takes nobody's place */
+	uint64_t sent_ns;   /* a run says nothing until one of it was sent when its first was known; 0: it does */
 };
 
 struct weir_breaker_view {

@@ -32,6 +32,10 @@
 #define CHANCE     1e-9
 #define STREAK_MAX 8U /* but never ask for more than eight times the configured failures */
 
+/* While requests wait for the end of an outage each probe that fails is one of them, and lost. When all are refused anyway it
+ * costs nobody anything, and they go so many times as often, but no more often than at first. */
+#define UNAWAITED 4
+
 /* A closing time further ahead than this is not another process's slightly later clock reading but damage. */
 #define SKEW_MS 1000U
 
@@ -417,6 +421,9 @@ static enum weir_breaker_change trips_it(struct weir_breaker *b, const struct we
 
 	if (call->failed && call->beside_life)
 		return WEIR_BREAKER_SAME;
+	/* What was sent at the same time is one look, however many were sent. */
+	if (call->sent_ns != 0 && now_ns > call->sent_ns && (now_ns - call->sent_ns) / NS_PER_MS > lasted_ms)
+		run = false;
 	if (!run && p->failure_rate_permille == 0 && p->slow_rate_permille == 0)
 		return WEIR_BREAKER_SAME;
 	/* What happened before it closed led to its opening then, and is not held against the server again. */
@@ -432,13 +439,13 @@ static enum weir_breaker_change trips_it(struct weir_breaker *b, const struct we
 }
 
 /* The word of an opening from f. */
-static uint64_t opened(const struct weir_breaker_params *p, struct fields f, uint64_t seen, uint64_t now_ns)
+static uint64_t opened(const struct weir_breaker_params *p, struct fields f, uint64_t seen, bool unawaited, uint64_t now_ns)
 {
 	/* + 1: the part of a millisecond that the division left out, so that it is never open for less than open_time. */
 	uint64_t now_ms = now_ns / NS_PER_MS + 1;
 	uint64_t from_ms = now_ms;
 	uint32_t trips = f.state == WEIR_BREAKER_CLOSED ? trips_kept(p, f, now_ms) : f.trips;
-	uint64_t until_ms;
+	uint64_t until_ms, open_ms;
 	uint64_t least_ms = now_ms;
 
 	/* After a probe that failed, the time counts from when it was sent: a probe that hangs before it fails must not stretch
@@ -448,10 +455,13 @@ static uint64_t opened(const struct weir_breaker_params *p, struct fields f, uin
 
 		if (f.time_ms > lease && f.time_ms - lease < now_ms)
 			from_ms = f.time_ms - lease;
-		least_ms = now_ms + jittered_ms(p, open_time_ms(p, 1), ~seen, now_ns);
+		least_ms = now_ms + jittered_ms(p, open_time_ms(p, 1) / (unawaited ? UNAWAITED : 1), ~seen, now_ns);
 	}
 	trips = trips < TRIPS_MAX ? trips + 1 : TRIPS_MAX;
-	until_ms = from_ms + jittered_ms(p, open_time_ms(p, trips), seen, now_ns);
+	open_ms = open_time_ms(p, trips);
+	if (unawaited)
+		open_ms = open_ms / UNAWAITED > to_ms(p->open_time_ns) ? open_ms / UNAWAITED : open_time_ms(p, 1);
+	until_ms = from_ms + jittered_ms(p, open_ms, seen, now_ns);
 	return pack(WEIR_BREAKER_OPEN, trips, f.generation + 1, stamp_ms(until_ms > least_ms ? until_ms : least_ms));
 }
 
@@ -469,7 +479,7 @@ static enum weir_breaker_change settle_closed(struct weir_breaker *b, const stru
 	change = trips_it(b, p, window, f, call, now_ns);
 	if (change == WEIR_BREAKER_SAME)
 		return change;
-	if (!swap(b, &seen, opened(p, f, seen, now_ns)))
+	if (!swap(b, &seen, opened(p, f, seen, false, now_ns)))
 		return WEIR_BREAKER_SAME; /* somebody else opened it */
 	atomic_fetch_add_explicit(&b->opened_total, 1, memory_order_relaxed);
 	return change;
@@ -502,7 +512,7 @@ enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struc
 		if (failed) {
 			if (!holds_lease(f, ticket))
 				return WEIR_BREAKER_SAME; /* it lost its lease; the probe after it knows better */
-			if (swap(b, &seen, opened(p, f, seen, now_ns)))
+			if (swap(b, &seen, opened(p, f, seen, call->unawaited, now_ns)))
 				return WEIR_BREAKER_REOPENED;
 		} else if (streak >= threshold || streak == STREAK_MASK) {
 			if (swap(b, &seen, pack(WEIR_BREAKER_CLOSED, f.trips, f.generation + 1, stamp_ms(now_ns / NS_PER_MS))))
