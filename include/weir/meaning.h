@@ -40,6 +40,9 @@ void weir_meaning_late(struct weir_meaning *m, uint64_t took_ns);
 /* An answer that says that something is broken (5xx). */
 void weir_meaning_bad(struct weir_meaning *m);
 
+/* Whether it has answered well within the last ten minutes. */
+bool weir_meaning_known(const struct weir_meaning *m, uint64_t now_ns);
+
 /* How many bad answers in a row mean that the host is down, where `failures` would do for one that never answered well. */
 uint32_t weir_meaning_run(const struct weir_meaning *m, uint32_t failures, uint64_t now_ns);
 

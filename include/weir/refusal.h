@@ -39,9 +39,10 @@ enum weir_refusal_meaning {
 /* What is being tried. Values are stored. */
 enum weir_refusal_trial {
 	WEIR_TRIAL_NONE = 0,
-	WEIR_TRIAL_STATUS = 1, /* half the pace: does the bare status become rarer? */
-	WEIR_TRIAL_CHANCE = 2, /* half the pace: do throttled answers become rarer? */
-	WEIR_TRIAL_CROWD = 3,  /* a few at a time, at any pace: are there any throttled answers left? */
+	WEIR_TRIAL_STATUS = 1,  /* half the pace: does the bare status become rarer? */
+	WEIR_TRIAL_CHANCE = 2,  /* half the pace: do throttled answers become rarer? */
+	WEIR_TRIAL_CROWD = 3,   /* a few at a time, at any pace: are there any throttled answers left? */
+	WEIR_TRIAL_SILENCE = 4, /* nobody goes for ever longer whiles: has it been a ban? */
 };
 
 struct weir_refusal_view {
@@ -66,6 +67,10 @@ static inline bool weir_refusal_due(const struct weir_refusal *f, const _Atomic 
 /* Whether a bare status may mean "slow down" at all: not where it speaks of this request (404), or of what is broken (500). */
 bool weir_refusal_may_be(uint32_t status);
 
+/* Whether, when nothing else is answered any more, this status may say that we are banned, and silence is tried before the host
+ * is taken to be down: not where that has just been tried. Any process, without a lock. */
+bool weir_refusal_may_be_ban(const struct weir_refusal *f, uint32_t status, uint64_t now_ns);
+
 enum weir_refusal_kind {
 	WEIR_HEARD_GOOD,
 	WEIR_HEARD_THROTTLED, /* it means "less" by itself, or has been found to */
@@ -80,6 +85,7 @@ struct weir_refusal_answer {
 	uint64_t accepted;    /* good answers so far (weir_rate.accepted), in which bare 4xx are counted */
 	uint64_t usual_ns;    /* latency of a good answer */
 	uint64_t pace;        /* of the bucket now, nano/s; 0: none */
+	bool alone;           /* a bare status: it did answer well, and for a while nothing else has come any more */
 };
 
 /* What follows from an answer. */

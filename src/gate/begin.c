@@ -16,25 +16,30 @@
 /* An entry that is evicted between its look-up and our lease is looked for again. */
 #define RESOLVE_TRIES 8
 
+/* Of a host that has not answered yet: this share of a program's time-out is left to it. */
+#define UNKNOWN 4
+
 static uint64_t sum_capped(uint64_t a, uint64_t b)
 {
 	return b < UINT64_MAX - a ? a + b : UINT64_MAX;
 }
 
 /* The shortest of all bounds: the host's, the total's, the gate's, and the program's own time-out, which must leave the host the
- * time that it usually takes, and half as much again: half of the answers take longer than usual. */
+ * time that it usually takes, and half as much again: half of the answers take longer than usual. While that is not known, a
+ * share of the time-out stands for it. */
 static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], uint64_t patience_ns, uint64_t now_ns)
 {
 	uint64_t wait = scope[SCOPE_HOST].rule->wait_max_ns;
-	uint64_t usual = weir_meaning_usual_ns(&scope[SCOPE_HOST].entry->meaning);
+	const struct weir_meaning *m = &scope[SCOPE_HOST].entry->meaning;
+	uint64_t usual = weir_meaning_usual_ns(m), left;
 
 	if (scope[SCOPE_TOTAL].slot != WEIR_NONE && scope[SCOPE_TOTAL].rule->wait_max_ns < wait)
 		wait = scope[SCOPE_TOTAL].rule->wait_max_ns;
 	if (g->wait_max_ns != 0 && g->wait_max_ns < wait)
 		wait = g->wait_max_ns;
 	if (patience_ns != 0) {
-		usual += usual / 2;
-		patience_ns = patience_ns > usual ? patience_ns - usual : 0;
+		left = usual != 0 || weir_meaning_known(m, now_ns) ? usual + usual / 2 : patience_ns / UNKNOWN;
+		patience_ns = patience_ns > left ? patience_ns - left : 0;
 		wait = patience_ns < wait ? patience_ns : wait;
 	}
 	return sum_capped(now_ns, wait);

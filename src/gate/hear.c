@@ -44,10 +44,25 @@ enum heard hear_what(const struct scope *host, const struct weir_rate_params *pa
 	return host->rule->throttle_codes != 0 && weir_refusal_may_be(result->status) ? HEARD_BARE : HEARD_NOTHING;
 }
 
+bool hear_alone(const struct scope *host, uint32_t status, uint64_t now_ns)
+{
+	const struct weir_meaning *m = &host->entry->meaning;
+
+	if (weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns).state != WEIR_BREAKER_CLOSED)
+		return false; /* it is down already */
+	if (status < 500)
+		return atomic_load_explicit(&m->succeeded_ns, memory_order_relaxed) != 0 && !weir_meaning_lives(m, now_ns);
+	return weir_meaning_known(m, now_ns) && !weir_meaning_lives(m, now_ns) &&
+	       atomic_load_explicit(&m->run, memory_order_relaxed) >= weir_meaning_run(m, host->rule->breaker.failures, now_ns);
+}
+
 /* What is held of the meaning has changed: an event for each part of it. */
 static void tell_meaning(const struct weir_gate *g, const struct scope *host, struct weir_refusal_view from,
 			 struct weir_refusal_view to, uint64_t now_ns)
 {
+	/* What is tried is not known. */
+	from.meaning = from.trial == WEIR_TRIAL_SILENCE ? WEIR_REFUSAL_UNKNOWN : from.meaning;
+	to.meaning = to.trial == WEIR_TRIAL_SILENCE ? WEIR_REFUSAL_UNKNOWN : to.meaning;
 	if ((from.meaning != to.meaning || from.status != to.status) && to.meaning != WEIR_REFUSAL_UNKNOWN)
 		scope_event(g, host, WEIR_EVENT_MEANING_CHANGED,
 			    to.meaning == WEIR_REFUSAL_PACE ? WEIR_CAUSE_DEPENDS_ON_PACE : WEIR_CAUSE_DEPENDS_ON_CHANCE,
@@ -56,7 +71,6 @@ static void tell_meaning(const struct weir_gate *g, const struct scope *host, st
 		scope_event(g, host, WEIR_EVENT_MEANING_CHANGED,
 			    to.chance_permille != 0 ? WEIR_CAUSE_DEPENDS_ON_CHANCE : WEIR_CAUSE_DEPENDS_ON_PACE, 429,
 			    to.chance_permille, 0, now_ns);
-	/* While it is tried it is not known. */
 	from.permits = from.trial == WEIR_TRIAL_CROWD ? 0 : from.permits;
 	to.permits = to.trial == WEIR_TRIAL_CROWD ? 0 : to.permits;
 	if ((from.permits != 0) != (to.permits != 0))
@@ -101,8 +115,9 @@ static bool hear_meaning(const struct weir_gate *g, const struct scope *host, co
 	tell_meaning(g, host, before, after, now_ns);
 	if (answer->kind == WEIR_HEARD_THROTTLED)
 		return advice.counts;
-	/* What is accepted at a pace that is only tried says nothing of the one that was learned. */
-	return before.trial == WEIR_TRIAL_NONE && after.trial == WEIR_TRIAL_NONE;
+	/* What is accepted at a pace that is only tried says nothing of the one that was learned. In silence none is tried. */
+	return (before.trial == WEIR_TRIAL_NONE || before.trial == WEIR_TRIAL_SILENCE) &&
+	       (after.trial == WEIR_TRIAL_NONE || after.trial == WEIR_TRIAL_SILENCE);
 }
 
 /* A frame of its own: it is seldom called. */
@@ -120,7 +135,8 @@ __attribute__((noinline)) void hear(const struct weir_gate *g, const struct weir
 					 .admitted_ns = r->admitted_ns,
 					 .accepted = atomic_load_explicit(&e->rate.accepted, memory_order_relaxed),
 					 .usual_ns = weir_meaning_usual_ns(&e->meaning),
-					 .pace = from};
+					 .pace = from,
+					 .alone = heard == HEARD_BARE && hear_alone(host, status, now_ns)};
 	struct weir_rate_change change;
 
 	if (token == 0) {

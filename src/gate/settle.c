@@ -38,8 +38,8 @@ static enum weir_cause opening_cause(enum weir_breaker_change change)
 }
 
 /* What the result says of the host, beside failed or not: see weir/meaning.h. */
-static void settle_meaning(const struct weir_request *r, const struct scope *host, const struct weir_result *result,
-			   uint64_t latency_ns, struct weir_breaker_call *call, uint64_t now_ns)
+static void settle_meaning(const struct weir_request *r, const struct scope *host, const struct weir_rate_params *params,
+			   const struct weir_result *result, uint64_t latency_ns, struct weir_breaker_call *call, uint64_t now_ns)
 {
 	struct weir_meaning *m = &host->entry->meaning;
 
@@ -47,19 +47,27 @@ static void settle_meaning(const struct weir_request *r, const struct scope *hos
 	if (result->outcome == WEIR_FAILED && result->timed_out)
 		call->beside_life = weir_meaning_good_since(m, r->admitted_ns, now_ns);
 
-	if (result->outcome == WEIR_SUCCEEDED)
+	if (result->outcome == WEIR_SUCCEEDED && (result->status < 400 || !weir_refusal_may_be(result->status)))
 		weir_meaning_good(m, latency_ns, now_ns);
-	else if (result->outcome == WEIR_THROTTLED)
+	else if (result->outcome == WEIR_THROTTLED || result->outcome == WEIR_SUCCEEDED)
 		weir_meaning_heard(m);
 	if (result->outcome != WEIR_FAILED || result->status == 0)
 		return;
 	weir_meaning_bad(m);
 	call->beside_life = weir_meaning_lives(m, now_ns);
+	/* Of a crowd that meets a host for the first time, those who ask for what is broken may be answered first. */
+	if (!weir_meaning_known(m, now_ns))
+		call->sent_ns = r->admitted_ns;
 	call->least_run = weir_meaning_run(m, host->rule->breaker.failures, now_ns);
+	/* The same numbers that open the breaker: where silence is tried first, it waits. */
+	if (hear_alone(host, result->status, now_ns) && hear_what(host, params, result) == HEARD_BARE &&
+	    weir_refusal_may_be_ban(&host->entry->refusal, result->status, now_ns))
+		call->beside_life = true;
 }
 
 static void settle_breaker(const struct weir_gate *g, const struct weir_request *r, const struct scope *host,
-			   const struct weir_result *result, uint64_t latency_ns, uint64_t now_ns)
+			   const struct weir_rate_params *params, const struct weir_result *result, uint64_t latency_ns,
+			   uint64_t now_ns)
 {
 	const struct weir_breaker_params *p = &host->rule->breaker;
 	struct weir_breaker *b = &host->entry->breaker;
@@ -67,6 +75,7 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 	struct weir_breaker_call call = {.failed = failed, .slow = p->slow_call_ns != 0 && latency_ns >= p->slow_call_ns};
 	struct weir_breaker_view before = {0};
 	enum weir_breaker_change change;
+	uint64_t grace_ends;
 
 	/* A server on this machine that does not listen (yet), or that cuts what it says, costs nobody anything, and whose it is
 	 * is the program itself as often as not: it asks as often as it likes, unless a rule says that this host is meant. */
@@ -74,8 +83,12 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 		weir_breaker_forgo(b, r->ticket);
 		return;
 	}
-	settle_meaning(r, host, result, latency_ns, &call, now_ns);
+	settle_meaning(r, host, params, result, latency_ns, &call, now_ns);
 	weir_window_add(&host->entry->window, p->window_ns, now_ns, failed, call.slow, latency_ns);
+	if (failed && r->ticket.probe != 0 && host->rule->grace_ns != 0) {
+		grace_ends = weir_outage_grace_ends_ns(&host->entry->meaning, host->rule->grace_ns, now_ns);
+		call.unawaited = grace_ends != 0 && grace_ends <= now_ns;
+	}
 	if (failed || call.slow)
 		before = weir_breaker_view(b, p, now_ns);
 	change = weir_breaker_settle(b, p, &host->entry->window, r->ticket, &call, now_ns);
@@ -309,12 +322,15 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 		request_free_lease(g, r);
 		return;
 	}
-	settle_breaker(g, r, &host, result, latency, now_ns);
+	settle_breaker(g, r, &host, rate, result, latency, now_ns);
 	apart = result->quotas != 0 && settle_quota(g, r, &host, result, now_ns);
 	if (!apart)
 		hold = settle_hold(g, &host, result, now_ns);
 	if (result->outcome != WEIR_IGNORED) {
 		heard = hear_what(&host, rate, result);
+		/* What a probe is told is of an outage, over which no pace is to be measured. */
+		if (heard == HEARD_BARE && r->ticket.probe != 0)
+			heard = HEARD_NOTHING;
 		settle_rate(g, r, &host, rate, result, due, heard, hold, apart, now_ns);
 		settle_concurrency(g, &host, result, latency, now_ns);
 	}

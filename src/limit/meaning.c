@@ -63,7 +63,8 @@ void weir_meaning_good(struct weir_meaning *m, uint64_t latency_ns, uint64_t now
 
 	weir_meaning_heard(m);
 	latency_ns = latency_ns < LATENCY_MAX_NS ? latency_ns : LATENCY_MAX_NS;
-	usual = usual == 0 ? latency_ns : usual - usual / 8 + latency_ns / 8;
+	/* The first may be an early one. */
+	usual = usual == 0 ? latency_ns + latency_ns / 2 : usual - usual / 8 + latency_ns / 8;
 	gap = apart > gap - gap / 16 ? apart : gap - gap / 16;
 	end_run(m, load32(&m->run) != 0 ? atomic_exchange_explicit(&m->run, 0, memory_order_relaxed) : 0);
 	atomic_store_explicit(&m->usual_ns, usual, memory_order_relaxed);
@@ -86,7 +87,7 @@ void weir_meaning_bad(struct weir_meaning *m)
 	atomic_fetch_add_explicit(&m->run, 1, memory_order_relaxed);
 }
 
-static bool known(const struct weir_meaning *m, uint64_t now_ns)
+bool weir_meaning_known(const struct weir_meaning *m, uint64_t now_ns)
 {
 	uint64_t last = load(&m->succeeded_ns);
 
@@ -98,7 +99,7 @@ uint32_t weir_meaning_run(const struct weir_meaning *m, uint32_t failures, uint6
 	uint64_t bad = load32(&m->bad_ppm), chance = 1000000000;
 	uint32_t longest = load32(&m->longest), run = 0;
 
-	if (!known(m, now_ns))
+	if (!weir_meaning_known(m, now_ns))
 		return failures;
 	bad = bad > 1000000 ? 1000000 : bad;
 	/* As rare as one in 10^8, if bad answers come as often as they did. */
@@ -115,7 +116,7 @@ bool weir_meaning_lives(const struct weir_meaning *m, uint64_t now_ns)
 {
 	uint64_t gap = load(&m->gap_ns), usual = weir_meaning_usual_ns(m), quiet;
 
-	if (!known(m, now_ns))
+	if (!weir_meaning_known(m, now_ns))
 		return false;
 	quiet = gap > usual ? gap : usual;
 	quiet = quiet < QUIET_MAX_NS / 4 ? 4 * quiet : QUIET_MAX_NS;

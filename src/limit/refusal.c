@@ -354,13 +354,18 @@ struct weir_refusal_advice weir_refusal_hear(struct weir_refusal *f, const struc
 		end_trial(&s, &out);
 		s.x = 0;
 	}
-	if (s.trial != WEIR_TRIAL_NONE && (a->kind != WEIR_HEARD_BARE || (s.trial == WEIR_TRIAL_STATUS && a->status == s.status)))
+	if (s.trial == WEIR_TRIAL_SILENCE && (a->kind == WEIR_HEARD_GOOD || a->status == s.status))
+		refusal_hear_in_silence(&s, a, &out, now_ns);
+	else if (s.trial != WEIR_TRIAL_NONE && s.trial != WEIR_TRIAL_SILENCE &&
+		 (a->kind != WEIR_HEARD_BARE || (s.trial == WEIR_TRIAL_STATUS && a->status == s.status)))
 		hear_in_trial(&s, a, &out, now_ns);
 	else if (a->kind == WEIR_HEARD_BARE)
 		refusal_hear_bare(&s, a, &out, now_ns);
-	else if (a->kind == WEIR_HEARD_THROTTLED)
+	else if (a->kind == WEIR_HEARD_THROTTLED) {
 		hear_throttled(&s, a, &out, now_ns);
-	else if (s.permits != 0)
+		if (a->status == s.status && s.meaning == WEIR_REFUSAL_PACE)
+			refusal_hear_learned(&s, a, &out, now_ns);
+	} else if (s.permits != 0)
 		crowd_good(&s, a, &out, now_ns);
 	else if (a->accepted - s.seen_accepted > CROWD_WATCH)
 		s.n = s.most = s.least = 0;

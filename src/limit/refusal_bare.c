@@ -6,6 +6,7 @@
 #define WATCH_ANSWERS 1024U
 #define WATCH_GOOD    512U
 #define WATCH_IDLE_NS (600 * RATE_SECOND)
+#define WATCH_GAP_NS  (120 * RATE_SECOND) /* and four times as long as the watch so far: an outage, or nobody asked */
 
 /* Refusals come in clusters. They are counted in blocks of so many answers, and where the blocks differ by more than chance has
  * them differ, each refusal is worth less. */
@@ -22,6 +23,8 @@
 #define BARE_GOOD 3U
 /* A bare status must become rarer at half the pace so many times, with full pace between. */
 #define BARE_PASSES 2U
+/* Refusals in a row, and nothing else, that may be a ban: a 4xx is more often about what was asked for. */
+#define ALONE_MANY 64U
 
 bool weir_refusal_may_be(uint32_t status)
 {
@@ -96,11 +99,22 @@ void refusal_hear_bare(struct refusal_state *s, const struct weir_refusal_answer
 	double good, share, d;
 	uint64_t rate, between;
 
+	if (a->alone && refusal_may_ban(a->status) && may_ask(s, OF_STATUS, now_ns) && s->trial == WEIR_TRIAL_NONE &&
+	    (a->status >= 500 || (s->status == a->status && s->x >= ALONE_MANY))) {
+		refusal_fall_silent(s, a, out, now_ns);
+		return;
+	}
+	if (a->alone && a->status >= 500) {
+		/* It is about to be taken to be down, and how long it was is not for a pace to be measured over. */
+		s->x = 0;
+		return;
+	}
 	/* One status is watched at a time: the one that comes. */
 	if (s->status != a->status && s->x > 4 && s->status != 0 && now_ns - s->last_ns < WATCH_IDLE_NS)
 		return;
 	if (s->status != a->status || s->x == 0 || s->x > WATCH_ANSWERS || now_ns - s->last_ns > WATCH_IDLE_NS ||
-	    a->accepted - s->last_accepted > WATCH_GOOD) {
+	    a->accepted - s->last_accepted > WATCH_GOOD ||
+	    now_ns - s->last_ns > WATCH_GAP_NS + 4 * (s->last_ns > s->first_ns ? s->last_ns - s->first_ns : 0)) {
 		watch_anew(s, a->status, a->accepted, now_ns);
 		s->x = 1;
 		return;

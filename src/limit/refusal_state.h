@@ -100,7 +100,7 @@ static inline void unpack(uint64_t held, struct refusal_state *s)
 	s->status = bits(held, 48, 16);
 	s->meaning =
 		bits(held, 44, 4) > WEIR_REFUSAL_CHANCE ? WEIR_REFUSAL_UNKNOWN : (enum weir_refusal_meaning)bits(held, 44, 4);
-	s->trial = bits(held, 40, 4) > WEIR_TRIAL_CROWD ? WEIR_TRIAL_NONE : (enum weir_refusal_trial)bits(held, 40, 4);
+	s->trial = bits(held, 40, 4) > WEIR_TRIAL_SILENCE ? WEIR_TRIAL_NONE : (enum weir_refusal_trial)bits(held, 40, 4);
 	s->passes = bits(held, 36, 4);
 	for (unsigned i = 0; i < QUESTIONS; i++)
 		s->tries[i] = at_most(bits(held, 32 - 4 * i, 4), AGAIN_MAX);
@@ -291,6 +291,16 @@ static inline void end_trial(struct refusal_state *s, struct weir_refusal_advice
 	s->cap = 0;
 	out->paced = true;
 }
+
+/* By silence (refusal_silence.c): begins it; a refusal or a good answer in it. */
+void refusal_fall_silent(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,
+			 uint64_t now_ns);
+void refusal_hear_in_silence(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,
+			     uint64_t now_ns);
+/* A status that means "less" has come. Where it comes alone for as long as silence would be tried, it does not any more. */
+void refusal_hear_learned(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,
+			  uint64_t now_ns);
+bool refusal_may_ban(uint32_t status);
 
 /* Bare statuses (refusal_bare.c): one has come; the trial has found something. */
 void refusal_hear_bare(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,

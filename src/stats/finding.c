@@ -36,7 +36,8 @@ size_t weir_findings_of(const struct weir_refusal_view *view, const struct weir_
 			struct weir_finding out[WEIR_FINDINGS])
 {
 	size_t n = 0;
-	if (view->meaning != WEIR_REFUSAL_UNKNOWN)
+	/* While it is tried it is not known. */
+	if (view->meaning != WEIR_REFUSAL_UNKNOWN && view->trial != WEIR_TRIAL_SILENCE)
 		out[n++] = (struct weir_finding){.status = view->status,
 						 .cause = view->meaning == WEIR_REFUSAL_PACE ? WEIR_CAUSE_DEPENDS_ON_PACE
 											     : WEIR_CAUSE_DEPENDS_ON_CHANCE,
@@ -45,7 +46,6 @@ size_t weir_findings_of(const struct weir_refusal_view *view, const struct weir_
 		out[n++] = (struct weir_finding){.cause = WEIR_CAUSE_DEPENDS_ON_CHANCE,
 						 .permille = view->chance_permille,
 						 .ago_ns = ago(trace->chance_ns, now_ns)};
-	/* While it is tried it is not known. */
 	if (view->permits && view->trial != WEIR_TRIAL_CROWD)
 		out[n++] = (struct weir_finding){
 			.cause = WEIR_CAUSE_DEPENDS_ON_CROWD, .permits = view->permits, .ago_ns = ago(trace->crowd_ns, now_ns)};
@@ -66,6 +66,8 @@ const char *weir_trial_name(enum weir_refusal_trial trial)
 		return "chance";
 	case WEIR_TRIAL_CROWD:
 		return "crowd";
+	case WEIR_TRIAL_SILENCE:
+		return "ban";
 	default:
 		return NULL;
 	}
@@ -102,6 +104,10 @@ const char *weir_trial_text(const struct weir_refusal_view *view, char out[WEIR_
 			    view->status);
 	else if (view->trial == WEIR_TRIAL_CHANCE)
 		weir_format(out, WEIR_FINDING_TEXT, "it is being tried whether throttled answers become rarer at half the pace");
+	else if (view->trial == WEIR_TRIAL_SILENCE)
+		weir_format(out, WEIR_FINDING_TEXT,
+			    "nothing but a bare %u comes any more: it is being tried whether silence ends it, as it ends a ban",
+			    view->status);
 	else
 		weir_format(out, WEIR_FINDING_TEXT, "it is being tried whether no more than %u at a time are ever refused",
 			    view->permits);

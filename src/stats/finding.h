@@ -37,8 +37,8 @@ size_t weir_findings_of(const struct weir_refusal_view *view, const struct weir_
 
 /* "pace", "crowd", "chance" */
 const char *weir_finding_on(enum weir_cause cause);
-/* What a trial asks: "pace" (does a bare status depend on it?), "chance" (do throttled answers come by chance?), "crowd"; NULL
- * for WEIR_TRIAL_NONE. */
+/* What a trial asks: "pace" (does a bare status depend on it?), "chance" (do throttled answers come by chance?), "crowd", "ban";
+ * NULL for WEIR_TRIAL_NONE. */
 const char *weir_trial_name(enum weir_refusal_trial trial);
 
 /* For people, a sentence without its full stop. */

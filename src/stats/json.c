@@ -112,7 +112,7 @@ static json_t *refusals(const struct weir_host_view *h)
 	if (trial) {
 		json_t *item = json_object();
 		json_object_set_new(item, "asks", json_string(trial));
-		if (h->refusal.trial == WEIR_TRIAL_STATUS)
+		if (h->refusal.trial == WEIR_TRIAL_STATUS || h->refusal.trial == WEIR_TRIAL_SILENCE)
 			json_object_set_new(item, "status", number(h->refusal.status));
 		if (h->refusal.trial == WEIR_TRIAL_CROWD)
 			json_object_set_new(item, "permits", number(h->refusal.permits));

@@ -142,7 +142,8 @@ static void write_findings(FILE *out, const struct chosen *c)
 {
 	static const enum weir_cause on[] = {WEIR_CAUSE_DEPENDS_ON_PACE, WEIR_CAUSE_DEPENDS_ON_CROWD,
 					     WEIR_CAUSE_DEPENDS_ON_CHANCE};
-	static const enum weir_refusal_trial trials[] = {WEIR_TRIAL_STATUS, WEIR_TRIAL_CROWD, WEIR_TRIAL_CHANCE};
+	static const enum weir_refusal_trial trials[] = {WEIR_TRIAL_STATUS, WEIR_TRIAL_CROWD, WEIR_TRIAL_CHANCE,
+							 WEIR_TRIAL_SILENCE};
 	family(out, "weir_refusals_depend_on", "gauge",
 	       "1 where refusals were found to depend on this: throttled answers on the crowd or chance, a bare status on the "
 	       "pace "
@@ -174,9 +175,9 @@ static void write_findings(FILE *out, const struct chosen *c)
 			count_sample(out, "weir_crowd_permits", c->host[i], NULL, NULL, f->permits);
 	}
 	family(out, "weir_trial", "gauge",
-	       "1 while the host is asked more slowly or by fewer to find out whether refusals depend on this.");
+	       "1 while the host is asked more slowly, by fewer, or not at all to find out whether refusals depend on this.");
 	for (size_t i = 0; i < c->count; i++)
-		for (size_t k = 0; k < 3; k++)
+		for (size_t k = 0; k < sizeof trials / sizeof trials[0]; k++)
 			count_sample(out, "weir_trial", c->host[i], "on", weir_trial_name(trials[k]),
 				     c->host[i]->refusal.trial == trials[k]);
 }

@@ -74,6 +74,42 @@ static void a_host_that_never_answers_well_opens_it_after_failures(void **state)
 	assert_int_equal(state_now(), WEIR_BREAKER_OPEN);
 }
 
+/* Sixteen at once meet a host for the first time, and the six who ask for what is broken are answered first. */
+static void a_crowd_s_first_answers_are_one_look(void **state)
+{
+	struct weir_request r[16];
+
+	(void)state;
+	for (int i = 0; i < 16; i++)
+		go(&r[i]);
+	now += 30 * MS;
+	for (int i = 0; i < 6; i++)
+		answer(&r[i], 500);
+	assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);
+	now += 30 * MS;
+	for (int i = 6; i < 16; i++)
+		answer(&r[i], 200);
+	assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);
+}
+
+static void a_crowd_s_second_look_opens_it_on_a_host_that_was_never_well(void **state)
+{
+	struct weir_request r[16], again;
+
+	(void)state;
+	for (int i = 0; i < 16; i++)
+		go(&r[i]);
+	now += 30 * MS;
+	answer(&r[0], 500);
+	go(&again);
+	for (int i = 1; i < 16; i++)
+		answer(&r[i], 500);
+	assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);
+	now += 30 * MS;
+	answer(&again, 500);
+	assert_int_equal(state_now(), WEIR_BREAKER_OPEN);
+}
+
 static void a_host_that_was_well_and_answers_only_errors_opens_it_soon(void **state)
 {
 	struct weir_request r;
@@ -85,10 +121,38 @@ static void a_host_that_was_well_and_answers_only_errors_opens_it_soon(void **st
 		exchange(200, 20);
 	for (began = now; begin(&r, &wake) == WEIR_GO && sent < 1000; sent++) {
 		now += 20 * MS;
-		answer(&r, 503);
+		answer(&r, 502);
 	}
 	assert_int_equal(state_now(), WEIR_BREAKER_OPEN);
 	assert_in_range(now - began, SECOND, 2 * SECOND);
+}
+
+/* A bare 503 and nothing else may be a ban: single looks, further and further apart, before the host is taken to be down. */
+static void a_host_that_was_well_and_says_only_503_is_given_silence_first(void **state)
+{
+	struct weir_request r;
+	uint64_t wake, began;
+	unsigned sent = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		exchange(200, 20);
+	for (began = now; now - began < 2 * SECOND; now += 20 * MS)
+		if (begin(&r, &wake) == WEIR_GO)
+			answer(&r, 503);
+		else
+			weir_gate_cancel(&gate, &r, now);
+	assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);
+	assert_int_equal(weir_refusal_look(&entry()->refusal).trial, WEIR_TRIAL_SILENCE);
+	for (; state_now() == WEIR_BREAKER_CLOSED && now - began < 120 * SECOND; now += 20 * MS)
+		if (begin(&r, &wake) == WEIR_GO && ++sent != 0)
+			answer(&r, 503);
+		else
+			weir_gate_cancel(&gate, &r, now);
+	assert_int_equal(state_now(), WEIR_BREAKER_OPEN);
+	assert_in_range(now - began, 40 * SECOND, 80 * SECOND);
+	assert_true(sent < 40);
+	assert_int_equal(weir_refusal_look(&entry()->refusal).meaning, WEIR_REFUSAL_UNKNOWN);
 }
 
 static void impatient_clients_open_no_breaker(void **state)
@@ -185,13 +249,13 @@ static void what_comes_too_late_for_who_waited_is_latency_too(void **state)
 	assert_int_equal(weir_gate_look(&gate, &late, now, &wake), WEIR_GO);
 	now += SECOND;
 	give_up(&late);
-	assert_int_equal(weir_meaning_usual_ns(&entry()->meaning), 300 * MS);
+	assert_int_equal(weir_meaning_usual_ns(&entry()->meaning), 387500 * MS / 1000);
 	now += SECOND;
 	wish.patience_ns = 400 * MS;
 	assert_int_equal(weir_gate_begin(&gate, &late, &wish, now, &wake), WEIR_GO);
 	now += 400 * MS;
 	give_up(&late); /* it had not waited: that is its own impatience */
-	assert_int_equal(weir_meaning_usual_ns(&entry()->meaning), 300 * MS);
+	assert_int_equal(weir_meaning_usual_ns(&entry()->meaning), 387500 * MS / 1000);
 }
 
 static void a_request_that_would_have_less_left_than_the_usual_latency_is_refused_at_once(void **state)
@@ -203,8 +267,8 @@ static void a_request_that_would_have_less_left_than_the_usual_latency_is_refuse
 	(void)state;
 	rule.breaker.failures = 5;
 	fixed_rate(4, 1);
-	exchange(200, 300);
-	now += SECOND;
+	for (int n = 0; n < 32; n++, now += SECOND)
+		exchange(200, 300);
 	for (int i = 0; i < 20; i++) {
 		enum weir_verdict v = weir_gate_begin(&gate, &r, &wish, now, &wake);
 
@@ -212,6 +276,22 @@ static void a_request_that_would_have_less_left_than_the_usual_latency_is_refuse
 		assert_int_equal(v, i == 0 ? WEIR_GO : i <= 6 ? WEIR_WAIT : WEIR_REFUSE);
 		if (v == WEIR_REFUSE)
 			assert_true(r.timed_out);
+	}
+}
+
+static void while_the_latency_is_not_known_a_quarter_of_the_time_out_is_left_to_the_host(void **state)
+{
+	struct weir_wish wish = {.host_port = HOST, .patience_ns = 2100 * MS};
+	struct weir_request r;
+	uint64_t wake;
+
+	(void)state;
+	fixed_rate(4, 1);
+	for (int i = 0; i < 20; i++) {
+		enum weir_verdict v = weir_gate_begin(&gate, &r, &wish, now, &wake);
+
+		/* 1.575 s at 4/s */
+		assert_int_equal(v, i == 0 ? WEIR_GO : i <= 6 ? WEIR_WAIT : WEIR_REFUSE);
 	}
 }
 
@@ -239,7 +319,7 @@ static void what_was_learned_is_forgotten_by_reset_and_hostile_words_do_no_harm(
 	(void)state;
 	exchange(200, 20);
 	m = &entry()->meaning;
-	assert_int_equal(weir_meaning_usual_ns(m), 20 * MS);
+	assert_int_equal(weir_meaning_usual_ns(m), 30 * MS); /* the first may be an early one */
 	assert_true(weir_gate_reset(&segment, HOST, now));
 	assert_int_equal(weir_meaning_usual_ns(m), 0);
 	memset(m, 0xff, sizeof *m);
@@ -254,7 +334,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(poisoned_records_open_no_breaker, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_host_that_sheds_nine_tenths_with_503_is_not_down, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_host_that_never_answers_well_opens_it_after_failures, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_crowd_s_first_answers_are_one_look, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_crowd_s_second_look_opens_it_on_a_host_that_was_never_well, open_gate,
+						close_gate),
 		cmocka_unit_test_setup_teardown(a_host_that_was_well_and_answers_only_errors_opens_it_soon, open_gate,
+						close_gate),
+		cmocka_unit_test_setup_teardown(a_host_that_was_well_and_says_only_503_is_given_silence_first, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(impatient_clients_open_no_breaker, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(clients_that_give_up_while_others_are_answered_open_no_breaker, open_gate,
@@ -264,6 +349,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_time_out_that_our_own_wait_has_shortened_is_ignored, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_comes_too_late_for_who_waited_is_latency_too, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_request_that_would_have_less_left_than_the_usual_latency_is_refused_at_once,
+						open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(while_the_latency_is_not_known_a_quarter_of_the_time_out_is_left_to_the_host,
 						open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_listed_status_with_quota_left_is_an_answer, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_was_learned_is_forgotten_by_reset_and_hostile_words_do_no_harm, open_gate,

@@ -253,6 +253,58 @@ static void a_ban_is_waited_for_in_one_go_and_kept_away_from(void **state)
 	assert_in_range(server.bans, 1, 8);
 }
 
+static void a_ban_that_a_bare_status_says_is_found_by_silence(void **state)
+{
+	static const uint32_t status[] = {503, 403};
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (i != 0) {
+			close_gate(state);
+			open_gate(state);
+		}
+		meet((struct server){.status = status[i], .per_s = 10, .depth = 10, .ban_ns = 20 * SECOND});
+		run(300);
+		assert_int_equal(held().meaning, WEIR_REFUSAL_PACE);
+		assert_int_equal(held().status, status[i]);
+		run(1800);
+		assert_true(good > 18000 * 80 / 100);
+		assert_in_range(server.bans, 1, 8);
+		assert_int_equal(atomic_load(&host()->breaker.opened_total), 0);
+	}
+}
+
+/* Silence changes nothing there: half of the time is lost, and not more. */
+static void what_is_forbidden_for_good_is_asked_for_at_half_the_pace_at_least(void **state)
+{
+	(void)state;
+	meet((struct server){.status = 403});
+	run(2);
+	server.noise_permille = 1000;
+	run(55);
+	assert_true(refused > 55 * 1000 / 11 * CLIENTS / 3);
+	assert_int_equal(atomic_load(&host()->breaker.opened_total), 0);
+	server.noise_permille = 0;
+	run(60);
+	assert_true(good > 60 * 1000 / 11 * CLIENTS / 3);
+}
+
+/* It has been learned that a bare 503 means "less"; but a host that says nothing else for most of a minute is down. */
+static void a_host_that_says_only_what_was_learned_is_down(void **state)
+{
+	(void)state;
+	meet((struct server){.status = 503, .per_s = 10, .depth = 10});
+	run(120);
+	assert_int_equal(held().meaning, WEIR_REFUSAL_PACE);
+	assert_int_equal(atomic_load(&host()->breaker.opened_total), 0);
+	server.noise_permille = 1000;
+	rule.wait_max_ns = SECOND;
+	run(240);
+	assert_int_equal(atomic_load(&host()->breaker.opened_total), 1);
+	server.noise_permille = 0;
+	run(60);
+	assert_true(good > 60 * 10 * 70 / 100);
+}
+
 static void what_the_rule_lists_is_not_asked_about(void **state)
 {
 	(void)state;
@@ -377,7 +429,8 @@ static void whatever_the_words_hold_the_advice_stays_in_range(void **state)
 	(void)state;
 	seed = 11;
 	for (int round = 0; round < 20000; round++) {
-		struct weir_refusal_answer a = {.status = 400 + below(200), .kind = (enum weir_refusal_kind)below(3)};
+		struct weir_refusal_answer a = {
+			.status = 400 + below(200), .kind = (enum weir_refusal_kind)below(3), .alone = below(2) == 0};
 		_Atomic uint64_t *word = &f.held;
 		struct weir_refusal_advice advice;
 
@@ -412,6 +465,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_depends_on_requests_in_flight_limits_these_and_not_the_rate, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(a_ban_is_waited_for_in_one_go_and_kept_away_from, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_ban_that_a_bare_status_says_is_found_by_silence, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(what_is_forbidden_for_good_is_asked_for_at_half_the_pace_at_least, open_gate,
+						close_gate),
+		cmocka_unit_test_setup_teardown(a_host_that_says_only_what_was_learned_is_down, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_the_rule_lists_is_not_asked_about, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_rule_that_lists_nothing_has_nothing_learned, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_was_learned_is_not_heeded_where_the_rule_now_lists_nothing, open_gate,

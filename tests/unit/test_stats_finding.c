@@ -176,6 +176,7 @@ static void while_a_question_is_asked_it_is_told_which(void **state)
 		{WEIR_TRIAL_STATUS, "pace", "whether a bare 403 becomes rarer at half the pace"},
 		{WEIR_TRIAL_CHANCE, "chance", "whether throttled answers become rarer at half the pace"},
 		{WEIR_TRIAL_CROWD, "crowd", "whether no more than 6 at a time are ever refused"},
+		{WEIR_TRIAL_SILENCE, "ban", "whether silence ends it"},
 	};
 	struct stats_bench *b = *state;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
