@@ -126,7 +126,7 @@ static void a_rule_is_within_bounds(const struct weir_rule *r)
 {
 	assert_true(memchr(r->match, '\0', sizeof r->match) && r->match[0] != '\0');
 	assert_non_null(memchr(r->group, '\0', sizeof r->group));
-	assert_true(r->throttle_codes >= 1 && r->throttle_codes <= WEIR_THROTTLE_CODES);
+	assert_true(r->throttle_codes <= WEIR_THROTTLE_CODES);
 	assert_true(r->rate.strategy <= WEIR_AGGRESSIVE && r->rate.max <= WEIR_RATE_MAX && r->rate.min <= WEIR_RATE_MAX);
 	assert_true(r->rate.max == 0 || r->rate.min <= r->rate.max);
 	assert_true(r->rate.burst >= 1 && r->rate.burst <= WEIR_BURST_MAX);
