@@ -86,6 +86,7 @@ struct weir_refusal_answer {
 	uint64_t usual_ns;    /* latency of a good answer */
 	uint64_t pace;        /* of the bucket now, nano/s; 0: none */
 	bool alone;           /* a bare status: it did answer well, and for a while nothing else has come any more */
+	uint64_t good_ns;     /* when it last answered well */
 };
 
 /* What follows from an answer. */

@@ -3,11 +3,13 @@
 
 #include "weir/trylock.h"
 
-bool hear_means_less(const struct scope *host, uint32_t status)
+bool hear_means_less(const struct scope *host, const struct weir_rate_params *params, uint32_t status)
 {
 	struct weir_refusal_view v = weir_refusal_look(&host->entry->refusal);
 
-	return host->rule->throttle_codes != 0 && v.meaning == WEIR_REFUSAL_PACE && v.status == status;
+	/* Where nothing is learned nothing ends what was, or is tried: a host that is down would never be. */
+	return params->strategy == WEIR_ADAPTIVE && host->rule->throttle_codes != 0 && v.meaning == WEIR_REFUSAL_PACE &&
+	       v.status == status;
 }
 
 /* What the rule lists, but for 429, which is in every list: the operator has said what it means, and nobody asks any further. */
@@ -136,7 +138,8 @@ __attribute__((noinline)) void hear(const struct weir_gate *g, const struct weir
 					 .accepted = atomic_load_explicit(&e->rate.accepted, memory_order_relaxed),
 					 .usual_ns = weir_meaning_usual_ns(&e->meaning),
 					 .pace = from,
-					 .alone = heard == HEARD_BARE && hear_alone(host, status, now_ns)};
+					 .alone = heard == HEARD_BARE && hear_alone(host, status, now_ns),
+					 .good_ns = atomic_load_explicit(&e->meaning.succeeded_ns, memory_order_relaxed)};
 	struct weir_rate_change change;
 
 	if (token == 0) {

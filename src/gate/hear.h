@@ -8,8 +8,8 @@
 /* What is to be heard of an answer beside the rate's own business. */
 enum heard { HEARD_NOTHING, HEARD_GOOD, HEARD_THROTTLED, HEARD_BARE };
 
-/* Whether a bare status of this host has been found to mean "slow down". */
-bool hear_means_less(const struct scope *host, uint32_t status);
+/* Whether a bare status of this host has been found to mean "slow down". `params`: of the rate. */
+bool hear_means_less(const struct scope *host, const struct weir_rate_params *params, uint32_t status);
 
 /* Whether, of a bare status: the host did answer well, and for a while nothing else has come any more. */
 bool hear_alone(const struct scope *host, uint32_t status, uint64_t now_ns);

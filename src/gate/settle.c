@@ -251,14 +251,14 @@ static __attribute__((noinline)) void settle_concurrency(const struct weir_gate 
  * what the host usually takes; a probe is alone, so nothing else has been answered meanwhile. And a status that is listed as
  * throttling is no more than an answer where the same answer says that quota is left, and names no time to come back. A bare
  * status that has been found to depend on the pace is throttling. */
-static enum weir_outcome outcome_of(const struct weir_request *r, const struct scope *host, const struct weir_result *result,
-				    uint64_t now_ns)
+static enum weir_outcome outcome_of(const struct weir_request *r, const struct scope *host, const struct weir_rate_params *params,
+				    const struct weir_result *result, uint64_t now_ns)
 {
 	if (result->outcome == WEIR_FAILED && result->timed_out && r->ticket.probe == 0 &&
 	    ((r->delayed && r->hurried) || !weir_meaning_blames(&host->entry->meaning, r->admitted_ns, now_ns)))
 		return WEIR_IGNORED;
 	if (result->status >= 400 && (result->outcome == WEIR_FAILED || result->outcome == WEIR_SUCCEEDED) &&
-	    hear_means_less(host, result->status))
+	    hear_means_less(host, params, result->status))
 		return WEIR_THROTTLED;
 	if (result->outcome != WEIR_THROTTLED || result->status == 429 || result->retry_after_ns != 0 || result->quotas == 0)
 		return result->outcome;
@@ -299,7 +299,8 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 			atomic_store_explicit(&host.entry->applied, 0, memory_order_relaxed);
 		return;
 	}
-	outcome = outcome_of(r, &host, result, now_ns);
+	rate = scope_rate_params(&host, now_ns, &own);
+	outcome = outcome_of(r, &host, rate, result, now_ns);
 	if (outcome == WEIR_IGNORED && result->timed_out && r->delayed)
 		weir_meaning_late(&host.entry->meaning, now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0);
 	if (outcome != result->outcome) {
@@ -311,7 +312,6 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	count(host.entry, result);
 	if (r->tentative)
 		atomic_fetch_add_explicit(&host.entry->counters.admitted, 1, memory_order_relaxed);
-	rate = scope_rate_params(&host, now_ns, &own);
 	if (result->outcome != WEIR_IGNORED) {
 		due = weir_rate_note(&host.entry->rate, rate, signal_of(result->outcome), now_ns);
 		weir_durations_add(g->segment, host.slot, WEIR_DURATIONS_LATENCY, latency);

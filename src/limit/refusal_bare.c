@@ -99,6 +99,12 @@ void refusal_hear_bare(struct refusal_state *s, const struct weir_refusal_answer
 	double good, share, d;
 	uint64_t rate, between;
 
+	if (a->alone && a->status < 500 && s->status == a->status && s->x > 1 && s->first_ns <= a->good_ns) {
+		/* In a row: what came before the last good answer is of another one. */
+		watch_anew(s, a->status, a->accepted, now_ns);
+		s->x = 1;
+		return;
+	}
 	if (a->alone && refusal_may_ban(a->status) && may_ask(s, OF_STATUS, now_ns) && s->trial == WEIR_TRIAL_NONE &&
 	    (a->status >= 500 || (s->status == a->status && s->x >= ALONE_MANY))) {
 		refusal_fall_silent(s, a, out, now_ns);

@@ -16,6 +16,17 @@
 #define SILENCE_NS      (5 * RATE_SECOND / 2)
 #define SILENCE_MORE    3 /* as a power of two */
 #define SILENCE_DOWN_NS (40 * RATE_SECOND)
+/* A token that has run out is renewed at some time, and nobody should have to wait for hours after that: 21 minutes. */
+#define SILENCE_TRIES   3U
+#define SILENCE_MOST_NS (SILENCE_NS << SILENCE_MORE * SILENCE_TRIES)
+#define LEARNED_LOOKS   4U
+
+/* What was asked for was at fault where it ends sooner after a look that was refused, or with none: shorter bans are found to be
+ * over soon by asking. */
+#define BAN_LEAST_NS (5 * RATE_SECOND)
+/* So many refusals with so few good answers to each: distance is kept from a ban, and it is none. */
+#define BAN_EVENTS 12U
+#define BAN_GOOD   32U
 
 bool refusal_may_ban(uint32_t status)
 {
@@ -45,7 +56,8 @@ bool weir_refusal_may_be_ban(const struct weir_refusal *f, uint32_t status, uint
 void refusal_fall_silent(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,
 			 uint64_t now_ns)
 {
-	if (s->status != a->status)
+	/* Of what comes by chance, the tries were another question's. */
+	if (s->status != a->status || s->meaning == WEIR_REFUSAL_CHANCE)
 		s->tries[OF_STATUS] = 0;
 	s->status = a->status;
 	s->meaning = WEIR_REFUSAL_PACE;
@@ -54,6 +66,8 @@ void refusal_fall_silent(struct refusal_state *s, const struct weir_refusal_answ
 	s->x = 0;
 	s->from_ns = now_ns;
 	s->from_accepted = a->accepted;
+	s->last_ns = now_ns;
+	s->trial_x = 0;
 	s->cap = 0;
 	out->paced = true;
 }
@@ -63,7 +77,7 @@ static void give_up(struct refusal_state *s, struct weir_refusal_advice *out, ui
 {
 	s->trial = WEIR_TRIAL_NONE;
 	s->meaning = WEIR_REFUSAL_UNKNOWN;
-	s->x = s->n = s->score = 0;
+	s->x = s->n = s->score = s->trial_x = 0;
 	s->again[OF_STATUS] = again_at(now_ns, (now_ns - from_ns) / RATE_SECOND + 1);
 	s->tries[OF_STATUS] = at_most(s->tries[OF_STATUS] + 1, AGAIN_MAX);
 	out->counts = false;
@@ -73,11 +87,15 @@ static void give_up(struct refusal_state *s, struct weir_refusal_advice *out, ui
 void refusal_hear_in_silence(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,
 			     uint64_t now_ns)
 {
-	uint64_t longest = s->status >= 500 ? SILENCE_DOWN_NS : SILENCE_NS << SILENCE_MORE * s->tries[OF_STATUS];
+	bool refused = s->trial_x != 0;
+	uint64_t longest =
+		s->status >= 500 ? SILENCE_DOWN_NS : SILENCE_NS << SILENCE_MORE * at_most(s->tries[OF_STATUS], SILENCE_TRIES);
 
 	if (a->admitted_ns < s->from_ns)
 		return;
 	if (a->kind != WEIR_HEARD_GOOD) {
+		s->trial_x++;
+		s->last_ns = now_ns;
 		if (now_ns - s->from_ns >= longest)
 			give_up(s, out, s->from_ns, now_ns);
 		return;
@@ -86,7 +104,15 @@ void refusal_hear_in_silence(struct refusal_state *s, const struct weir_refusal_
 	s->tries[OF_STATUS] = 0;
 	s->again[OF_STATUS] = 0;
 	s->base_accepted = s->seen_accepted = a->accepted;
-	s->n = s->score = s->most = s->least = s->below = s->looking = 0;
+	s->n = s->score = s->most = s->least = s->below = s->looking = s->trial_x = 0;
+	s->block = 0;
+	s->last_accepted = a->accepted;
+	s->passes = 1; /* by silence: see refusal_hear_learned */
+	if (!refused || a->admitted_ns < s->last_ns || a->admitted_ns - s->last_ns < BAN_LEAST_NS) {
+		s->passes = 0;
+		s->meaning = WEIR_REFUSAL_UNKNOWN;
+		out->rates = WEIR_RATE_FORGETS;
+	}
 }
 
 void refusal_hear_learned(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,
@@ -96,8 +122,16 @@ void refusal_hear_learned(struct refusal_state *s, const struct weir_refusal_ans
 		s->x = 0;
 		s->first_ns = now_ns;
 		s->first_accepted = a->accepted;
+		s->block = at_most(s->block + 1, UINT16_MAX);
 	}
 	s->x++;
-	if (s->status >= 500 && s->x > BLOCK / 2 && now_ns - s->first_ns >= SILENCE_DOWN_NS)
+	if (s->passes != 0 && s->block >= BAN_EVENTS && a->accepted - s->last_accepted < (uint64_t)BAN_GOOD * s->block) {
+		give_up(s, out, now_ns, now_ns);
+		s->meaning = WEIR_REFUSAL_CHANCE;
+		ask_later(s, OF_STATUS, now_ns);
+		return;
+	}
+	if (s->status >= 500 ? s->x > BLOCK / 2 && now_ns - s->first_ns >= SILENCE_DOWN_NS
+			     : s->x >= LEARNED_LOOKS && now_ns - s->first_ns >= SILENCE_MOST_NS)
 		give_up(s, out, s->first_ns, now_ns);
 }

@@ -288,6 +288,107 @@ static void what_is_forbidden_for_good_is_asked_for_at_half_the_pace_at_least(vo
 	assert_true(good > 60 * 1000 / 11 * CLIENTS / 3);
 }
 
+/* Nor is it learned that the status means "less": that silence ended with a good answer is no sign of a ban. */
+static void after_a_row_of_forbidden_documents_the_pace_is_free_again(void **state)
+{
+	(void)state;
+	meet((struct server){.status = 403});
+	run(5);
+	server.noise_permille = 1000;
+	run(3);
+	assert_int_equal(held().trial, WEIR_TRIAL_SILENCE);
+	server.noise_permille = 200;
+	run(30);
+	assert_int_not_equal(held().meaning, WEIR_REFUSAL_PACE);
+	run(60);
+	assert_true(good > 60 * 1000 / 11 * CLIENTS * 7 / 10);
+}
+
+/* Where silence was long when it ended, that is found out by the refusals that come although distance is kept. */
+static void a_ban_that_was_none_is_forgotten(void **state)
+{
+	(void)state;
+	meet((struct server){.status = 403});
+	run(5);
+	server.noise_permille = 1000;
+	run(45);
+	for (int i = 0; i < 60 && held().trial != WEIR_TRIAL_SILENCE; i++)
+		run(1);
+	run(15);
+	assert_int_equal(held().trial, WEIR_TRIAL_SILENCE);
+	server.noise_permille = 200;
+	run(400);
+	assert_int_not_equal(held().meaning, WEIR_REFUSAL_PACE);
+	run(60);
+	assert_true(good > 60 * 1000 / 11 * CLIENTS * 7 / 10);
+}
+
+/* As many as make a row, but with good answers between them, and then nobody asked for a while. */
+static void a_forbidden_document_after_an_idle_while_is_no_ban(void **state)
+{
+	struct weir_result forbidden = {.status = 403, .outcome = WEIR_SUCCEEDED};
+	struct weir_request r;
+	unsigned seen = 0;
+
+	(void)state;
+	meet((struct server){.status = 403, .noise_permille = 100});
+	run(60);
+	for (int i = 0; i < 100 && seen < 64; i++) {
+		run(1);
+		seen = (unsigned)(atomic_load(&host()->refusal.state[4]) >> 32);
+	}
+	assert_true(seen >= 64);
+	now += 100 * SECOND;
+	go(&r);
+	now += 10 * MS;
+	weir_gate_settle(&gate, &r, &forbidden, now);
+	assert_int_not_equal(held().trial, WEIR_TRIAL_SILENCE);
+	assert_int_not_equal(held().meaning, WEIR_REFUSAL_PACE);
+}
+
+/* Whether or not something was learned of the status before, by share or by silence: a token that runs out is renewed some day.
+ */
+static void who_was_forbidden_everything_for_hours_is_back_half_an_hour_after_that_ends(void **state)
+{
+	unsigned ban = 0;
+
+	do {
+		if (ban) {
+			close_gate(state);
+			open_gate(state);
+		}
+		meet((struct server){.status = 403,
+				     .noise_permille = ban ? 0 : 100,
+				     .per_s = ban ? 10 : 0,
+				     .depth = 10,
+				     .ban_ns = ban * 20 * SECOND});
+		run(ban ? 300 : 60);
+		assert_int_equal(held().meaning, ban ? WEIR_REFUSAL_PACE : WEIR_REFUSAL_CHANCE);
+		server.ban_ns = 0;
+		server.noise_permille = 1000;
+		for (unsigned i = 1; i < CLIENTS; i++)
+			client[i].due = UINT64_MAX; /* one goes on, or this takes long */
+		run(5400);
+		server.noise_permille = 0;
+		run(2400);
+		assert_true(good > 600);
+	} while (ban++ == 0);
+}
+
+/* A fixed rate learns nothing, so nothing would ever end what is tried. */
+static void a_host_that_is_down_is_so_at_a_rate_that_was_set_in_silence(void **state)
+{
+	(void)state;
+	meet((struct server){.status = 503});
+	run(5);
+	server.noise_permille = 1000;
+	run(5);
+	assert_int_equal(held().trial, WEIR_TRIAL_SILENCE);
+	fixed_rate(100, 10);
+	run(60);
+	assert_int_equal(atomic_load(&host()->breaker.opened_total), 1);
+}
+
 /* It has been learned that a bare 503 means "less"; but a host that says nothing else for most of a minute is down. */
 static void a_host_that_says_only_what_was_learned_is_down(void **state)
 {
@@ -467,6 +568,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_ban_is_waited_for_in_one_go_and_kept_away_from, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_ban_that_a_bare_status_says_is_found_by_silence, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_is_forbidden_for_good_is_asked_for_at_half_the_pace_at_least, open_gate,
+						close_gate),
+		cmocka_unit_test_setup_teardown(after_a_row_of_forbidden_documents_the_pace_is_free_again, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_ban_that_was_none_is_forgotten, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_forbidden_document_after_an_idle_while_is_no_ban, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(who_was_forbidden_everything_for_hours_is_back_half_an_hour_after_that_ends,
+						open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_host_that_is_down_is_so_at_a_rate_that_was_set_in_silence, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(a_host_that_says_only_what_was_learned_is_down, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_the_rule_lists_is_not_asked_about, open_gate, close_gate),
