@@ -422,7 +422,7 @@ static enum weir_breaker_change trips_it(struct weir_breaker *b, const struct we
 	if (call->failed && call->beside_life)
 		return WEIR_BREAKER_SAME;
 	/* What was sent at the same time is one look, however many were sent. */
-	if (call->sent_ns != 0 && now_ns > call->sent_ns && (now_ns - call->sent_ns) / NS_PER_MS > lasted_ms)
+	if (call->sent_ns != 0 && failures > 1 && now_ns > call->sent_ns && (now_ns - call->sent_ns) / NS_PER_MS > lasted_ms)
 		run = false;
 	if (!run && p->failure_rate_permille == 0 && p->slow_rate_permille == 0)
 		return WEIR_BREAKER_SAME;

@@ -110,6 +110,15 @@ static void a_crowd_s_second_look_opens_it_on_a_host_that_was_never_well(void **
 	assert_int_equal(state_now(), WEIR_BREAKER_OPEN);
 }
 
+static void where_one_failure_is_enough_it_is_so_for_a_host_that_was_never_well(void **state)
+{
+	(void)state;
+	rule.breaker.failures = 1;
+	publish();
+	exchange(500, 20);
+	assert_int_equal(state_now(), WEIR_BREAKER_OPEN);
+}
+
 static void a_host_that_was_well_and_answers_only_errors_opens_it_soon(void **state)
 {
 	struct weir_request r;
@@ -336,6 +345,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_host_that_never_answers_well_opens_it_after_failures, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_crowd_s_first_answers_are_one_look, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_crowd_s_second_look_opens_it_on_a_host_that_was_never_well, open_gate,
+						close_gate),
+		cmocka_unit_test_setup_teardown(where_one_failure_is_enough_it_is_so_for_a_host_that_was_never_well, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(a_host_that_was_well_and_answers_only_errors_opens_it_soon, open_gate,
 						close_gate),
