@@ -311,12 +311,12 @@ static bool evict(const struct weir_segment *s, uint32_t slot, uint64_t idle_ns,
 	uint64_t ready = index_word(s, slot), clearing = slot_word(WEIR_SLOT_CLEARING, now_ns, slot_word_hash(ready));
 	struct weir_entry *e = &s->entry[slot];
 
-	if (slot_word_state(ready) != WEIR_SLOT_READY || remembers(e, idle_ns, now_ns) || lease_scan_any(s, slot))
+	if (slot_word_state(ready) != WEIR_SLOT_READY || remembers(e, idle_ns, now_ns) || lease_scan_any(s, slot, now_ns))
 		return false;
 	if (!atomic_compare_exchange_strong(&s->index[slot], &ready, clearing))
 		return false;
 	/* Somebody may have found it between our look and our claim; nobody can from here on. */
-	if (remembers(e, idle_ns, now_ns) || lease_scan_any(s, slot)) {
+	if (remembers(e, idle_ns, now_ns) || lease_scan_any(s, slot, now_ns)) {
 		atomic_compare_exchange_strong(&s->index[slot], &clearing, ready);
 		return false;
 	}
@@ -485,7 +485,7 @@ bool weir_entry_any_remembers(const struct weir_segment *s, uint64_t idle_ns, ui
 	for (uint32_t slot = 0; slot <= s->entries; slot++) {
 		if (slot < s->entries && slot_word_state(index_word(s, slot)) == WEIR_SLOT_FREE)
 			continue;
-		if (remembers(&s->entry[slot], idle_ns, now_ns) || lease_scan_any(s, slot))
+		if (remembers(&s->entry[slot], idle_ns, now_ns) || lease_scan_any(s, slot, now_ns))
 			return true;
 	}
 	return false;

@@ -21,6 +21,6 @@ uint32_t lease_scan_end(const struct weir_segment *s);
 bool lease_scan_read(const struct weir_segment *s, uint32_t lease, struct lease_copy *out);
 
 /* Whether any lease refers to the entry. */
-bool lease_scan_any(const struct weir_segment *s, uint32_t slot);
+bool lease_scan_any(const struct weir_segment *s, uint32_t slot, uint64_t now_ns);
 
 #endif

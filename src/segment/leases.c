@@ -16,7 +16,8 @@
 
 uint32_t lease_scan_end(const struct weir_segment *s)
 {
-	uint64_t top = atomic_load_explicit(&s->header->lease_top, memory_order_acquire);
+	/* In one order with the marks of who evicts an entry: see lease_scan_any. */
+	uint64_t top = atomic_load_explicit(&s->header->lease_top, memory_order_seq_cst);
 
 	return top < s->leases ? (uint32_t)top : s->leases;
 }
@@ -46,8 +47,9 @@ static uint64_t filled_in(const struct weir_lease *l)
 }
 
 /* Dekker with who claims a lease: his claim, then the index; the mark in the index, then this. He need not have named his entries
- * to be seen: until he has, the lease may be anybody's. */
-bool lease_scan_any(const struct weir_segment *s, uint32_t slot)
+ * to be seen: until he has, the lease may be anybody's. Who died in it would keep every entry, where nobody reaps; and who was
+ * stopped in it for seconds has yet to look at the index. */
+bool lease_scan_any(const struct weir_segment *s, uint32_t slot, uint64_t now_ns)
 {
 	uint32_t end = lease_scan_end(s);
 
@@ -57,8 +59,11 @@ bool lease_scan_any(const struct weir_segment *s, uint32_t slot)
 
 		if (lease_word_state(w) == WEIR_LEASE_FREE)
 			continue;
-		if (lease_word_state(w) == WEIR_LEASE_CLAIMED)
+		if (lease_word_state(w) == WEIR_LEASE_CLAIMED) {
+			if (lease_word_abandoned(w, now_ns))
+				continue;
 			return true;
+		}
 		/* No second look at the word: an entry that is wrongly thought in use is merely kept. */
 		for (int k = 0; k < WEIR_SCOPES; k++)
 			if (atomic_load_explicit(&l->entry[k], memory_order_relaxed) == slot)
