@@ -121,6 +121,16 @@ static bool can_bind(const unsigned char bytes[16], bool ipv4)
 	return bound;
 }
 
+/* Where net.ipv4.ip_nonlocal_bind is set, as beside keepalived, any address can be bound to, and it says nothing. 192.0.2.1
+ * (RFC 5737) and 2001:db8::1 (RFC 3849) are nobody's. */
+static bool can_bind_any(bool ipv4)
+{
+	static const unsigned char nobody[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1},
+				   nobody4[16] = {[12] = 192, [14] = 2, [15] = 1};
+
+	return can_bind(ipv4 ? nobody4 : nobody, ipv4);
+}
+
 __attribute__((noinline)) bool weir_address_is_here(struct weir_address address)
 {
 	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -132,7 +142,7 @@ __attribute__((noinline)) bool weir_address_is_here(struct weir_address address)
 	ipv4 = memcmp(bytes, mapped, sizeof mapped) == 0;
 	if (weir_address_is_loopback(address))
 		return true;
-	here = weir_kernel_allows(SYS_socket) && weir_kernel_allows(SYS_bind) && can_bind(bytes, ipv4);
+	here = weir_kernel_allows(SYS_socket) && weir_kernel_allows(SYS_bind) && can_bind(bytes, ipv4) && !can_bind_any(ipv4);
 	errno = saved;
 	return here;
 }
