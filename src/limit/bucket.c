@@ -19,6 +19,9 @@
  */
 #define CAS_TRIES 10000
 
+/* Clocks of two processors, and a load that was made before the clock was read, are out of order by far less. */
+#define OUT_OF_ORDER_NS UINT64_C(1000000)
+
 typedef unsigned __int128 u128;
 
 enum { WORD_V0, WORD_T0, WORD_RATE, WORD_BURST };
@@ -134,18 +137,16 @@ bool weir_bucket_stale(const struct weir_bucket *b, uint64_t unit, uint64_t slac
 	return p.rate != 0 && virtual_time(&p, now_ns - slack_ns) > unit;
 }
 
-/* What `gone` is when a request with this unit leaves now. What is there cannot lie beyond all units, and all that may go. */
-static uint64_t departure(const struct weir_bucket *b, const struct weir_pace *p, uint64_t gone, uint64_t unit, uint64_t slack_ns,
-			  uint64_t now_ns)
+/* What `gone` is when a request with this unit leaves now. What is there was ready when it was written, so it cannot lie beyond
+ * all that may go now, but for a clock that was read earlier; what does is damage, and forgotten: a bound that moves on with the
+ * time would never be reached. */
+static uint64_t departure(const struct weir_pace *p, uint64_t gone, uint64_t unit, uint64_t slack_ns, uint64_t now_ns)
 {
-	uint64_t v = virtual_time(p, now_ns), most = v + (p->burst << WEIR_UNIT_SHIFT);
-	uint64_t tail = sane_tail(atomic_load_explicit(&b->tail, memory_order_relaxed), v);
+	uint64_t most = virtual_time(p, now_ns + OUT_OF_ORDER_NS) + ((p->burst + 1) << WEIR_UNIT_SHIFT);
 	uint64_t from = unit > WEIR_UNIT ? unit - WEIR_UNIT : 0,
 		 late = virtual_time(p, now_ns > slack_ns ? now_ns - slack_ns : 0);
 
-	most = tail > most ? tail : most;
-	gone = gone < most ? gone : most;
-	from = gone > from ? gone : from;
+	from = gone > from && gone <= most ? gone : from;
 	return (late > from ? late : from) + WEIR_UNIT;
 }
 
@@ -159,7 +160,7 @@ uint64_t weir_bucket_departs_ns(const struct weir_bucket *b, uint64_t unit, uint
 	p = weir_bucket_pace(b);
 	if (p.rate == 0)
 		return now_ns;
-	return ready_ns(&p, departure(b, &p, gone, unit, slack_ns, now_ns), virtual_time(&p, now_ns), now_ns);
+	return ready_ns(&p, departure(&p, gone, unit, slack_ns, now_ns), virtual_time(&p, now_ns), now_ns);
 }
 
 bool weir_bucket_depart(struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns)
@@ -173,7 +174,7 @@ bool weir_bucket_depart(struct weir_bucket *b, uint64_t unit, uint64_t slack_ns,
 	if (p.rate == 0)
 		return true;
 	for (int i = 0; i < CAS_TRIES; i++) {
-		next = departure(b, &p, gone, unit, slack_ns, now_ns);
+		next = departure(&p, gone, unit, slack_ns, now_ns);
 		if (ready_ns(&p, next, virtual_time(&p, now_ns), now_ns) > now_ns)
 			return false;
 		if (atomic_compare_exchange_weak_explicit(&b->gone, &gone, next, memory_order_relaxed, memory_order_relaxed))
@@ -201,9 +202,6 @@ bool weir_bucket_give_back(struct weir_bucket *b, uint64_t unit)
 	return atomic_compare_exchange_strong_explicit(&b->tail, &unit, unit - WEIR_UNIT, memory_order_relaxed,
 						       memory_order_relaxed);
 }
-
-/* Clocks of two processors, and a load that was made before the clock was read, are out of order by far less. */
-#define OUT_OF_ORDER_NS UINT64_C(1000000)
 
 /* The last unit that may have been used. */
 static uint64_t last_used(const struct weir_bucket *b, const struct weir_pace *p, uint64_t tail, uint64_t now_ns)
