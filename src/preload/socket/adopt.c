@@ -23,14 +23,30 @@
 
 /* So much of what is sent tells what it is. */
 #define HEAD 128
+/* "M / HTTP/1.1\n" has so much. What is shorter is not even looked at: programs find out by writing a byte whether an address is
+ * one of theirs. */
+#define LEAST 13
+
+static bool is_too_short(const struct iovec *iov, size_t parts)
+{
+	for (size_t i = 0, n = 0; i < parts; i++) {
+		n += iov[i].iov_len < LEAST ? iov[i].iov_len : LEAST;
+		if (n >= LEAST)
+			return false;
+	}
+	return true;
+}
 
 static bool begins_a_request(const struct iovec *iov, size_t parts)
 {
 	struct weir_wire_target target;
 	struct weir_hello hello;
+	enum weir_wire_kind kind;
 	char head[HEAD];
 	size_t n = 0;
 
+	if (is_too_short(iov, parts))
+		return false;
 	memset(head, 0, sizeof head);
 	if (parts > 0 && iov[0].iov_len >= 3 && memcmp(iov[0].iov_base, "\x16\x03", 2) == 0)
 		return weir_hello_read(iov[0].iov_base, iov[0].iov_len, &hello);
@@ -41,7 +57,8 @@ static bool begins_a_request(const struct iovec *iov, size_t parts)
 		n += some;
 	}
 	/* A line that goes on is as good as a whole one where it begins as one of ours. */
-	return weir_wire_peek(head, n, &target) == WEIR_WIRE_IS_HTTP || (n == sizeof head && memmem(head, n, " /", 2));
+	kind = weir_wire_peek(head, n, &target);
+	return kind == WEIR_WIRE_IS_HTTP || (kind == WEIR_WIRE_MAY_BE_HTTP && n == sizeof head && memmem(head, n, " /", 2));
 }
 
 static bool peer_of(int fd, char host_port[WEIR_HOST_PORT_MAX], struct weir_address *address, uint16_t *port)
