@@ -153,7 +153,9 @@ static int hush(const struct weir_record *r, int fd)
 		return NO_SET;
 	if (atomic_load_explicit(&waiters[ep], memory_order_relaxed) != 0)
 		return BUSY;
-	if ((r->held && r->held_ep == ep) || tell(fd, ep, EPOLLOUT, 0))
+	/* Also where it has been told: a forked child that ends its copy of the connection tells the set, which is its parent's
+	 * as well, otherwise. */
+	if (tell(fd, ep, EPOLLOUT, 0))
 		return ep;
 	/* It was another descriptor of this number that was in there. */
 	weir_loop_watched(fd, -1, 0, 0);
