@@ -160,4 +160,7 @@ enum weir_turns_heard {
 /* Takes in bytes that it has received, and says what these say of the request under way. */
 enum weir_turns_heard weir_turns_received(struct weir_turns *t, const void *bytes, size_t n);
 
+/* Whether WEIR_TURNS_PERHAPS is still all that is known of the request under way. False once it is known to be a ticket. */
+bool weir_turns_perhaps(const struct weir_turns *t);
+
 #endif

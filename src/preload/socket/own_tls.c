@@ -76,11 +76,13 @@ static void settle(const struct weir_gate *g, struct weir_record *r, uint64_t la
 		r->answers++;
 }
 
-/* What came first was its answer after all. */
+/* What came first was its answer after all, if it has not turned out to be a ticket. */
 static void settle_heard(const struct weir_gate *g, struct weir_record *r)
 {
 	uint64_t since = r->hand[0].admitted_ns;
 
+	if (!weir_turns_perhaps(&r->turns))
+		r->heard_ns = 0;
 	if (r->hands > 0 && r->heard_ns != 0)
 		settle(g, r, r->heard_ns > since ? r->heard_ns - since : 1);
 }
