@@ -293,7 +293,7 @@ void weir_conversation_failed(int fd, int error)
 	if (r) {
 		if (r->put_off && talk_is_opening(r))
 			weir_exchange_unreached(g, r, error);
-		else if (cut)
+		else if (cut || r->put_off) /* where what was sent first went with the handshake, that may fail behind it */
 			weir_exchange_cut(g, r);
 		weir_record_put(r);
 	}
