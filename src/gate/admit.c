@@ -20,14 +20,27 @@
  */
 static _Thread_local __attribute__((tls_model("initial-exec"))) _Atomic uint32_t *announced;
 
+/* Whether it may be cancelled at any moment because it sleeps here; then how it may be otherwise. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool sleeps;
+static _Thread_local __attribute__((tls_model("initial-exec"))) int cancel_type;
+
 static void announce(_Atomic uint32_t *waiting)
 {
+	weir_gate_await_left(); /* of a wait that was jumped out of */
 	atomic_fetch_add_explicit(waiting, 1, memory_order_seq_cst);
 	announced = waiting;
 }
 
+static void wake_up(void)
+{
+	if (sleeps)
+		pthread_setcanceltype(cancel_type, NULL);
+	sleeps = false;
+}
+
 void weir_gate_await_left(void)
 {
+	wake_up();
 	if (announced)
 		atomic_fetch_sub_explicit(announced, 1, memory_order_relaxed);
 	announced = NULL;
@@ -37,12 +50,14 @@ void weir_gate_await_left(void)
 static void sleep_until(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {
 	struct timespec t = {.tv_sec = (time_t)(until_ns / 1000000000U), .tv_nsec = (long)(until_ns % 1000000000U)};
-
 	int type;
 
-	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
+	cancel_type = type;
+	sleeps = true;
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
 	weir_syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
-	pthread_setcanceltype(type, NULL);
+	wake_up();
 }
 
 /* Whether what it waits for is known to be far, or has turned out to be. */
