@@ -256,5 +256,7 @@ void weir_proxy_leave(struct weir_transfer *t)
 
 	if (t->proxy_request.phase == WEIR_PHASE_ADMITTED && t->process == weir_process_serial())
 		weir_gate_settle(t->gate, &t->proxy_request, &left, weir_now_ns());
+	else if (t->proxy_request.phase == WEIR_PHASE_WAITING && t->process == weir_process_serial())
+		weir_gate_cancel(t->gate, &t->proxy_request, weir_now_ns());
 	t->proxy_request.phase = WEIR_PHASE_IDLE;
 }
