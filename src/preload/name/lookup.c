@@ -30,7 +30,7 @@ static bool is_own_name(const char *name, struct weir_address address)
 	struct utsname u;
 	size_t n;
 
-	if (!weir_address_is_loopback(address) || weir_syscall(SYS_uname, &u) != 0)
+	if (!weir_address_is_loopback(address) || !weir_kernel_allows(SYS_uname) || weir_syscall(SYS_uname, &u) != 0)
 		return false;
 	n = strnlen(u.nodename, sizeof u.nodename);
 	return n > 0 && strcasecmp(u.nodename, "localhost") != 0 && strncasecmp(name, u.nodename, n) == 0 &&
