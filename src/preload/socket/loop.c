@@ -145,7 +145,7 @@ static bool is_stubborn(struct weir_record *r)
 #define BUSY   (-2)
 
 /* The epoll set that tells of fd, which is told to be silent; NO_SET, or BUSY where a thread waits on it already. */
-static int hush(const struct weir_record *r, int fd)
+static int hush(int fd)
 {
 	int ep = (unsigned)fd < WEIR_MARKS ? atomic_load_explicit(&watch[fd].ep, memory_order_relaxed) - 1 : -1;
 
@@ -168,7 +168,7 @@ bool weir_loop_hold(struct weir_record *r, int fd, uint64_t wake_ns)
 
 	if (r->prompted != 0)
 		stop_prompting(r);
-	ep = is_stubborn(r) ? BUSY : hush(r, fd);
+	ep = is_stubborn(r) ? BUSY : hush(fd);
 	if (ep == BUSY || (ep == NO_SET && mine.polled < 2)) {
 		weir_loop_let_go(r);
 		return false;
