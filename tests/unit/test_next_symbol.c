@@ -62,14 +62,21 @@ static void of_several_versions_it_is_the_default_one(void **state)
 	}
 }
 
+/* AddressSanitizer has a strlen of its own, and is for x86-64 here. */
+#ifdef __x86_64__
+#define CHOSEN_AT_BINDING "rawmemchr"
+#else
+#define CHOSEN_AT_BINDING "strlen"
+#endif
+
 static void what_is_no_plain_function_is_left_to_dlsym(void **state)
 {
-	static const char *const some[] = {"strlen", "environ", "stdout", "no_library_has_this_name"};
+	static const char *const some[] = {CHOSEN_AT_BINDING, "environ", "stdout", "no_library_has_this_name"};
 	struct weir_wanted wanted[4];
 
 	(void)state;
 	look(some, wanted, 4);
-	assert_int_equal(wanted[0].found, WEIR_UNCLEAR); /* chosen when it is bound, by the processor */
+	assert_int_equal(wanted[0].found, WEIR_UNCLEAR); /* by the processor */
 	assert_int_equal(wanted[1].found, WEIR_UNCLEAR);
 	assert_int_equal(wanted[2].found, WEIR_UNCLEAR);
 	assert_int_equal(wanted[3].found, WEIR_MISSING);

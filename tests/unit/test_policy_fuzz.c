@@ -7,7 +7,12 @@
 
 #include "weir/bucket.h"
 
+/* Each takes a sanitizer many times as long. */
+#ifdef __SANITIZE_ADDRESS__
+#define MUTATIONS 6000
+#else
 #define MUTATIONS 20000
+#endif
 
 static const char *const samples[] = {
 	"defaults = { rate = { strategy = \"adaptive\"; min = \"0.1/s\"; max = \"1000/s\"; burst = 5; };\n"
