@@ -364,7 +364,7 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 		return wait_until(g, r, host, cause, hold > ready ? hold : ready, now_ns, wake_ns);
 	if (ready <= now_ns && r->delayed && !r->kept)
 		ready = request_renew_stale_units(g, r, scope, now_ns);
-	if (ready <= now_ns && r->has_units && !r->ahead)
+	if (ready <= now_ns && request_is_spaced(r))
 		ready = request_departs_ns(r, scope, now_ns);
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
@@ -374,7 +374,7 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 		stay_waiting(g, r);
 		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
 	}
-	if (r->has_units && !r->ahead && !request_depart(r, scope, now_ns)) {
+	if (request_is_spaced(r) && !request_depart(r, scope, now_ns)) {
 		stay_waiting(g, r);
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, request_departs_ns(r, scope, now_ns), now_ns, wake_ns);
 	}

@@ -136,13 +136,19 @@ static uint64_t slack_of(const struct weir_request *r)
 	return r->kept ? KEPT_NS : r->in_loop ? LATE_IN_LOOP_NS : LATE_NS;
 }
 
+/* What goes on the unit of an earlier attempt leaves when those that have left allow it. */
+static uint64_t unit_of(const struct weir_request *r, unsigned scope, unsigned rate)
+{
+	return r->paid ? WEIR_UNIT : r->scope[scope].unit[rate];
+}
+
 uint64_t request_departs_ns(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
 	uint64_t ready = now_ns, slack_ns = slack_of(r);
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
-			uint64_t at = weir_bucket_departs_ns(&scope[i].entry->bucket[j], r->scope[i].unit[j], slack_ns, now_ns);
+			uint64_t at = weir_bucket_departs_ns(&scope[i].entry->bucket[j], unit_of(r, i, j), slack_ns, now_ns);
 
 			ready = at > ready ? at : ready;
 		}
@@ -156,7 +162,7 @@ bool request_depart(const struct weir_request *r, const struct scope scope[WEIR_
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
-			leaves &= weir_bucket_depart(&scope[i].entry->bucket[j], r->scope[i].unit[j], slack_ns, now_ns);
+			leaves &= weir_bucket_depart(&scope[i].entry->bucket[j], unit_of(r, i, j), slack_ns, now_ns);
 	return leaves;
 }
 

@@ -18,6 +18,12 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 				   uint64_t now_ns);
 
+/* Whether it is to keep its distance from others when it leaves. */
+static inline bool request_is_spaced(const struct weir_request *r)
+{
+	return !r->ahead && (r->has_units || (r->paid && r->kept));
+}
+
 /* When a request whose units are ready may leave, and it leaves now: false when another has left meanwhile (then nothing is done,
  * but for what a race between several rates may leave: those that follow are moved by one interval). */
 uint64_t request_departs_ns(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns);

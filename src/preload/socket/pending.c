@@ -65,8 +65,11 @@ void weir_connect_settle(const struct weir_gate *g, struct weir_request *r, cons
 
 	result.here = result.outcome == WEIR_FAILED && weir_address_is_here(attempt->to);
 	if (result.outcome == WEIR_FAILED && attempt->next_host != 0) {
-		result.outcome = WEIR_IGNORED;
 		weir_paid_leave(attempt->next_host, attempt->address);
+		/* The attempts at a host's addresses are one: the last of them counts. */
+		if (weir_gate_leave(g, r))
+			return;
+		result.outcome = WEIR_IGNORED;
 	}
 	weir_gate_settle(g, r, &result, weir_now_ns());
 }
