@@ -258,6 +258,34 @@ static void a_number_that_was_closed_unseen_is_no_connection(void **state)
 	       6);
 }
 
+/* Neither a server's answer, long enough to be looked at and with what a request has in it, nor a byte that lies nowhere, which
+ * programs write to find out whether it does. */
+static void what_is_sent_by_servers_and_to_pipes_is_no_request(void **state)
+{
+	static const char script[] =
+		IMPORTS "l = socket.create_server(('127.0.0.1', 0))\n"
+			"c = socket.create_connection(l.getsockname()); s, _ = l.accept()\n"
+			"c.sendall(b'GET /a HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\n\\r\\n' % l.getsockname()[1]); s.recv(999)\n"
+			"s.sendall(b'HTTP/1.1 302 Found\\r\\nLocation: /b\\r\\nX: ' + b'x' * 99 + b' /\\r\\nContent-Length: "
+			"0\\r\\n\\r\\n')\n"
+			"assert b'302' in c.recv(999)\n"
+			"libc = ctypes.CDLL(None, use_errno=True); r, w = os.pipe()\n"
+			"assert libc.write(w, ctypes.c_void_p(1), 1) == -1 and ctypes.get_errno() == errno.EFAULT\n"
+			"print(c.getsockname()[1], l.getsockname()[1])\n";
+	int client = 0, server = 0;
+	struct stage s;
+	char key[64], *out;
+
+	stage_open(&s, state);
+	if (access(PYTHON, X_OK) != 0)
+		skip();
+	run(&s, COMMAND_UNDER_WEIR, script, &out);
+	assert_int_equal(sscanf(out, "%d %d", &client, &server), 2);
+	free(out);
+	assert_int_equal(counts_of(s.scene, host_port_of(key, "127.0.0.1", server)).succeeded, 1);
+	assert_int_equal(counts_of(s.scene, host_port_of(key, "127.0.0.1", client)).admitted, 0);
+}
+
 /* Programs ask for their machine's name to call themselves something, and its address may be that of the loopback. */
 static void the_machine_s_own_name_is_not_that_of_its_loopback_address(void **state)
 {
@@ -305,6 +333,7 @@ int main(void)
 		SCENE(a_connection_is_inherited_over_fork),
 		SCENE(a_connection_is_inherited_over_exec),
 		SCENE(a_connection_is_passed_to_another_process),
+		SCENE(what_is_sent_by_servers_and_to_pipes_is_no_request),
 		SCENE(the_machine_s_own_name_is_not_that_of_its_loopback_address),
 		SCENE(a_number_that_was_closed_unseen_is_no_connection),
 	};
