@@ -62,8 +62,6 @@ static void closing(unsigned first, unsigned last)
 	errno = saved;
 }
 
-int close_range(unsigned first, unsigned last, int flags);
-
 WEIR_HOOK int close_range(unsigned first, unsigned last, int flags)
 {
 	const struct weir_libc *libc = weir_libc();
