@@ -31,6 +31,9 @@ bool weir_url_is_http(const char *url);
 /* Joins a name or address and a port into the form above. False, and out empty, when it is no host or does not fit. */
 bool weir_host_port(const char *host, uint16_t port, char out[WEIR_HOST_PORT_MAX]);
 
+/* The port of a "host:port" as that function writes it. 0: there is none. */
+uint16_t weir_port_of(const char *host_port);
+
 /* A name (or "name:port", or a glob) of `length` bytes with its letters lowered and its international labels in ASCII
  * ("xn--..."), which is their form in keys and rules. False, and out empty, when it is empty or does not fit, or such a label is
  * no UTF-8 or too long for a host. What is lowered and what is not: src/http/idna.c. */

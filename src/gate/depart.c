@@ -27,13 +27,16 @@ static bool wait_again(const struct weir_gate *g, struct weir_request *r)
 /* Whether it may leave now. Where it may not, r->latest_ns lets it wait as long as that takes. */
 static bool leaves(struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
-	uint64_t at = request_is_spaced(r) ? request_departs_ns(r, scope, now_ns) : now_ns;
+	uint64_t at;
 
+	if (!request_is_spaced(r))
+		return true;
+	at = request_departs_ns(r, scope, now_ns);
 	if (at > now_ns && at <= r->latest_ns) {
 		r->latest_ns = at + LONGER_NS > r->latest_ns ? at + LONGER_NS : r->latest_ns;
 		return false;
 	}
-	return !request_is_spaced(r) || at > now_ns || request_depart(r, scope, now_ns);
+	return at > now_ns || request_depart(r, scope, now_ns);
 }
 
 enum weir_verdict weir_gate_depart(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns)

@@ -145,8 +145,9 @@ static uint64_t unit_of(const struct weir_request *r, unsigned scope, unsigned r
 uint64_t request_departs_ns(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
 	uint64_t ready = now_ns, slack_ns = slack_of(r);
+	unsigned end = scopes_end(scope);
 
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+	for (unsigned i = 0; i < end; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
 			uint64_t at = weir_bucket_departs_ns(&scope[i].entry->bucket[j], unit_of(r, i, j), slack_ns, now_ns);
 
@@ -158,9 +159,10 @@ uint64_t request_departs_ns(const struct weir_request *r, const struct scope sco
 bool request_depart(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
 	uint64_t slack_ns = slack_of(r);
+	unsigned end = scopes_end(scope);
 	bool leaves = true;
 
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+	for (unsigned i = 0; i < end; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
 			leaves &= weir_bucket_depart(&scope[i].entry->bucket[j], unit_of(r, i, j), slack_ns, now_ns);
 	return leaves;

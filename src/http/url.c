@@ -79,6 +79,13 @@ static uint16_t read_port(const char *text, size_t length)
 	return (uint16_t)port;
 }
 
+uint16_t weir_port_of(const char *host_port)
+{
+	const char *colon = strrchr(host_port, ':');
+
+	return colon ? read_port(colon + 1, strlen(colon + 1)) : 0;
+}
+
 /* Percent-decodes a host into out. Returns its length, 0 when it is too long or has an encoded control character. */
 static size_t decode(const char *host, size_t length, char out[WEIR_HOST_PORT_MAX])
 {

@@ -442,11 +442,10 @@ static enum weir_breaker_change trips_it(struct weir_breaker *b, const struct we
 static uint64_t opened(const struct weir_breaker_params *p, struct fields f, uint64_t seen, bool unawaited, uint64_t now_ns)
 {
 	/* + 1: the part of a millisecond that the division left out, so that it is never open for less than open_time. */
-	uint64_t now_ms = now_ns / NS_PER_MS + 1;
-	uint64_t from_ms = now_ms;
+	uint64_t now_ms = now_ns / NS_PER_MS + 1, from_ms = now_ms, least_ms = now_ms;
+	uint64_t first_ms = open_time_ms(p, 1), often = unawaited ? UNAWAITED : 1;
 	uint32_t trips = f.state == WEIR_BREAKER_CLOSED ? trips_kept(p, f, now_ms) : f.trips;
 	uint64_t until_ms, open_ms;
-	uint64_t least_ms = now_ms;
 
 	/* After a probe that failed, the time counts from when it was sent: a probe that hangs before it fails must not stretch
 	 * the time to the next one. But leave at least the first open time between the two. */
@@ -455,13 +454,11 @@ static uint64_t opened(const struct weir_breaker_params *p, struct fields f, uin
 
 		if (f.time_ms > lease && f.time_ms - lease < now_ms)
 			from_ms = f.time_ms - lease;
-		least_ms = now_ms + jittered_ms(p, open_time_ms(p, 1) / (unawaited ? UNAWAITED : 1), ~seen, now_ns);
+		least_ms = now_ms + jittered_ms(p, first_ms / often, ~seen, now_ns);
 	}
 	trips = trips < TRIPS_MAX ? trips + 1 : TRIPS_MAX;
-	open_ms = open_time_ms(p, trips);
-	if (unawaited)
-		open_ms = open_ms / UNAWAITED > to_ms(p->open_time_ns) ? open_ms / UNAWAITED : open_time_ms(p, 1);
-	until_ms = from_ms + jittered_ms(p, open_ms, seen, now_ns);
+	open_ms = open_time_ms(p, trips) / often;
+	until_ms = from_ms + jittered_ms(p, open_ms > first_ms ? open_ms : first_ms, seen, now_ns);
 	return pack(WEIR_BREAKER_OPEN, trips, f.generation + 1, stamp_ms(until_ms > least_ms ? until_ms : least_ms));
 }
 

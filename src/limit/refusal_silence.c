@@ -6,9 +6,10 @@
  * looks like.
  *
  * It cannot be told from an outage, nor from a list of documents that are all forbidden, before it has ended. So it has an end.
- * Of a 5xx: silence up to half a minute, about as long as an outage is waited out anyway; then the host is down, and it is the
- * breaker's turn. Of a 4xx: three seconds; then on at full pace for as long, then silence for eight times as long, and so on. So
- * who asks for what is forbidden loses half of the time in the long run, and a ban is found in two to eight times its length.
+ * Of a 5xx: silence up to 40 s, about as long as an outage is waited out anyway; then the host is down, and it is the
+ * breaker's turn. Of a 4xx: three seconds; then on at full pace for as long, then silence for eight times as long, and so on, up
+ * to 21 minutes. So who asks for what is forbidden loses half of the time in the long run, and a ban is found in two to eight
+ * times its length, unless it is longer than that.
  */
 #include "refusal_state.h"
 

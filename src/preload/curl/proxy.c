@@ -52,16 +52,13 @@ __attribute__((noinline)) static bool read_text(const char *text, char host_port
 static uint16_t split(const char *host_port, char host[WEIR_HOST_PORT_MAX])
 {
 	const char *colon = strrchr(host_port, ':');
-	uint32_t port = 0;
 
 	host[0] = '\0';
 	if (!colon)
 		return 0;
 	memcpy(host, host_port, (size_t)(colon - host_port));
 	host[colon - host_port] = '\0';
-	for (const char *c = colon + 1; *c >= '0' && *c <= '9' && port < 65536; c++)
-		port = port * 10 + (uint32_t)(*c - '0');
-	return port < 65536 ? (uint16_t)port : 0;
+	return weir_port_of(host_port);
 }
 
 void weir_proxy_remember(struct weir_handle *h, CURLoption option, const void *word)

@@ -412,14 +412,9 @@ __attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_trans
 /* The target was not reached because of what stands before it. */
 static bool stopped_before(const struct weir_transfer *t)
 {
-	const char *colon = strrchr(t->host_port, ':');
-	uint32_t port = 0;
-
-	for (const char *c = colon ? colon + 1 : ""; *c >= '0' && *c <= '9' && port < 65536; c++)
-		port = port * 10 + (uint32_t)(*c - '0');
 	if (t->by_proxy || t->instead || (t->known && (t->known->proxy.named || t->known->proxy.before)))
 		return true;
-	return !t->known && t->port != 0 && t->port != port;
+	return !t->known && t->port != 0 && t->port != weir_port_of(t->host_port);
 }
 
 /* Libcurl may have had a queue of its own (CURLMOPT_MAX_TOTAL_CONNECTIONS), and been called late: that is not the host's time. 0

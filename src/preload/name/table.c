@@ -92,6 +92,14 @@ static bool is_ipv4(const unsigned char bytes[16])
 	return memcmp(bytes, mapped, sizeof mapped) == 0;
 }
 
+bool weir_address_is_ipv4(struct weir_address address)
+{
+	unsigned char bytes[16];
+
+	memcpy(bytes, &address, sizeof bytes);
+	return is_ipv4(bytes);
+}
+
 bool weir_address_is_loopback(struct weir_address address)
 {
 	static const unsigned char nothing[16];

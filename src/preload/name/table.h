@@ -26,6 +26,9 @@ bool weir_address_of(const struct sockaddr *sa, socklen_t length, struct weir_ad
 struct weir_address weir_address_ipv4(const void *four_bytes);
 struct weir_address weir_address_ipv6(const void *sixteen_bytes);
 
+/* Whether it is one of version 4, mapped or not. */
+bool weir_address_is_ipv4(struct weir_address address);
+
 /* 127.0.0.0/8 and ::1; and the unspecified ones, which as a destination are this machine. */
 bool weir_address_is_loopback(struct weir_address address);
 

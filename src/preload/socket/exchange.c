@@ -414,21 +414,10 @@ static void becomes_the_connection(struct weir_record *r)
 	r->fresh_until_ns = weir_now_ns() + FRESH_NS;
 }
 
-/* Of "host:port", which weir_host_port has written. */
-static uint16_t port_in(const char *host_port)
-{
-	const char *colon = strrchr(host_port, ':');
-	uint32_t port = 0;
-
-	for (const char *c = colon ? colon + 1 : ""; *c >= '0' && *c <= '9' && port < 65536; c++)
-		port = port * 10 + (uint32_t)(*c - '0');
-	return port < 65536 ? (uint16_t)port : 0;
-}
-
 /* Names inside it are the target's, with the target's port. */
 static void begin_tunnel(struct weir_record *r)
 {
-	uint16_t port = port_in(r->host_port);
+	uint16_t port = weir_port_of(r->host_port);
 
 	becomes_the_connection(r);
 	r->connects = false;

@@ -133,15 +133,13 @@ static bool can_bind_any(bool ipv4)
 
 __attribute__((noinline)) bool weir_address_is_here(struct weir_address address)
 {
-	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
 	unsigned char bytes[16];
 	int saved = errno;
-	bool here, ipv4;
+	bool here, ipv4 = weir_address_is_ipv4(address);
 
-	memcpy(bytes, &address, sizeof bytes);
-	ipv4 = memcmp(bytes, mapped, sizeof mapped) == 0;
 	if (weir_address_is_loopback(address))
 		return true;
+	memcpy(bytes, &address, sizeof bytes);
 	here = weir_kernel_allows(SYS_socket) && weir_kernel_allows(SYS_bind) && can_bind(bytes, ipv4) && !can_bind_any(ipv4);
 	errno = saved;
 	return here;
