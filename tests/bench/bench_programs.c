@@ -12,11 +12,11 @@
  * Ratios are of medians, bare and under weir in alternation, all on one processor. A program that is not here is left out, and
  * that is said. bench_programs NAME...: these alone.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "one_processor.h"
 #include "samples.h"
 #include "tests/harness/environment.h"
 #include "tests/harness/harness.h"
@@ -76,16 +76,6 @@ static struct outcome run(struct scene *scene, const char *shell, enum command_m
 	if (o.exit_status != 0)
 		fail_msg("%s: exit status %d: %s%s", shell, o.exit_status, o.out, o.err);
 	return o;
-}
-
-static void share_one_processor(void)
-{
-	int here = sched_getcpu();
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(here < 0 ? 0 : (size_t)here, &one);
-	sched_setaffinity(0, sizeof one, &one);
 }
 
 /* Returns the requests per second that arrive. */

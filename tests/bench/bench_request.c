@@ -7,12 +7,12 @@
  */
 #include <curl/curl.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "one_processor.h"
 #include "samples.h"
 #include "tests/harness/environment.h"
 #include "tests/harness/harness.h"
@@ -100,17 +100,6 @@ static void stop(struct child *c)
 	close(c->to);
 	waitpid(c->pid, NULL, 0);
 	close(c->from);
-}
-
-/* Before anything is started: all inherit it. */
-static void share_one_processor(void)
-{
-	int here = sched_getcpu();
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(here < 0 ? 0 : (size_t)here, &one);
-	sched_setaffinity(0, sizeof one, &one);
 }
 
 static void a_keep_alive_get_costs_two_percent_more_at_most(void **state)

@@ -59,20 +59,35 @@ static void expect_quiet(struct outcome *o)
 		fail_msg("exit %d, signal %d: %s%s", o->exit_status, o->signal, o->out, o->err);
 }
 
+/* Nothing is said there, and all goes well. */
+static void expect_quiet_in_namespaces(struct scene *scene, struct quotad *server, const char *text)
+{
+	struct outcome o = in_namespaces(scene, quotad_url(server, "/"), text);
+
+	expect_quiet(&o);
+	outcome_free(&o);
+}
+
+static void expect_notice(struct scene *scene, unsigned lines, const char *last)
+{
+	char *text = notices(scene);
+
+	assert_int_equal(lines_in(text), lines);
+	assert_contains(text, last);
+	free(text);
+}
+
 static void a_full_disk_lets_requests_pass_and_is_noted(void **state)
 {
 	struct scene *scene = *state;
 	struct quotad *server = quotad_start(scene->dir, NULL);
-	struct outcome o;
 	char *text;
 
 	require_namespaces();
-	o = in_namespaces(
-		scene, quotad_url(server, "/"),
+	expect_quiet_in_namespaces(
+		scene, server,
 		"mount -t tmpfs -o size=1m,mode=700 none \"$WEIR_RUNTIME_DIR\"; export LD_PRELOAD=\"$LIBRARY\"; " THREE_REQUESTS
 		"; [ ! -e \"$WEIR_RUNTIME_DIR/state.1\" ]");
-	expect_quiet(&o);
-	outcome_free(&o);
 	assert_int_equal(quotad_count(server).requests, 3);
 	text = notices(scene);
 	assert_int_equal(lines_in(text), 1);
@@ -128,36 +143,20 @@ static void a_private_tmp_is_noted_as_a_budget_of_its_own(void **state)
 {
 	struct scene *scene = *state;
 	struct quotad *server = quotad_start(scene->dir, NULL);
-	struct outcome o;
-	char *text;
 
 	require_namespaces();
-	o = in_namespaces(scene, quotad_url(server, "/"),
-			  PRIVATE_TMP "unset WEIR_RUNTIME_DIR; export LD_PRELOAD=\"$LIBRARY\"; "
-				      "unshare -U --map-user=1234 sh -ec '" THREE_REQUESTS "; [ -f /tmp/weir-1234/state.1 ]'");
-	expect_quiet(&o);
-	outcome_free(&o);
+	expect_quiet_in_namespaces(scene, server,
+				   PRIVATE_TMP "unset WEIR_RUNTIME_DIR; export LD_PRELOAD=\"$LIBRARY\"; "
+					       "unshare -U --map-user=1234 sh -ec '" THREE_REQUESTS
+					       "; [ -f /tmp/weir-1234/state.1 ]'");
 	assert_int_equal(quotad_count(server).requests, 3);
-	text = notices(scene);
-	assert_int_equal(lines_in(text), 1);
-	assert_contains(text, "/tmp/weir-1234: it is this service's own (PrivateTmp)");
-	free(text);
-	o = in_namespaces(scene, quotad_url(server, "/"),
-			  PRIVATE_TMP "export LD_PRELOAD=\"$LIBRARY\" WEIR_RUNTIME_DIR=/tmp/named; " THREE_REQUESTS);
-	expect_quiet(&o);
-	outcome_free(&o);
-	text = notices(scene);
-	assert_int_equal(lines_in(text), 2);
-	assert_contains(text, "/tmp/named: it is this service's own (PrivateTmp)");
-	free(text);
-	o = in_namespaces(scene, quotad_url(server, "/"),
-			  SLAVE(EMPTY_TMP "export LD_PRELOAD=\"$LIBRARY\" WEIR_RUNTIME_DIR=/tmp/empty; " THREE_REQUESTS));
-	expect_quiet(&o);
-	outcome_free(&o);
-	text = notices(scene);
-	assert_int_equal(lines_in(text), 3);
-	assert_contains(text, "/tmp/empty: it is this service's own (PrivateTmp)");
-	free(text);
+	expect_notice(scene, 1, "/tmp/weir-1234: it is this service's own (PrivateTmp)");
+	expect_quiet_in_namespaces(scene, server,
+				   PRIVATE_TMP "export LD_PRELOAD=\"$LIBRARY\" WEIR_RUNTIME_DIR=/tmp/named; " THREE_REQUESTS);
+	expect_notice(scene, 2, "/tmp/named: it is this service's own (PrivateTmp)");
+	expect_quiet_in_namespaces(
+		scene, server, SLAVE(EMPTY_TMP "export LD_PRELOAD=\"$LIBRARY\" WEIR_RUNTIME_DIR=/tmp/empty; " THREE_REQUESTS));
+	expect_notice(scene, 3, "/tmp/empty: it is this service's own (PrivateTmp)");
 }
 
 /* Nothing is noted where the directory is everybody's, below a /tmp of one's own or in everybody's /tmp. */
@@ -165,24 +164,18 @@ static void a_tmp_that_is_everybodys_is_no_news(void **state)
 {
 	struct scene *scene = *state;
 	struct quotad *server = quotad_start(scene->dir, NULL);
-	struct outcome o;
 	char *text;
 
 	require_namespaces();
-	o = in_namespaces(scene, quotad_url(server, "/"),
-			  PRIVATE_TMP "export LD_PRELOAD=\"$LIBRARY\"; " THREE_REQUESTS "; [ -f \"$WEIR_RUNTIME_DIR/state.1\" ]");
-	expect_quiet(&o);
-	outcome_free(&o);
-	o = in_namespaces(scene, quotad_url(server, "/"),
-			  "mkdir \"$SCENE/t\"; WEIR_RUNTIME_DIR=$SCENE/t/weir-0; export LD_PRELOAD=\"$LIBRARY\" "
-			  "WEIR_RUNTIME_DIR; " THREE_REQUESTS "; [ -f \"$WEIR_RUNTIME_DIR/state.1\" ]");
-	expect_quiet(&o);
-	outcome_free(&o);
-	o = in_namespaces(scene, quotad_url(server, "/"),
-			  SLAVE("mkdir \"$SCENE/u\"; WEIR_RUNTIME_DIR=$SCENE/u/weir-0; export LD_PRELOAD=\"$LIBRARY\" "
-				"WEIR_RUNTIME_DIR; " THREE_REQUESTS "; [ -f \"$WEIR_RUNTIME_DIR/state.1\" ]"));
-	expect_quiet(&o);
-	outcome_free(&o);
+	expect_quiet_in_namespaces(scene, server,
+				   PRIVATE_TMP "export LD_PRELOAD=\"$LIBRARY\"; " THREE_REQUESTS
+					       "; [ -f \"$WEIR_RUNTIME_DIR/state.1\" ]");
+	expect_quiet_in_namespaces(scene, server,
+				   "mkdir \"$SCENE/t\"; WEIR_RUNTIME_DIR=$SCENE/t/weir-0; export LD_PRELOAD=\"$LIBRARY\" "
+				   "WEIR_RUNTIME_DIR; " THREE_REQUESTS "; [ -f \"$WEIR_RUNTIME_DIR/state.1\" ]");
+	expect_quiet_in_namespaces(scene, server,
+				   SLAVE("mkdir \"$SCENE/u\"; WEIR_RUNTIME_DIR=$SCENE/u/weir-0; export LD_PRELOAD=\"$LIBRARY\" "
+					 "WEIR_RUNTIME_DIR; " THREE_REQUESTS "; [ -f \"$WEIR_RUNTIME_DIR/state.1\" ]"));
 	text = notices(scene);
 	assert_string_equal(text, "");
 	free(text);

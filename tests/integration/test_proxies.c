@@ -175,26 +175,37 @@ static void a_proxy_that_will_not_connect_is_nobody_s_failure(void **state)
 	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", p.port, target->http_port);
 }
 
+/* Six requests go by what does not listen at `port`, in two ways by turns; it is refused from the sixth on, in `told` with a
+ * text, and the target is well. */
+static void expect_a_breaker_of_its_own(struct scene *scene, int port, int target, const char *one, const char *other,
+					const char *told)
+{
+	struct outcome o;
+
+	rule_for_this_machine(scene);
+	for (int i = 0; i < 3; i++) {
+		expect(scene, 7, one, port, target);
+		expect(scene, 7, other, port, target);
+	}
+	assert_int_equal(at(scene, target).failed, 0);
+	assert_int_equal(at(scene, port).failed, 5);
+	assert_int_equal(at(scene, port).refused, 1);
+	o = run(scene, told, port, target);
+	assert_int_equal(o.exit_status, 7);
+	assert_non_null(strstr(o.err, "weir: 127.0.0.1:"));
+	outcome_free(&o);
+	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", port, target);
+}
+
 static void a_proxy_that_does_not_listen_opens_its_own_breaker(void **state)
 {
 	struct scene *scene = *state;
 	struct quotad *target = quotad_start(scene->dir, NULL);
-	struct outcome o;
 	int fd, port = closed_port(&fd);
 
-	rule_for_this_machine(scene);
-	for (int i = 0; i < 3; i++) {
-		expect(scene, 7, "curl -s -x socks5://127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
-		expect(scene, 7, "all_proxy=socks4://127.0.0.1:$P curl -s http://127.0.0.1:$T/n/1", port, target->http_port);
-	}
-	assert_int_equal(at(scene, target->http_port).failed, 0);
-	assert_int_equal(at(scene, port).failed, 5);
-	assert_int_equal(at(scene, port).refused, 1);
-	o = run(scene, "curl -sS -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
-	assert_int_equal(o.exit_status, 7);
-	assert_non_null(strstr(o.err, "weir: 127.0.0.1:"));
-	outcome_free(&o);
-	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", port, target->http_port);
+	expect_a_breaker_of_its_own(scene, port, target->http_port, "curl -s -x socks5://127.0.0.1:$P http://127.0.0.1:$T/n/1",
+				    "all_proxy=socks4://127.0.0.1:$P curl -s http://127.0.0.1:$T/n/1",
+				    "curl -sS -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1");
 	assert_int_equal(leases_held(scene), 0);
 	close(fd);
 }
@@ -222,23 +233,12 @@ static void what_is_connected_to_instead_is_to_blame_for_itself(void **state)
 {
 	struct scene *scene = *state;
 	struct quotad *target = quotad_start(scene->dir, NULL);
-	struct outcome o;
 	int fd, port = closed_port(&fd);
 
-	rule_for_this_machine(scene);
-	for (int i = 0; i < 3; i++) {
-		expect(scene, 7, "curl -s --connect-to ::127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
-		expect(scene, 7, "curl -s -Z --connect-to 127.0.0.1:$T::$P http://127.0.0.1:$T/n/1", port, target->http_port);
-	}
-	assert_int_equal(at(scene, target->http_port).failed, 0);
-	assert_int_equal(at(scene, port).failed, 5);
-	assert_int_equal(at(scene, port).refused, 1);
-	o = run(scene, "curl -sS --connect-to ::127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
-	assert_int_equal(o.exit_status, 7);
-	assert_non_null(strstr(o.err, "weir: 127.0.0.1:"));
-	outcome_free(&o);
-	/* The target is well, and so is a line for another host. */
-	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", port, target->http_port);
+	expect_a_breaker_of_its_own(scene, port, target->http_port, "curl -s --connect-to ::127.0.0.1:$P http://127.0.0.1:$T/n/1",
+				    "curl -s -Z --connect-to 127.0.0.1:$T::$P http://127.0.0.1:$T/n/1",
+				    "curl -sS --connect-to ::127.0.0.1:$P http://127.0.0.1:$T/n/1");
+	/* A line for another host says nothing. */
 	expect(scene, 0, "curl -s --connect-to api.test:80:127.0.0.1:$P http://127.0.0.1:$T/n/1", port, target->http_port);
 	/* And the other way round: what answers under the name of a host that is down is that host's answer. */
 	expect(scene, 0, "curl -s --connect-to 127.0.0.1:81:127.0.0.1:$T http://127.0.0.1:81/n/1", port, target->http_port);

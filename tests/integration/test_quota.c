@@ -5,22 +5,30 @@
 
 #include "tests/harness/harness.h"
 
-/* Runs curl so many times, one after the other, and counts the answers of 200. */
-static int good_calls(struct scene *scene, int calls, const char *arguments)
+/* Runs the command so many times, one after the other, and counts what it prints of `sign`. */
+static int good_runs(struct scene *scene, int runs, const char *command, const char *sign)
 {
 	char shell[1024];
-	struct command curls = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	struct command all = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
 	struct outcome o;
 	int good = 0;
 
-	snprintf(shell, sizeof shell, "for i in $(seq %d); do curl -s -o /dev/null -w '%%{http_code} ' %s; done; true", calls,
-		 arguments);
-	o = command_run(&curls);
+	snprintf(shell, sizeof shell, "for i in $(seq %d); do %s; done; true", runs, command);
+	o = command_run(&all);
 	assert_int_equal(o.exit_status, 0);
-	for (const char *p = o.out; (p = strstr(p, "200 ")) != NULL; p++)
+	for (const char *p = o.out; (p = strstr(p, sign)) != NULL; p++)
 		good++;
 	outcome_free(&o);
 	return good;
+}
+
+/* How many of so many calls of curl are answered by 200. */
+static int good_calls(struct scene *scene, int calls, const char *arguments)
+{
+	char command[900];
+
+	snprintf(command, sizeof command, "curl -s -o /dev/null -w '%%{http_code} ' %s", arguments);
+	return good_runs(scene, calls, command, "200 ");
 }
 
 static const char *url(struct quotad *server, const char *path, const char *options, char text[512])
@@ -108,19 +116,10 @@ static void a_spent_quota_stops_its_credential_and_its_resource(void **state)
 /* How many of so many calls of wget, which knows of no libcurl, are answered. */
 static int good_fetches(struct scene *scene, int calls, const char *arguments)
 {
-	char shell[1024];
-	struct command fetches = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
-	struct outcome o;
-	int good = 0;
+	char command[900];
 
-	snprintf(shell, sizeof shell, "for i in $(seq %d); do wget -q -t 1 -T 20 -O /dev/null %s && echo good; done; true", calls,
-		 arguments);
-	o = command_run(&fetches);
-	assert_int_equal(o.exit_status, 0);
-	for (const char *p = o.out; (p = strstr(p, "good")) != NULL; p++)
-		good++;
-	outcome_free(&o);
-	return good;
+	snprintf(command, sizeof command, "wget -q -t 1 -T 20 -O /dev/null %s && echo good", arguments);
+	return good_runs(scene, calls, command, "good");
 }
 
 static void whose_quota_is_seen_in_what_any_program_sends(void **state)

@@ -2,6 +2,7 @@
 /* What was learned of a host's refusals, as every export shows it. */
 #include "src/stats/finding.h"
 
+#include "json_values.h"
 #include "prometheus_check.h"
 #include "src/limit/refusal_state.h"
 #include "src/stats/explain.h"
@@ -33,30 +34,6 @@ static json_t *refusals_of(struct stats_bench *b, json_t **document)
 static const json_t *found(const json_t *refusals, size_t i)
 {
 	return json_array_get(json_object_get(refusals, "found"), i);
-}
-
-static json_int_t integer(const json_t *o, const char *name)
-{
-	const json_t *v = json_object_get(o, name);
-	if (!json_is_integer(v))
-		fail_msg("%s is no integer", name);
-	return json_integer_value(v);
-}
-
-static double real(const json_t *o, const char *name)
-{
-	const json_t *v = json_object_get(o, name);
-	if (!json_is_number(v))
-		fail_msg("%s is no number", name);
-	return json_number_value(v);
-}
-
-static const char *string(const json_t *o, const char *name)
-{
-	const char *v = json_string_value(json_object_get(o, name));
-	if (!v)
-		fail_msg("%s is no text", name);
-	return v;
 }
 
 enum page { PROMETHEUS, STATS, STATUS };

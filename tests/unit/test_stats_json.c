@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/stats/render.h"
 
+#include "json_values.h"
 #include "src/stats/history.h"
 #include "stats_bench.h"
 
@@ -12,30 +13,6 @@ static json_t *document_of(struct stats_bench *b, const char *only)
 	weir_snapshot_free(&s);
 	assert_non_null(o);
 	return o;
-}
-
-static json_int_t integer(const json_t *o, const char *name)
-{
-	const json_t *v = json_object_get(o, name);
-	if (!json_is_integer(v))
-		fail_msg("%s is no integer", name);
-	return json_integer_value(v);
-}
-
-static double real(const json_t *o, const char *name)
-{
-	const json_t *v = json_object_get(o, name);
-	if (!json_is_number(v))
-		fail_msg("%s is no number", name);
-	return json_number_value(v);
-}
-
-static const char *string(const json_t *o, const char *name)
-{
-	const char *v = json_string_value(json_object_get(o, name));
-	if (!v)
-		fail_msg("%s is no text", name);
-	return v;
 }
 
 static void the_document_has_schema_one(void **state)
