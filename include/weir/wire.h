@@ -160,6 +160,9 @@ enum weir_turns_heard {
 /* Takes in bytes that it has received, and says what these say of the request under way. */
 enum weir_turns_heard weir_turns_received(struct weir_turns *t, const void *bytes, size_t n);
 
+/* Whether the client's next data may begin a request. Nothing that it sends meanwhile changes that from false to true. */
+bool weir_turns_may_begin(const struct weir_turns *t);
+
 /* Whether WEIR_TURNS_PERHAPS is still all that is known of the request under way. False once it is known to be a ticket. */
 bool weir_turns_perhaps(const struct weir_turns *t);
 

@@ -174,6 +174,11 @@ enum weir_turns_heard weir_turns_received(struct weir_turns *t, const void *byte
 	return t->heard == ANSWER ? WEIR_TURNS_ANSWER : t->heard == TICKET_PERHAPS ? WEIR_TURNS_PERHAPS : WEIR_TURNS_NOTHING;
 }
 
+bool weir_turns_may_begin(const struct weir_turns *t)
+{
+	return is_turn(t);
+}
+
 bool weir_turns_perhaps(const struct weir_turns *t)
 {
 	return t->heard == TICKET_PERHAPS;

@@ -286,6 +286,115 @@ static void what_is_sent_by_servers_and_to_pipes_is_no_request(void **state)
 	assert_int_equal(counts_of(s.scene, host_port_of(key, "127.0.0.1", client)).admitted, 0);
 }
 
+/* --- Pointers that lead nowhere -------------------------------------------------------------------------------------------- */
+
+/* `nowheres` are addresses of which the kernel says EFAULT; `edge(b)` is where b lies before such a page. */
+#define NOWHERE                                                                                                                  \
+	"libc = ctypes.CDLL(None, use_errno=True); P, I = ctypes.c_void_p, ctypes.c_int\n"                                       \
+	"libc.mmap.restype = P; libc.mmap.argtypes = [P, ctypes.c_size_t, I, I, I, ctypes.c_long]\n"                             \
+	"at = libc.mmap(None, 8192, 3, 0x22, -1, 0); assert libc.mprotect(P(at + 4096), 4096, 0) == 0\n"                         \
+	"nowheres = [1, 0x7ff0_0000_0000_0000, at + 4096, at + 6000]\n"                                                          \
+	"def edge(b): ctypes.memmove(at + 4096 - len(b), b, len(b)); return at + 4096 - len(b)\n"                                \
+	"def fault(f, *a):\n"                                                                                                    \
+	"    ctypes.set_errno(0); n = f(*[P(x) if i in where or (type(x) is int and x >> 31) else x for i, x in "                \
+	"enumerate(a)])\n"                                                                                                       \
+	"    assert n == -1 and ctypes.get_errno() == errno.EFAULT, (f.__name__, a, n, ctypes.get_errno())\n"                    \
+	"def words(*w): return struct.pack('%dQ' % len(w), *w)\n"
+
+static void a_pointer_that_leads_nowhere_is_the_program_s_error_on_sockets(void **state)
+{
+	expect(state,
+	       IMPORTS NOWHERE
+	       "def abuse(s):\n"
+	       "    global where\n"
+	       "    fd = s.fileno()\n"
+	       "    for x in nowheres:\n"
+	       "        where = (1,)\n"
+	       "        fault(libc.send, fd, x, 99, 0); fault(libc.write, fd, x, 99); fault(libc.sendto, fd, x, 99, 0, None, 0)\n"
+	       "        fault(libc.writev, fd, x, 2); fault(libc.readv, fd, x, 2)\n"
+	       "        fault(libc.sendmsg, fd, x, 0); fault(libc.recvmsg, fd, x, 0)\n"
+	       "        parts = ctypes.create_string_buffer(words(x, 99, x, 99)); iov = ctypes.addressof(parts)\n"
+	       "        fault(libc.writev, fd, iov, 2)\n"
+	       "        for m in words(0, 0, x, 2, 0, 0, 0), words(0, 0, iov, 2, 0, 0, 0):\n"
+	       "            m = ctypes.create_string_buffer(m); fault(libc.sendmsg, fd, ctypes.addressof(m), 0)\n"
+	       /* begins well */
+	       "    fault(libc.writev, fd, edge(words(at)), 1); fault(libc.sendmsg, fd, edge(words(0, 0)), 0)\n"
+	       "s = socket.socket()\n"
+	       "for x in nowheres:\n"
+	       "    where = (1,); fault(libc.connect, s.fileno(), x, 16)\n"
+	       "    where = (4,); fault(libc.sendto, s.fileno(), head(), 9, socket.MSG_FASTOPEN, x, 16)\n"
+	       "    where = (1,); fault(libc.sendmsg, s.fileno(), x, socket.MSG_FASTOPEN)\n"
+	       "    m = ctypes.create_string_buffer(words(x, 16, 0, 0, 0, 0, 0))\n"
+	       "    fault(libc.sendmsg, s.fileno(), ctypes.addressof(m), socket.MSG_FASTOPEN)\n"
+	       "fault(libc.connect, s.fileno(), edge(struct.pack('=HH', 2, socket.htons(port))), 16)\n"
+	       /* before the first request, between two, with one that waits for its answer, and on one that came from elsewhere
+		*/
+	       "s.connect(here); abuse(s); ask(s); abuse(s); s.sendall(head()); abuse(s); answer(s)\n"
+	       "n = libc.syscall(41, 2, 1, 0); a = struct.pack('=HH4s8x', 2, socket.htons(port), socket.inet_aton('127.0.0.1'))\n"
+	       "assert libc.syscall(42, n, a, 16) == 0; s = socket.socket(fileno=n); abuse(s); ask(s); abuse(s)\n"
+	       "r, w = os.pipe()\n"
+	       "for x in nowheres: where = (1,); fault(libc.write, w, x, 99); fault(libc.writev, w, x, 2)\n",
+	       3);
+}
+
+/* While a request is held back the waits are looked into. */
+static void a_pointer_that_leads_nowhere_is_the_program_s_error_in_waits(void **state)
+{
+	expect(state,
+	       IMPORTS NOWHERE
+	       "def abuse(s, e):\n"
+	       "    global where\n"
+	       "    for x in nowheres:\n"
+	       "        where = (0,); fault(libc.poll, x, 2, 1); fault(libc.ppoll, x, 2, None, None)\n"
+	       "        for i in 1, 2, 3:\n"
+	       "            where = (i,); a = [1024, None, None, None, None]; a[i] = x\n"
+	       "            fault(libc.select, *a); fault(libc.pselect, *a, None)\n"
+	       "        where = (3,); fault(libc.epoll_ctl, e.fileno(), 3, s.fileno(), x)\n"
+	       "        assert libc.epoll_ctl(e.fileno(), 2, s.fileno(), P(x)) == 0\n"
+	       "        e.register(s, select.EPOLLOUT)\n"
+	       "s = socket.create_connection(here); e = select.epoll(); e.register(s, select.EPOLLOUT); abuse(s, e); ask(s)\n"
+	       "s.setblocking(False); assert e.poll(5)\n"
+	       "try: s.sendall(head())\n"
+	       "except BlockingIOError:\n"
+	       "    abuse(s, e)\n"
+	       "    while True:\n"
+	       "        assert e.poll(5)\n"
+	       "        try: s.sendall(head()); break\n"
+	       "        except BlockingIOError: pass\n"
+	       "s.setblocking(True); answer(s); abuse(s, e)\n",
+	       2);
+}
+
+static void a_pointer_that_leads_nowhere_is_the_program_s_error_in_exec(void **state)
+{
+	struct stage s;
+	char *bare, *under;
+	static const char script[] = IMPORTS NOWHERE
+		"true = b'/bin/true'; argv = (ctypes.c_char_p * 2)(true, None); good = (ctypes.c_char_p * 2)(b'A=1', None)\n"
+		"for x in nowheres:\n"
+		"    where = (0,); fault(libc.execve, x, argv, good); fault(libc.execv, x, argv)\n"
+		"    where = (2,); fault(libc.execve, true, argv, x); fault(libc.execvpe, true, argv, x)\n"
+		"    fault(libc.fexecve, os.open(true, os.O_RDONLY), argv, x)\n"
+		"    where = (1,); fault(libc.execve, true, x, good); fault(libc.execveat, -100, x, argv, good, 0x1000)\n"
+		"    where = (3,); fault(libc.execveat, -100, true, argv, x, 0)\n"
+		"    env = ctypes.create_string_buffer(words(x, 0)); where = (); fault(libc.execve, true, argv, env)\n"
+		"    pid = ctypes.c_int(); print(libc.posix_spawn(ctypes.byref(pid), true, None, None, argv, P(x)), flush=True)\n"
+		"where = (2,); fault(libc.execve, true, argv, "
+		"edge(words(ctypes.addressof(ctypes.create_string_buffer(b'A=1')))))\n"
+		"env = ctypes.create_string_buffer(words(edge(b'LD_PRELOAD=libx'), 0)); where = (); fault(libc.execve, true, "
+		"argv, env)\n"
+		/* One that is whole and ends with its page is none of these. */
+		"env = ctypes.create_string_buffer(words(edge(b'A=1\\0'), 0)); libc.execve(true, argv, env)\n";
+
+	stage_open(&s, state);
+	run(&s, COMMAND_BARE, script, &bare);
+	run(&s, COMMAND_UNDER_WEIR, script, &under);
+	assert_string_equal(under, bare);
+	free(bare);
+	free(under);
+	close(s.closed_fd);
+}
+
 /* Programs ask for their machine's name to call themselves something, and its address may be that of the loopback. */
 static void the_machine_s_own_name_is_not_that_of_its_loopback_address(void **state)
 {
@@ -334,6 +443,9 @@ int main(void)
 		SCENE(a_connection_is_inherited_over_exec),
 		SCENE(a_connection_is_passed_to_another_process),
 		SCENE(what_is_sent_by_servers_and_to_pipes_is_no_request),
+		SCENE(a_pointer_that_leads_nowhere_is_the_program_s_error_on_sockets),
+		SCENE(a_pointer_that_leads_nowhere_is_the_program_s_error_in_waits),
+		SCENE(a_pointer_that_leads_nowhere_is_the_program_s_error_in_exec),
 		SCENE(the_machine_s_own_name_is_not_that_of_its_loopback_address),
 		SCENE(a_number_that_was_closed_unseen_is_no_connection),
 	};

@@ -2,10 +2,13 @@
 #include "src/preload/process/child.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "src/preload/core/environment.h"
+#include "src/preload/core/readable.h"
 #include "weir/elf.h"
 #include "weir/kernel.h"
 #include "weir/log.h"
@@ -15,6 +18,41 @@
 /* Of the caller's stack: some four thousand variables. A longer environment is handed on as it is. */
 #define STACK_MAX 32768
 #define PRELOAD   "LD_PRELOAD="
+
+#define DISABLE "WEIR_DISABLE="
+/* An LD_PRELOAD of more is not understood. */
+#define LIST_MAX   16384
+#define PAGE_BYTES 4096 /* or more */
+
+/* As much of a text as is compared with a name. *page: the last one that was found readable. */
+static bool name_is_readable(const char *text, uintptr_t *page)
+{
+	size_t rest = PAGE_BYTES - (uintptr_t)text % PAGE_BYTES;
+
+	if ((uintptr_t)text / PAGE_BYTES != *page && !weir_readable(text, 1))
+		return false;
+	*page = (uintptr_t)text / PAGE_BYTES;
+	return rest >= sizeof DISABLE || memchr(text, '\0', rest) || weir_readable(text + rest, 1);
+}
+
+/* What comes as a pointer from the program may lead nowhere, which is for the kernel to say. */
+static bool is_readable(char *const env[])
+{
+	uintptr_t page = UINTPTR_MAX;
+
+	for (size_t i = 0; env && i < ENVIRONMENT_MAX; i++) {
+		if ((i == 0 || (uintptr_t)&env[i] % PAGE_BYTES == 0) && !weir_readable(&env[i], sizeof env[i]))
+			return false;
+		if (!env[i])
+			return true;
+		if (!name_is_readable(env[i], &page))
+			return false;
+		if ((strncmp(env[i], PRELOAD, sizeof PRELOAD - 1) == 0 || strncmp(env[i], DISABLE, sizeof DISABLE - 1) == 0) &&
+		    !weir_readable_text(env[i], LIST_MAX))
+			return false;
+	}
+	return true;
+}
 
 /* The value of the last entry of that name, as the dynamic linker takes it, or NULL. `name` ends in '='. */
 static const char *value_in(char *const env[], const char *name, size_t *at)
@@ -34,7 +72,7 @@ static const char *value_in(char *const env[], const char *name, size_t *at)
 static bool is_exempt(char *const env[])
 {
 	size_t at;
-	const char *value = value_in(env, "WEIR_DISABLE=", &at);
+	const char *value = value_in(env, DISABLE, &at);
 
 	return value && value[0] != '\0' && strcmp(value, "0") != 0;
 }
@@ -90,7 +128,7 @@ void weir_child_look(struct weir_child *c, const struct weir_target *target, cha
 	bool there, fit;
 
 	c->bytes = 0;
-	if (!own || weir_disabled())
+	if (!own || weir_disabled() || !is_readable(env) || (target->path && !weir_readable_text(target->path, PATH_MAX)))
 		return;
 	list = value_in(env, PRELOAD, &c->at);
 	if (!list || list[0] == '\0' || is_exempt(env))

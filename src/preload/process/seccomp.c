@@ -18,29 +18,15 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/core/readable.h"
 #include "weir/kernel.h"
 #include "weir/sandbox.h"
 
-#define PAGE_BYTES 4096 /* or more */
-
-/* The kernel reads the set before it finds that there is no such way to change the signal mask. process_vm_readv was rejected: of
- * system calls for debuggers nobody's filter lets them pass, and one that this process was started with is not known. */
-static bool is_readable(const void *at)
-{
-	return weir_syscall(SYS_rt_sigprocmask, -1, at, NULL, sizeof(uint64_t)) == -1 && errno == EINVAL;
-}
-
-/* Copies what the caller's pointer leads to; it may lead nowhere, which is for the kernel to say. `bytes` are 8 or more. */
+/* Copies what the caller's pointer leads to; it may lead nowhere, which is for the kernel to say. */
 static bool copy(void *out, const void *from, size_t bytes)
 {
-	uintptr_t begin = (uintptr_t)from, at = begin / PAGE_BYTES * PAGE_BYTES + PAGE_BYTES;
-
-	if (!is_readable(from))
+	if (!weir_readable(from, bytes))
 		return false;
-	for (; at > begin && at - begin < bytes; at += PAGE_BYTES) {
-		if (!is_readable((const void *)at))
-			return false;
-	}
 	memcpy(out, from, bytes);
 	return true;
 }

@@ -16,6 +16,7 @@
 
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/core/readable.h"
 #include "src/preload/process/child.h"
 
 /* On a line with the command, whose lines keep their numbers in what the shell says of them. */
@@ -29,7 +30,7 @@ static size_t bytes_of(struct weir_child *c, const char *command)
 {
 	const struct weir_target shell = {.path = "/bin/sh", .directory = AT_FDCWD, .fd = -1};
 
-	if (!command)
+	if (!command || !weir_readable(command, 1))
 		return 0;
 	weir_child_look(c, &shell, environ);
 	if (c->bytes == 0 || (c->put && strchr(c->own, '\'')))

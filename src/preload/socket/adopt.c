@@ -14,6 +14,7 @@
 
 #include "src/preload/core/attach.h"
 #include "src/preload/core/environment.h"
+#include "src/preload/core/readable.h"
 #include "src/preload/name/table.h"
 #include "src/preload/socket/conversation.h"
 #include "src/preload/socket/record.h"
@@ -23,9 +24,10 @@
 
 /* So much of what is sent tells what it is. */
 #define HEAD 128
-/* "M / HTTP/1.1\n" has so much. What is shorter is not even looked at: programs find out by writing a byte whether an address is
- * one of theirs. */
+/* "M / HTTP/1.1\n" has so much. */
 #define LEAST 13
+/* A ClientHello is not longer. */
+#define HELLO_MAX 65536
 
 static bool is_too_short(const struct iovec *iov, size_t parts)
 {
@@ -45,11 +47,11 @@ static bool begins_a_request(const struct iovec *iov, size_t parts)
 	char head[HEAD];
 	size_t n = 0;
 
-	if (is_too_short(iov, parts))
-		return false;
 	memset(head, 0, sizeof head);
-	if (parts > 0 && iov[0].iov_len >= 3 && memcmp(iov[0].iov_base, "\x16\x03", 2) == 0)
-		return weir_hello_read(iov[0].iov_base, iov[0].iov_len, &hello);
+	if (parts > 0 && iov[0].iov_len >= 3 && memcmp(iov[0].iov_base, "\x16\x03", 2) == 0) {
+		n = iov[0].iov_len < HELLO_MAX ? iov[0].iov_len : HELLO_MAX;
+		return weir_readable(iov[0].iov_base, n) && weir_hello_read(iov[0].iov_base, n, &hello);
+	}
 	for (size_t i = 0; i < parts && n < sizeof head; i++) {
 		size_t some = iov[i].iov_len < sizeof head - n ? iov[i].iov_len : sizeof head - n;
 
@@ -99,9 +101,17 @@ __attribute__((noinline)) static bool open_as_found(int fd)
 bool weir_conversation_adopt(int fd, const struct iovec *iov, size_t parts)
 {
 	int saved = errno;
-	enum weir_tcp_state state = !weir_disabled() && begins_a_request(iov, parts) ? weir_tcp_state(fd) : WEIR_TCP_NONE;
-	bool adopted = state == WEIR_TCP_CONNECTED && open_as_found(fd);
+	enum weir_tcp_state state;
+	bool adopted;
 
+	/* Nothing is sent of it. */
+	if (parts == 0 || !weir_readable_parts(iov, parts, HEAD)) {
+		errno = saved;
+		return false;
+	}
+	state = !weir_disabled() && !is_too_short(iov, parts) && begins_a_request(iov, parts) ? weir_tcp_state(fd)
+											      : WEIR_TCP_NONE;
+	adopted = state == WEIR_TCP_CONNECTED && open_as_found(fd);
 	/* A socket that is not connected yet may be. */
 	if (!adopted && (state == WEIR_TCP_NONE || state == WEIR_TCP_CONNECTED))
 		weir_conversation_none(fd);

@@ -27,6 +27,7 @@
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/flight.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/core/readable.h"
 #include "src/preload/core/tell.h"
 #include "src/preload/name/table.h"
 #include "src/preload/socket/conversation.h"
@@ -288,6 +289,11 @@ static int connect_at(uintptr_t frame, const void *caller, int fd, const struct 
 	return real_connect(fd, address, length);
 }
 
+static bool is_readable(const struct sockaddr *address, socklen_t length)
+{
+	return weir_readable(address, length < sizeof(struct sockaddr_in6) ? length : sizeof(struct sockaddr_in6));
+}
+
 /* Whether it says AF_UNSPEC; what the pointer leads to is for the kernel to judge where it is short. */
 static bool is_nowhere(const struct sockaddr *address, socklen_t length)
 {
@@ -296,6 +302,8 @@ static bool is_nowhere(const struct sockaddr *address, socklen_t length)
 
 WEIR_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
+	if (!is_readable(address, length))
+		return real_connect(fd, address, length);
 	if ((weir_is_marked(fd) || weir_pending_any()) && is_nowhere(address, length))
 		return disconnect(fd, address, length);
 	return connect_at(WEIR_FRAME, __builtin_return_address(0), fd, address, length);
@@ -308,7 +316,7 @@ int weir_fast_open(uintptr_t frame, const void *caller, int fd, const struct soc
 	uint16_t port;
 	int saved = errno;
 
-	if (!weir_address_of(address, length, &to, &port) || weir_disabled())
+	if (!is_readable(address, length) || !weir_address_of(address, length, &to, &port) || weir_disabled())
 		return WEIR_FAST_AS_IT_IS;
 	state = weir_tcp_state(fd);
 	errno = saved;

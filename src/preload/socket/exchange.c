@@ -160,6 +160,14 @@ void weir_exchange_goes(const struct weir_gate *g, struct weir_record *r)
 
 /* --- Sending --------------------------------------------------------------------------------------------------------------- */
 
+bool weir_exchange_may_begin(const struct weir_record *r)
+{
+	if (r->asked)
+		return false;
+	return talk_of(r) == WEIR_TALK_OPENING || (talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire)) ||
+	       weir_own_tls_may_begin(r);
+}
+
 bool weir_exchange_is_due(const struct weir_record *r, const struct iovec *iov, size_t parts)
 {
 	if (r->asked)

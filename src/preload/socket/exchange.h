@@ -11,6 +11,9 @@
 
 #include "src/preload/socket/record.h"
 
+/* Whether what is to be sent on the socket may begin a request, so that it has to be looked at. */
+bool weir_exchange_may_begin(const struct weir_record *r);
+
 /* Whether what is to be sent on the socket begins a request that has not been begun yet. */
 bool weir_exchange_is_due(const struct weir_record *r, const struct iovec *iov, size_t parts);
 

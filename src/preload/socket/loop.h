@@ -34,7 +34,7 @@ void weir_loop_watched(int fd, int ep, uint32_t events, uint64_t data);
 void weir_loop_wait_begin(int ep);
 void weir_loop_wait_end(int ep);
 
-/* This thread waits by poll or select, for so many connections of ours. */
+/* This thread waits, or has waited, by poll or select, for so many connections of ours. */
 void weir_loop_polls(unsigned connections);
 
 /* Lets those go whose time has come, of those that are held back in the set ep, or, where ep is -1, of those that `in` tells are

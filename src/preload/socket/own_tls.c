@@ -48,12 +48,17 @@ void weir_own_tls_open(struct weir_record *r, const struct weir_hello *hello)
 	r->apart = hello && !hello->offers_h2 && (hello->offers_http1 || (!hello->offers_other && !speaks_no_http(r->port)));
 }
 
+bool weir_own_tls_may_begin(const struct weir_record *r)
+{
+	return !r->asked && is_told_apart(r) && weir_turns_may_begin(&r->turns);
+}
+
 bool weir_own_tls_is_due(const struct weir_record *r, const struct iovec *iov, size_t parts)
 {
 	struct weir_turns ahead;
 	bool due = false;
 
-	if (r->asked || !is_told_apart(r))
+	if (!weir_own_tls_may_begin(r))
 		return false;
 	ahead = r->turns;
 	for (size_t i = 0; i < parts && !due; i++)

@@ -14,6 +14,9 @@
 
 #include "src/preload/socket/record.h"
 
+/* Whether what is to be sent may begin a request: else it need not be looked at. */
+bool weir_own_tls_may_begin(const struct weir_record *r);
+
 /* Whether what is to be sent begins a request. */
 bool weir_own_tls_is_due(const struct weir_record *r, const struct iovec *iov, size_t parts);
 

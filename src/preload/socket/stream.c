@@ -15,6 +15,7 @@
 
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/core/readable.h"
 #include "src/preload/socket/conversation.h"
 #include "src/preload/socket/fast_open.h"
 
@@ -34,7 +35,7 @@ static ssize_t received(int fd, const struct iovec *iov, size_t parts, int flags
 {
 	bool wanted = false;
 
-	for (size_t i = 0; i < parts && !wanted; i++)
+	for (size_t i = 0; i < parts && !wanted && answer >= 0; i++)
 		wanted = iov[i].iov_len > 0;
 	if (answer < 0)
 		weir_conversation_failed(fd, errno);
@@ -50,7 +51,13 @@ static bool may_send(int fd, const struct iovec *iov, size_t parts, int flags)
 	return (flags & MSG_OOB) != 0 || weir_conversation_sending(fd, iov, parts, (flags & MSG_DONTWAIT) != 0) == WEIR_LEAVE_GO;
 }
 
-/* What the caller's iovec leads to is for the kernel to judge. */
+/* The parts that may be looked at before the call: none where they lead nowhere, which is for the kernel to say. */
+static size_t parts_to_send(const struct iovec *iov, int count)
+{
+	return count > 0 && count <= IOV_MAX && weir_readable(iov, (size_t)count * sizeof *iov) ? (size_t)count : 0;
+}
+
+/* The same after it: the kernel has read them. */
 static size_t parts_of(const struct iovec *iov, int count)
 {
 	return iov && count > 0 && count <= IOV_MAX ? (size_t)count : 0;
@@ -111,7 +118,7 @@ WEIR_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 	struct msghdr plain;
 	size_t parts;
 
-	if (UNLIKELY((flags & MSG_FASTOPEN) != 0) && message && message->msg_name) {
+	if (UNLIKELY((flags & MSG_FASTOPEN) != 0) && weir_readable(message, sizeof *message) && message->msg_name) {
 		int fast = weir_fast_open(WEIR_FRAME, __builtin_return_address(0), fd, message->msg_name, message->msg_namelen);
 
 		if (fast == WEIR_FAST_FAILED)
@@ -125,9 +132,9 @@ WEIR_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 		}
 	}
 
-	if (!UNLIKELY(weir_may_be_marked(fd)) || !message || message->msg_iovlen > IOV_MAX)
+	if (!UNLIKELY(weir_may_be_marked(fd)) || !weir_readable(message, sizeof *message) || message->msg_iovlen > IOV_MAX)
 		return REAL(sendmsg, fd, message, flags);
-	parts = parts_of(message->msg_iov, (int)message->msg_iovlen);
+	parts = parts_to_send(message->msg_iov, (int)message->msg_iovlen);
 	if (!is_ours(fd, message->msg_iov, parts))
 		return REAL(sendmsg, fd, message, flags);
 	if (!may_send(fd, message->msg_iov, parts, flags))
@@ -150,7 +157,7 @@ WEIR_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 
 	if (!UNLIKELY(weir_may_be_marked(fd)))
 		return REAL(writev, fd, iov, count);
-	parts = parts_of(iov, count);
+	parts = parts_to_send(iov, count);
 	if (!is_ours(fd, iov, parts))
 		return REAL(writev, fd, iov, count);
 	return may_send(fd, iov, parts, 0) ? sent(fd, iov, parts, REAL(writev, fd, iov, count)) : -1;
@@ -202,10 +209,12 @@ WEIR_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 		passed(message);
 		errno = saved;
 	}
-	if (!UNLIKELY(weir_is_marked(fd)) || !message || message->msg_iovlen > IOV_MAX)
+	if (!UNLIKELY(weir_is_marked(fd)))
 		return answer;
+	if (answer < 0 || message->msg_iovlen > IOV_MAX)
+		return answer < 0 ? received(fd, NULL, 0, flags, answer) : answer;
 	return received(fd, message->msg_iov, parts_of(message->msg_iov, (int)message->msg_iovlen),
-			flags | (answer >= 0 ? message->msg_flags & MSG_ERRQUEUE : 0), answer);
+			flags | (message->msg_flags & MSG_ERRQUEUE), answer);
 }
 
 WEIR_HOOK ssize_t read(int fd, void *bytes, size_t n)

@@ -14,6 +14,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/flight.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/core/readable.h"
 #include "src/preload/core/tell.h"
 #include "src/preload/socket/conversation.h"
 #include "src/preload/socket/exchange.h"
@@ -27,6 +28,8 @@
 
 /* Bytes of a head that comes in pieces are looked at together. */
 #define GATHERED 512
+/* And so many at most of one that comes in one piece. */
+#define HEAD_MAX 65536
 
 __attribute__((noinline)) static void tell_refused(const struct weir_gate *g, const struct weir_record *r)
 {
@@ -86,7 +89,7 @@ static const void *gather(const struct iovec *iov, size_t parts, char *room, siz
 	size_t all = 0;
 
 	if (parts == 1 || (parts > 0 && iov[0].iov_len >= GATHERED)) {
-		*n = iov[0].iov_len;
+		*n = iov[0].iov_len < HEAD_MAX ? iov[0].iov_len : HEAD_MAX;
 		return iov[0].iov_base;
 	}
 	for (size_t i = 0; i < parts && all < GATHERED; i++) {
@@ -194,6 +197,11 @@ enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_
 		errno = r->refused;
 		weir_record_put(r);
 		return WEIR_LEAVE_REFUSED;
+	}
+	if (r && weir_exchange_may_begin(r) && !weir_readable_parts(iov, parts, HEAD_MAX)) {
+		weir_record_put(r);
+		errno = saved;
+		return WEIR_LEAVE_GO;
 	}
 	if (r && weir_exchange_is_due(r, iov, parts) && is_stranger(r, fd)) {
 		weir_record_put(r);

@@ -16,6 +16,7 @@
 
 #include "src/preload/core/find_real.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/core/readable.h"
 #include "src/preload/socket/loop.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -102,19 +103,19 @@ __attribute__((noinline)) static int control(int ep, int op, int fd, struct epol
 WEIR_HOOK int epoll_ctl(int ep, int op, int fd, struct epoll_event *event)
 {
 	const struct weir_libc *libc = weir_libc();
-	struct epoll_event before;
+	bool puts = op == EPOLL_CTL_ADD || op == EPOLL_CTL_MOD;
 	int answer;
 
 	if (!libc->epoll_ctl)
 		return (int)syscall(SYS_epoll_ctl, ep, op, fd, event);
-	if ((op == EPOLL_CTL_ADD || op == EPOLL_CTL_MOD) && event && anything_held() && weir_loop_holds(fd))
+	if (puts && anything_held() && weir_loop_holds(fd) && weir_readable(event, sizeof *event))
 		return control(ep, op, fd, event);
-	memset(&before, 0, sizeof before);
-	if (event)
-		before = *event;
 	answer = libc->epoll_ctl(ep, op, fd, event);
-	if (answer == 0)
-		weir_loop_watched(fd, op == EPOLL_CTL_DEL ? -1 : ep, before.events, before.data.u64);
+	/* The kernel has read what it was given. */
+	if (answer == 0 && puts)
+		weir_loop_watched(fd, ep, event->events, event->data.u64);
+	else if (answer == 0)
+		weir_loop_watched(fd, -1, 0, 0);
 	return answer;
 }
 
@@ -200,7 +201,7 @@ WEIR_HOOK int epoll_pwait2(int ep, struct epoll_event *events, int room, const s
 		return -1;
 	}
 	weir_loop_wait_begin(ep);
-	if (anything_held())
+	if (anything_held() && (!timeout || weir_readable(timeout, sizeof *timeout)))
 		answer = epoll_held(&c, end_of_timespec(timeout));
 	else
 		answer = libc->epoll_pwait2(ep, events, room, timeout, mask);
@@ -215,13 +216,25 @@ struct poll_set {
 	nfds_t count;
 };
 
-static unsigned connections_in(const struct pollfd *fds, nfds_t count)
+static unsigned connections_in(const struct poll_set *s)
 {
 	unsigned n = 0;
 
-	for (nfds_t i = 0; fds && i < count && count <= POLL_MAX; i++)
-		n += weir_is_marked(fds[i].fd);
+	for (nfds_t i = 0; s->fds && i < s->count && s->count <= POLL_MAX; i++)
+		n += weir_is_marked(s->fds[i].fd);
 	return n;
+}
+
+/* After the call: the kernel has read them, but for where it says that it could or would not. */
+static int polled(const struct poll_set *s, int answer)
+{
+	weir_loop_polls(answer >= 0 || errno == EINTR ? connections_in(s) : 0);
+	return answer;
+}
+
+static bool is_poll_held(const struct poll_set *s)
+{
+	return anything_held() && s->count <= POLL_MAX && s->fds && weir_readable(s->fds, s->count * sizeof *s->fds);
 }
 
 static bool is_polled(int fd, const void *of)
@@ -276,9 +289,9 @@ WEIR_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 			SYS_ppoll, fds, count,
 			in_timespec(timeout < 0 ? WEIR_NEVER : end_of((uint64_t)timeout * MS_NS), &(struct timespec){0}), NULL,
 			8);
-	weir_loop_polls(connections_in(fds, count));
-	if (!anything_held() || !fds || count > POLL_MAX)
-		return libc->poll(fds, count, timeout);
+	if (!is_poll_held(&s))
+		return polled(&s, libc->poll(fds, count, timeout));
+	weir_loop_polls(connections_in(&s));
 	return poll_held(&s, timeout < 0 ? WEIR_NEVER : end_of((uint64_t)timeout * MS_NS), NULL, false);
 }
 
@@ -291,9 +304,9 @@ WEIR_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *tim
 		errno = ENOSYS;
 		return -1;
 	}
-	weir_loop_polls(connections_in(fds, count));
-	if (!anything_held() || !fds || count > POLL_MAX)
-		return libc->ppoll(fds, count, timeout, mask);
+	if (!is_poll_held(&s) || (timeout && !weir_readable(timeout, sizeof *timeout)))
+		return polled(&s, libc->ppoll(fds, count, timeout, mask));
+	weir_loop_polls(connections_in(&s));
 	return poll_held(&s, end_of_timespec(timeout), mask, true);
 }
 
@@ -309,12 +322,26 @@ static bool is_in(int fd, int count, const fd_set *s)
 	return s && fd < count && fd < FD_SETSIZE && FD_ISSET(fd, s);
 }
 
+static bool set_is_readable(const fd_set *set, size_t bytes)
+{
+	return !set || weir_readable(set, bytes);
+}
+
+/* Looked at where there are connections of ours at all. The kernel reads whole longs. */
 static unsigned connections_selected(const struct select_set *s)
 {
+	const size_t bytes = ((size_t)(s->count > 0 ? s->count : 0) + 63) / 64 * 8;
+	bool looked = false;
 	unsigned n = 0;
 
-	for (int fd = 0; fd < s->count && s->count <= FD_SETSIZE; fd++)
-		n += weir_is_marked(fd) && (is_in(fd, s->count, s->in) || is_in(fd, s->count, s->out));
+	for (int fd = 0; fd < s->count && s->count <= FD_SETSIZE; fd++) {
+		if (!weir_is_marked(fd))
+			continue;
+		if (!looked && (!set_is_readable(s->in, bytes) || !set_is_readable(s->out, bytes)))
+			return 0;
+		looked = true;
+		n += is_in(fd, s->count, s->in) || is_in(fd, s->count, s->out);
+	}
 	return n;
 }
 
@@ -368,9 +395,11 @@ __attribute__((noinline)) static int select_held(const struct select_set *s, uin
 }
 
 /* Sets as large as the program has made them are none of fd_set's. */
-static bool is_held(const struct select_set *s)
+static bool is_held(const struct select_set *s, const void *timeout)
 {
-	return anything_held() && s->count <= FD_SETSIZE && weir_libc()->pselect;
+	return anything_held() && s->count <= FD_SETSIZE && weir_libc()->pselect && set_is_readable(s->in, sizeof *s->in) &&
+	       set_is_readable(s->out, sizeof *s->out) && set_is_readable(s->other, sizeof *s->other) &&
+	       (!timeout || weir_readable(timeout, sizeof(struct timespec)));
 }
 
 /* Linux leaves in *timeout what is left of it. */
@@ -403,7 +432,7 @@ WEIR_HOOK int select(int count, fd_set *restrict in, fd_set *restrict out, fd_se
 		return -1;
 	}
 	weir_loop_polls(connections_selected(&s));
-	return is_held(&s) ? select_for(&s, timeout) : libc->select(count, in, out, other, timeout);
+	return is_held(&s, timeout) ? select_for(&s, timeout) : libc->select(count, in, out, other, timeout);
 }
 
 WEIR_HOOK int pselect(int count, fd_set *restrict in, fd_set *restrict out, fd_set *restrict other,
@@ -417,6 +446,6 @@ WEIR_HOOK int pselect(int count, fd_set *restrict in, fd_set *restrict out, fd_s
 		return -1;
 	}
 	weir_loop_polls(connections_selected(&s));
-	return is_held(&s) ? select_held(&s, end_of_timespec(timeout), mask)
-			   : libc->pselect(count, in, out, other, timeout, mask);
+	return is_held(&s, timeout) ? select_held(&s, end_of_timespec(timeout), mask)
+				    : libc->pselect(count, in, out, other, timeout, mask);
 }
