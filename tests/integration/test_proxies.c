@@ -33,8 +33,8 @@ static void answer(struct proxy *p, int fd)
 	char room[4096];
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	if (recv(fd, room, sizeof room, 0) > 0 && send(fd, p->first, p->first_bytes, MSG_NOSIGNAL) > 0 && p->then &&
-	    recv(fd, room, sizeof room, 0) > 0)
+	if (recv(fd, room, sizeof room, 0) > 0 && p->first_bytes > 0 && send(fd, p->first, p->first_bytes, MSG_NOSIGNAL) > 0 &&
+	    p->then && recv(fd, room, sizeof room, 0) > 0)
 		(void)send(fd, p->then, p->then_bytes, MSG_NOSIGNAL);
 	close(fd);
 }
@@ -173,6 +173,50 @@ static void a_proxy_that_will_not_connect_is_nobody_s_failure(void **state)
 	assert_int_equal(p.asked, 6);
 	proxy_stop(&p);
 	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", p.port, target->http_port);
+}
+
+/* It takes connections, and leaves after what is sent first or says nothing at all: whether the host behind it is well is not
+ * known. With an https proxy it is its own handshake that fails. */
+static void a_proxy_that_does_not_get_as_far_as_the_target_is_none_of_its_failures(void **state)
+{
+	static const struct {
+		const char *shell;
+		int status;
+	} ways[] = {
+		{"curl -s -p -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", 56},
+		{"curl -s -Z -p -x http://127.0.0.1:$P http://127.0.0.1:$T/n/1", 56},
+		{"http_proxy=127.0.0.1:$P curl -s -p http://127.0.0.1:$T/n/1", 56},
+		{"curl -s -x socks5://127.0.0.1:$P http://127.0.0.1:$T/n/1", 97},
+		{"curl -s -x socks4a://127.0.0.1:$P http://127.0.0.1:$T/n/1", 97},
+	};
+	struct scene *scene = *state;
+	struct quotad *target = quotad_start(scene->dir, NULL);
+	size_t count = sizeof ways / sizeof ways[0];
+	int silent_fd, silent = closed_port(&silent_fd);
+	struct proxy p;
+
+	rule_for_this_machine(scene);
+	proxy_start(&p, LITERAL(""), NULL, 0);
+	for (size_t i = 0; i < 2 * count; i++)
+		expect(scene, ways[i % count].status, ways[i % count].shell, p.port, target->http_port);
+	assert_int_equal(at(scene, target->http_port).failed, 0);
+	assert_int_equal(at(scene, target->http_port).ignored, 2 * count);
+	assert_int_equal(at(scene, p.port).failed, 0);
+	assert_return_code(listen(silent_fd, 64), 0);
+	for (int i = 0; i < 3; i++) {
+		expect(scene, 28, "curl -s -m 0.2 -x https://127.0.0.1:$P http://127.0.0.1:$T/n/1", silent, target->http_port);
+		expect(scene, 28, "curl -s -m 0.2 -p -x 127.0.0.1:$P http://127.0.0.1:$T/n/1", silent, target->http_port);
+	}
+	assert_int_equal(at(scene, target->http_port).failed, 0);
+	for (int i = 0; i < 5; i++)
+		expect(scene, 35, "curl -s -x https://127.0.0.1:$P http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	assert_int_equal(at(scene, target->http_port).failed, 0);
+	assert_int_equal(at(scene, p.port).failed, 5);
+	expect(scene, 7, "curl -s -x https://127.0.0.1:$P http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", 0, target->http_port);
+	assert_int_equal(leases_held(scene), 0);
+	proxy_stop(&p);
+	close(silent_fd);
 }
 
 /* Six requests go by what does not listen at `port`, in two ways by turns; it is refused from the sixth on, in `told` with a
@@ -351,6 +395,7 @@ int main(void)
 		SCENE(a_proxy_s_429_to_connect_holds_the_proxy_and_not_the_target),
 		SCENE(the_same_holds_for_transfers_side_by_side),
 		SCENE(a_proxy_that_will_not_connect_is_nobody_s_failure),
+		SCENE(a_proxy_that_does_not_get_as_far_as_the_target_is_none_of_its_failures),
 		SCENE(a_proxy_that_does_not_listen_opens_its_own_breaker),
 		SCENE(that_a_proxy_wants_credentials_is_no_answer_of_the_target),
 		SCENE(what_is_connected_to_instead_is_to_blame_for_itself),

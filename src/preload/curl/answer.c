@@ -130,7 +130,12 @@ static bool is_here(const struct weir_exchange *x)
 /* Whether it ended at a proxy: that one did not answer, or would not connect. The target has not been asked then. */
 static bool before_target(const struct weir_exchange *x, CURLcode code)
 {
-	if (long_of(x, CURLINFO_HTTP_CONNECTCODE) >= 300)
+	long connected = long_of(x, CURLINFO_HTTP_CONNECTCODE);
+
+	if (connected >= 300)
+		return true;
+	/* A proxy that shakes no hands, or does not answer CONNECT. Behind a SOCKS proxy TLS is the target's. */
+	if (x->unsent && connected == 0 && !(x->socks && code == CURLE_SSL_CONNECT_ERROR))
 		return true;
 	return x->proxied && (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
 			      (code == CURLE_OPERATION_TIMEDOUT && long_of(x, CURLINFO_NUM_CONNECTS) == 0));
@@ -258,8 +263,11 @@ void weir_exchange_settle_proxy(const struct weir_exchange *x, CURLcode code)
 		result.outcome = WEIR_FAILED;
 		result.timed_out = code == CURLE_OPERATION_TIMEDOUT;
 		result.here = is_here(x);
-	} else if (code != CURLE_OK && connected_us == 0) {
-		result.outcome = WEIR_IGNORED; /* the program's own doing */
+	} else if (code == CURLE_SSL_CONNECT_ERROR && x->unsent && status == 0 && !x->socks) {
+		result.outcome = WEIR_FAILED; /* its own handshake */
+		result.here = is_here(x);
+	} else if (code != CURLE_OK && (connected_us == 0 || (x->unsent && status == 0))) {
+		result.outcome = WEIR_IGNORED; /* the program's own doing; or it may be the target that it waits for */
 	}
 	/* The rest of the time is the target's. */
 	if (result.outcome == WEIR_SUCCEEDED && connected_us > 0)

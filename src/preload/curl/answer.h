@@ -17,6 +17,8 @@ struct weir_exchange {
 	struct weir_request *request;
 	uint32_t connections;               /* that were opened for it */
 	bool proxied;                       /* it goes by another host */
+	bool unsent;                        /* by a proxy, with which it had not been sent yet */
+	bool socks;                         /* which may be a SOCKS proxy */
 	uint64_t latency_ns;                /* 0 = from admission to now */
 	const struct weir_address *reached; /* where libcurl connected to last, NULL = not known */
 	uint32_t *plain;                    /* of the handle (handle_table.h), NULL = not to be relied on */

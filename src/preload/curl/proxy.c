@@ -12,6 +12,7 @@
 #include "src/preload/core/tell.h"
 #include "src/preload/curl/answer.h"
 #include "src/preload/curl/connect_to.h"
+#include "src/preload/curl/transfer.h"
 #include "weir/http.h"
 #include "weir/log.h"
 
@@ -240,6 +241,8 @@ void weir_proxy_settle(struct weir_transfer *t, CURLcode code)
 					.handle = t->handle,
 					.host_port = t->proxy_host_port,
 					.request = &t->proxy_request,
+					.unsent = weir_transfer_is_unsent(t),
+					.socks = t->known && weir_proxy_may_be_socks(t->known),
 					.reached = t->port != 0 ? &t->to : NULL};
 
 	if (t->proxy_request.phase == WEIR_PHASE_ADMITTED && t->process == weir_process_serial())

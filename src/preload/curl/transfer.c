@@ -417,6 +417,11 @@ static bool stopped_before(const struct weir_transfer *t)
 	return !t->known && t->port != 0 && t->port != weir_port_of(t->host_port);
 }
 
+bool weir_transfer_is_unsent(const struct weir_transfer *t)
+{
+	return t->by_proxy && !t->instead && t->known && t->known->chained && !t->sent;
+}
+
 /* Libcurl may have had a queue of its own (CURLMOPT_MAX_TOTAL_CONNECTIONS), and been called late: that is not the host's time. 0
  * = from admission to now. */
 static uint64_t queued_latency_ns(const struct weir_transfer *t, const struct weir_request *r)
@@ -440,6 +445,8 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 				  .latency_ns = queued_latency_ns(t, r),
 				  .connections = connects > t->connects ? (uint32_t)(connects - t->connects) : 0,
 				  .proxied = stopped_before(t),
+				  .unsent = weir_transfer_is_unsent(t),
+				  .socks = t->known && weir_proxy_may_be_socks(t->known),
 				  .reached = t->port != 0 ? &t->to : NULL,
 				  .plain = t->known && !t->known->url && t->redirects == 0 ? &t->known->plain : NULL};
 

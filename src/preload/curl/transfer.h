@@ -46,6 +46,10 @@ void weir_transfer_unmade(const struct weir_transfer *t, struct weir_request *r)
 /* It ends without having been made, or half-way, and nobody hears the answer. */
 void weir_transfer_leave(struct weir_transfer *t);
 
+/* Whether it went no further than to a proxy, with which the connection to the target was still to be made, as far as is known.
+ */
+bool weir_transfer_is_unsent(const struct weir_transfer *t);
+
 /* A refused transfer is over with `code`: the code to tell the program instead. `r` tells why; the text goes to the program's
  * error buffer. */
 CURLcode weir_transfer_refusal(const struct weir_transfer *t, const struct weir_request *r, CURLcode code);
