@@ -336,6 +336,31 @@ static void what_a_socks_proxy_says_is_told_while_the_target_is_refused(void **s
 	close(dead_fd);
 }
 
+/* The same of an https proxy: its handshake fails, its certificate is not trusted, or it does what it is asked. */
+static void what_an_https_proxy_says_is_told_while_the_target_is_refused(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, (const char *const[]){"--tls", NULL});
+	struct proxy no_tls;
+	int fd, port = closed_port(&fd);
+
+	rule_for_this_machine(scene);
+	proxy_start(&no_tls, LITERAL(""), NULL, 0);
+	for (int i = 0; i < 5; i++)
+		expect(scene, 7, "curl -s http://127.0.0.1:$T/", 0, port);
+	expect(scene, 35, "curl -s -x https://127.0.0.1:$P http://127.0.0.1:$T/", no_tls.port, port);
+	expect(scene, 35, "http_proxy=https://127.0.0.1:$P curl -s http://127.0.0.1:$T/", no_tls.port, port);
+	expect(scene, 60, "curl -s -x https://127.0.0.1:$P http://127.0.0.1:$T/", server->https_port, port);
+	expect(scene, 77, "curl -s --proxy-cacert /nonexistent -x https://127.0.0.1:$P http://127.0.0.1:$T/", server->https_port,
+	       port);
+	/* It leaves at CONNECT, which is what is wrong with it. */
+	expect(scene, 56, "curl -s --proxy-insecure -x https://127.0.0.1:$P http://127.0.0.1:$T/", server->https_port, port);
+	assert_int_equal(at(scene, port).refused, 5);
+	assert_int_equal(at(scene, port).failed, 5);
+	proxy_stop(&no_tls);
+	close(fd);
+}
+
 static char *explained(struct scene *scene, const char *proxy, const char *url)
 {
 	struct command *c = LINE(scene, "explain", url);
@@ -401,6 +426,7 @@ int main(void)
 		SCENE(what_is_connected_to_instead_is_to_blame_for_itself),
 		SCENE(a_proxy_on_the_target_s_own_port_is_told_apart),
 		SCENE(what_a_socks_proxy_says_is_told_while_the_target_is_refused),
+		SCENE(what_an_https_proxy_says_is_told_while_the_target_is_refused),
 		SCENE(a_request_in_a_tunnel_is_the_target_s),
 		SCENE(explain_tells_of_a_proxy_in_the_environment),
 	};

@@ -101,20 +101,30 @@ static const char *proxy_variable(const char *line)
 	return NULL;
 }
 
-bool weir_proxy_may_be_socks(const struct weir_handle *h)
+/* Whether a proxy of that kind may stand before it. */
+static bool may_be(const struct weir_handle *h, enum kind kind)
 {
-	const char *text;
+	const char *text, *end;
 
-	if (h->proxy.before)
-		return true;
 	if (h->proxy.set)
-		return (h->proxy.scheme == UNTOLD ? h->proxy.type : h->proxy.scheme) == SOCKS;
+		return (enum kind)(h->proxy.scheme == UNTOLD ? h->proxy.type : h->proxy.scheme) == kind;
 	for (char **line = environ; line && *line; line++) {
 		text = proxy_variable(*line);
-		if (text && strncasecmp(text, "socks", 5) == 0)
+		end = text ? strstr(text, "://") : NULL;
+		if (end && kind_of(text, (size_t)(end - text)) == kind)
 			return true;
 	}
 	return false;
+}
+
+bool weir_proxy_may_be_socks(const struct weir_handle *h)
+{
+	return h->proxy.before || may_be(h, SOCKS);
+}
+
+bool weir_proxy_may_greet(const struct weir_handle *h)
+{
+	return weir_proxy_may_be_socks(h) || may_be(h, HTTPS);
 }
 
 /* Whether the address is that host's, as far as can be told. */
@@ -157,7 +167,7 @@ __attribute__((noinline)) static bool is_instead(struct weir_transfer *t, const 
 	       is_proxy(t, place, HTTP, 0, to, port);
 }
 
-bool weir_proxy_reached(struct weir_transfer *t, const struct weir_address *to, uint16_t port, bool *socks)
+bool weir_proxy_reached(struct weir_transfer *t, const struct weir_address *to, uint16_t port, bool *greets)
 {
 	const struct weir_handle *h = t->known;
 	char host_port[WEIR_HOST_PORT_MAX];
@@ -165,21 +175,21 @@ bool weir_proxy_reached(struct weir_transfer *t, const struct weir_address *to, 
 	const char *text;
 
 	if (h && h->proxy.before) {
-		*socks = t->by_proxy = true;
+		*greets = t->by_proxy = true;
 		return false;
 	}
 	if (h && is_instead(t, to, port))
 		return true;
 	if (h && h->proxy.set) {
 		kind = h->proxy.scheme == UNTOLD ? h->proxy.type : h->proxy.scheme;
-		*socks = kind == SOCKS;
+		*greets = kind == SOCKS || kind == HTTPS;
 		return is_proxy(t, h->proxy.host_port, kind, h->proxy.port, to, port);
 	}
 	for (char **line = environ; line && *line; line++) {
 		text = proxy_variable(*line);
 		if (!text || !read_text(text, host_port, &kind) || !is_proxy(t, host_port, kind, 0, to, port))
 			continue;
-		*socks = kind == SOCKS;
+		*greets = kind == SOCKS || kind == HTTPS;
 		return true;
 	}
 	return false;

@@ -19,12 +19,13 @@
 /* The program sets CURLOPT_PROXY, CURLOPT_PROXYPORT, CURLOPT_PROXYTYPE or CURLOPT_PRE_PROXY. */
 void weir_proxy_remember(struct weir_handle *h, CURLoption option, const void *word);
 
-/* Whether it may go by a SOCKS proxy. */
+/* Whether it may go by a SOCKS proxy; by one that has something to say before it is asked for the target: SOCKS or https. */
 bool weir_proxy_may_be_socks(const struct weir_handle *h);
+bool weir_proxy_may_greet(const struct weir_handle *h);
 
-/* libcurl connects to that address. When it is a proxy's: t->by_proxy and its name, *socks says which kind. What
+/* libcurl connects to that address. When it is a proxy's: t->by_proxy and its name, *greets says whether it is such a one. What
  * CURLOPT_CONNECT_TO names is treated alike: it is another place, which may be down while the target is well. */
-bool weir_proxy_reached(struct weir_transfer *t, const struct weir_address *to, uint16_t port, bool *socks);
+bool weir_proxy_reached(struct weir_transfer *t, const struct weir_address *to, uint16_t port, bool *greets);
 
 /* A request to the proxy that has been reached. Returns 0, or the errno of its refusal: then t->proxy_refused. Waits as long as a
  * request may; in a multi handle never. */

@@ -250,7 +250,7 @@ int weir_transfer_arrive(struct weir_transfer *t, bool sending)
 static int connects(void *data, const struct weir_connecting *to)
 {
 	struct weir_transfer *t = data;
-	bool proxy, socks = false;
+	bool proxy, greets = false;
 	int error;
 
 	if (!t->handle)
@@ -258,9 +258,9 @@ static int connects(void *data, const struct weir_connecting *to)
 	t->port = to->port;
 	t->to = *to->to;
 	t->by_proxy = false;
-	/* A refused one goes nowhere behind a SOCKS proxy (weir_transfer_refuse): what is wrong with that is told. */
-	proxy = weir_proxy_reached(t, to->to, to->port, &socks);
-	if (t->refused != 0 && t->by_proxy && socks && t->known && t->known->refusing)
+	/* A refused one goes nowhere behind a SOCKS or an https proxy (weir_transfer_refuse): what is wrong with that is told. */
+	proxy = weir_proxy_reached(t, to->to, to->port, &greets);
+	if (t->refused != 0 && t->by_proxy && greets && t->known && t->known->refusing)
 		return 0;
 	error = weir_transfer_arrive(t, false);
 	if (error == 0 && proxy && weir_transfer_is_ours(t))
@@ -339,13 +339,14 @@ void weir_transfer_copied(const struct weir_curl *curl, CURL *copy, const struct
 
 void weir_transfer_refuse(const struct weir_curl *curl, CURL *handle, struct weir_handle *h)
 {
-	/* Libcurl keeps the pointer, and does not write. A SOCKS proxy is asked for an address that nobody can connect to. */
+	/* Libcurl keeps the pointer, and does not write. A SOCKS or an https proxy is asked for an address that nobody can
+	 * connect to. */
 	static struct curl_slist here = {(char *)(uintptr_t) "::127.0.0.1:", NULL},
 				 nowhere = {(char *)(uintptr_t) "::255.255.255.255:1", NULL};
 
 	h->refusing = true;
 	curl->setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
-	if (weir_proxy_may_be_socks(h))
+	if (weir_proxy_may_greet(h))
 		curl->setopt(handle, CURLOPT_CONNECT_TO, &nowhere);
 	else if (!h->connect_to)
 		curl->setopt(handle, CURLOPT_CONNECT_TO, &here);
@@ -383,6 +384,12 @@ static bool socks_reached_nowhere(const struct weir_transfer *t)
 		(error >= CURLPX_REPLY_ADDRESS_TYPE_NOT_SUPPORTED && error <= CURLPX_REPLY_UNASSIGNED));
 }
 
+/* Not that it wants credentials, which is the program's own fault. */
+static bool tells_of_nowhere(long status)
+{
+	return status >= 300 && status != 407;
+}
+
 /* A refused transfer ends as if its connect had failed; only the text is weir's. What libcurl found wrong before that stands. */
 __attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_transfer *t, const struct weir_request *r,
 							 CURLcode code)
@@ -390,12 +397,15 @@ __attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_trans
 	char text[CURL_ERROR_SIZE];
 	bool behind_socks = code == CURLE_PROXY && socks_reached_nowhere(t);
 
-	if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK &&
-	    !behind_socks)
+	/* An https proxy that works cannot connect there either. */
+	if (code == CURLE_RECV_ERROR && t->known && t->known->refusing && tells_of_nowhere(long_of(t, CURLINFO_HTTP_CONNECTCODE)))
+		code = CURLE_COULDNT_CONNECT;
+	else if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK &&
+		 !behind_socks)
 		return code;
-	/* It is the SOCKS proxy that could not be reached. */
-	if (code == CURLE_COULDNT_CONNECT && t->by_proxy && !t->proxy_refused && t->known && t->known->refusing &&
-	    weir_proxy_may_be_socks(t->known))
+	/* It is the proxy that could not be reached. */
+	else if (code == CURLE_COULDNT_CONNECT && t->by_proxy && !t->proxy_refused && t->known && t->known->refusing &&
+		 weir_proxy_may_greet(t->known))
 		return code;
 	if (t->known)
 		t->known->refused_with = t->refused;
