@@ -2,11 +2,13 @@
 /* The chain of configuration files, and what tells one chain from another. */
 #include "src/runtime/chain.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "src/runtime/path.h"
 #include "weir/kernel.h"
+#include "weir/log.h"
 #include "weir/runtime.h"
 
 #define BELOW     "/weir/weir.conf"
@@ -87,13 +89,36 @@ static uint64_t with_user_file(uint64_t hash, char *file)
 	return with_bytes(hash, sight, sizeof sight);
 }
 
+/* The file that the name leads to, as the kernel calls it: by whatever links and ways it is named, it is one world. The name
+ * itself where it leads nowhere yet, or nobody can tell (no /proc). */
+__attribute__((noinline)) static void resolve(char file[WEIR_PATH_MAX])
+{
+	int fd = weir_open(file, O_PATH | O_CLOEXEC, 0);
+	char name[40], found[WEIR_PATH_MAX];
+	long length = -1;
+
+	if (fd < 0)
+		return;
+	weir_format(name, sizeof name, "/proc/self/fd/%d", fd);
+	length = weir_syscall(SYS_readlinkat, AT_FDCWD, name, found, sizeof found);
+	weir_close(fd);
+	if (length <= 0 || (size_t)length >= sizeof found || found[0] != '/')
+		return;
+	memcpy(file, found, (size_t)length);
+	file[length] = '\0';
+}
+
 uint64_t weir_chain_hash(const struct weir_environment *e)
 {
 	char file[WEIR_PATH_MAX];
 	uint64_t hash;
 
-	if (weir_path_given(e->config))
-		return weir_path_absolute(file, e->config) ? weir_hash_text(file) : 0;
+	if (weir_path_given(e->config)) {
+		if (!weir_path_absolute(file, e->config))
+			return 0;
+		resolve(file);
+		return weir_hash_text(file);
+	}
 	hash = with_bytes(FNV_START, WEIR_CONFDIR, sizeof WEIR_CONFDIR);
 	if (user_file(e, file))
 		hash = with_user_file(hash, file);

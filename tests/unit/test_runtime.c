@@ -483,6 +483,32 @@ static void a_home_with_two_names_makes_one_world(void **state)
 	assert_string_not_equal(again.segment, by_name.segment);
 }
 
+static void a_configuration_file_with_two_names_makes_one_world(void **state)
+{
+	struct weir_environment e = {.runtime_dir = inside("run"), .config = inside("etc/own.conf"), .uid = geteuid()};
+	static const char *const names[] = {"etc/./own.conf", "etc/../etc/own.conf", "link.conf", "way/own.conf"};
+	struct weir_world by_name, again;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdir(inside("etc"), 0700), 0);
+	assert_int_equal(symlink("etc/own.conf", inside("link.conf")), 0);
+	assert_int_equal(symlink("etc", inside("way")), 0);
+	/* Not there yet: it is what it is called. */
+	assert_null(weir_world_of(&e, &by_name));
+	e.config = inside("link.conf");
+	assert_null(weir_world_of(&e, &again));
+	assert_string_not_equal(again.segment, by_name.segment);
+	fd = open(inside("etc/own.conf"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		e.config = inside(names[i]);
+		assert_null(weir_world_of(&e, &again));
+		assert_string_equal(again.segment, by_name.segment);
+	}
+}
+
 static void a_claim_that_nobody_can_have_written_keeps_everybody_apart(void **state)
 {
 	struct weir_environment e = {.runtime_dir = inside("run"), .home = "/x", .uid = geteuid()};
@@ -617,6 +643,7 @@ int main(void)
 		IN_DIRECTORY(each_chain_has_a_world_of_its_own),
 		IN_DIRECTORY(a_home_that_is_another_one_makes_another_world),
 		IN_DIRECTORY(a_home_with_two_names_makes_one_world),
+		IN_DIRECTORY(a_configuration_file_with_two_names_makes_one_world),
 		IN_DIRECTORY(a_claim_that_nobody_can_have_written_keeps_everybody_apart),
 		cmocka_unit_test(weir_config_replaces_the_chain),
 		IN_DIRECTORY(the_program_is_found_beside_the_object_and_then_further_off),
