@@ -10,7 +10,10 @@
 #include "src/http/ascii.h"
 #include "src/http/digest.h"
 
-/* Headers whose value names the client. Not Cookie: a session's changes from answer to answer. */
+/* Headers whose value names the client. Not Cookie, of which a session's part changes from answer to answer and the rest names
+ * nobody; not Proxy-Authorization, which names the client to somebody else; and no other header by what its name is like: most
+ * with "token" or "key" in them change with each request (X-CSRF-Token, Idempotency-Key), and each value would pass for a client
+ * of its own, whom no spent quota stops. */
 static const char *const names[] = {
 	"authorization",
 	"x-api-key",
@@ -26,6 +29,13 @@ static const char *const names[] = {
 	"x-goog-api-key",            /* https://cloud.google.com/docs/authentication/api-keys-use */
 	"ocp-apim-subscription-key", /* https://learn.microsoft.com/en-us/azure/api-management/api-management-subscriptions */
 	"x-rapidapi-key",            /* https://docs.rapidapi.com/docs/keys */
+	"dd-api-key",                /* https://docs.datadoghq.com/api/latest/authentication/ */
+	"x-vault-token",             /* https://developer.hashicorp.com/vault/api-docs */
+	"x-figma-token",             /* https://developers.figma.com/docs/rest-api/authentication/ */
+	"circle-token",              /* https://circleci.com/docs/api-developers-guide/ */
+	"x-redmine-api-key",         /* https://www.redmine.org/projects/redmine/wiki/Rest_api */
+	"x-algolia-api-key",         /* https://www.algolia.com/doc/rest-api/search/ */
+	"xi-api-key",                /* https://elevenlabs.io/docs/api-reference/authentication */
 };
 
 /* Names of a query's parts that do the same. Not "key" and "token", which mean as many other things: each of those would pass for
