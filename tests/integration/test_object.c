@@ -23,6 +23,7 @@ static const char *const hooks[] = {
 	"curl_easy_duphandle",
 	"curl_easy_getinfo",
 	"curl_easy_init",
+	"curl_easy_pause",
 	"curl_easy_perform",
 	"curl_easy_reset",
 	"curl_easy_setopt",

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "src/preload/curl/held.h"
 #include "src/preload/curl/parked.h"
 #include "src/preload/curl/transfer.h"
 
@@ -16,6 +17,7 @@ static void end(struct weir_multi *m, struct weir_transfer *t, CURLMsg *message)
 		weir_transfer_end(t, t->request, message->data.result);
 	weir_transfer_restore(t->curl, t->handle, t->known);
 	weir_park_forget(t);
+	weir_held_forget(t);
 	t->handle = NULL;
 	t->message = message;
 	weir_line_move(m, t, WEIR_PLACE_DONE);

@@ -18,6 +18,7 @@
 
 #include "src/preload/curl/library.h"
 #include "src/preload/name/table.h"
+#include "src/preload/socket/hop.h"
 #include "weir/gate.h"
 #include "weir/http.h"
 
@@ -89,6 +90,7 @@ struct weir_transfer {
 	struct weir_handle *known; /* NULL: the handle is not in the table */
 	struct weir_request *request;
 	uint32_t number;            /* of the flight whose request that is, 0 = `own`, in a multi handle */
+	int local_port;             /* of the connection that the request in hand is about to be sent on */
 	int refused;                /* the errno of the refusal, 0 = none */
 	uint16_t port;              /* of its last connect, 0 = none */
 	struct weir_address to;     /* of the same */
@@ -106,10 +108,15 @@ struct weir_transfer {
 	enum weir_place place;
 	bool told_long;                      /* that it waits for long */
 	struct weir_transfer *next, *before; /* in the line of its place */
-	uint64_t wake_ns;                    /* kept back or parked: when to look again */
+	uint64_t wake_ns;                    /* kept back, parked or held: when to look again */
 	uint64_t started_ns;                 /* when libcurl first connected for it or sent it, 0 = not yet */
 	uint32_t parks;                      /* sockets of it that are parked */
 	struct weir_parked parked[WEIR_PARKED];
+	/* Held where it sends (held.h), for hop; how often libcurl has tried to, and what the program has paused meanwhile. */
+	bool held;
+	uint8_t tries;
+	int paused;
+	struct weir_hop hop;
 	CURLMsg *message; /* over: libcurl's, good until the handle is removed, or `failed` */
 	CURLMsg failed;
 	uint32_t process; /* weir_process_serial() of whose request it is */

@@ -6,6 +6,7 @@
 
 #include "src/preload/core/attach.h"
 #include "src/preload/curl/connects.h"
+#include "src/preload/curl/held.h"
 #include "src/preload/curl/parked.h"
 #include "src/preload/curl/transfer.h"
 #include "weir/kernel.h"
@@ -15,6 +16,7 @@ static void close_transfer(struct weir_transfer *t)
 {
 	weir_transfer_restore(t->curl, t->handle, t->known);
 	weir_park_forget(t);
+	weir_held_forget(t);
 	t->handle = NULL;
 }
 
@@ -55,6 +57,7 @@ CURLMcode weir_kept_add(struct weir_multi *m, struct weir_transfer *t, CURL *han
 	t->message = NULL;
 	t->started_ns = 0;
 	t->parks = 0;
+	t->held = false;
 	t->own.phase = WEIR_PHASE_IDLE;
 	weir_line_move(m, t, WEIR_PLACE_KEPT);
 	weir_transfer_begin(t);
@@ -175,20 +178,37 @@ static uint64_t look_at_kept(struct weir_multi *m, uint64_t now_ns)
 	return wake;
 }
 
-/* Those whose connect waits. One that is refused meanwhile connects, and is told so where it would send its request: libcurl
- * cannot be told sooner. */
-static uint64_t look_at_parked(struct weir_multi *m, uint64_t now_ns)
+/* One whose connect waits, or that waits where it sends. One that is refused meanwhile connects, and is told so where it would
+ * send its request: libcurl cannot be told sooner. */
+static void look_at_stopped(struct weir_transfer *t, uint64_t now_ns)
+{
+	if (t->wake_ns <= now_ns) {
+		weir_transfer_look(t);
+		if (t->held && !waits(t))
+			weir_transfer_depart(t);
+	}
+	if (waits(t)) {
+		tell_long(t, now_ns);
+	} else {
+		weir_unpark(t);
+		weir_held_go(t);
+	}
+}
+
+static uint64_t look_at_under_way(struct weir_multi *m, uint64_t now_ns)
 {
 	uint64_t wake = WEIR_NEVER;
+	struct weir_transfer *next;
 
-	for (struct weir_transfer *t = m->line[WEIR_PLACE_UNDER_WAY].first; t && m->parked > 0; t = t->next) {
-		if (t->parks == 0)
+	for (struct weir_transfer *t = m->line[WEIR_PLACE_UNDER_WAY].first; t && m->parked + m->held > 0; t = next) {
+		next = t->next;
+		if (t->parks == 0 && !t->held)
 			continue;
-		if (t->wake_ns <= now_ns)
-			weir_transfer_look(t);
-		if (!waits(t))
-			weir_unpark(t);
-		else if (t->wake_ns < wake)
+		look_at_stopped(t, now_ns);
+		/* Libcurl has called the program, which has moved it: what is left is looked at next time. */
+		if (t->multi != m || t->place != WEIR_PLACE_UNDER_WAY)
+			return now_ns;
+		if (waits(t) && t->wake_ns < wake)
 			wake = t->wake_ns;
 	}
 	return wake;
@@ -196,15 +216,15 @@ static uint64_t look_at_parked(struct weir_multi *m, uint64_t now_ns)
 
 void weir_kept_look(struct weir_multi *m)
 {
-	uint64_t now, kept, parked;
+	uint64_t now, kept, under_way;
 
 	if (m->wake_ns == WEIR_NEVER || (now = weir_now_ns()) < m->wake_ns)
 		return;
 	/* What begins to wait in a callback meanwhile sets it as well. */
 	m->wake_ns = WEIR_NEVER;
 	kept = look_at_kept(m, now);
-	parked = look_at_parked(m, now);
-	kept = parked < kept ? parked : kept;
+	under_way = look_at_under_way(m, now);
+	kept = under_way < kept ? under_way : kept;
 	if (kept < m->wake_ns)
 		m->wake_ns = kept;
 }
@@ -213,7 +233,7 @@ void weir_kept_freed(struct weir_multi *m)
 {
 	for (unsigned i = WEIR_PLACE_KEPT; i <= WEIR_PLACE_UNDER_WAY; i++) {
 		for (struct weir_transfer *t = m->line[i].first; t && weir_multi_waits(m); t = t->next) {
-			if ((i == WEIR_PLACE_KEPT || t->parks > 0) && t->request->until_ns == 0)
+			if ((i == WEIR_PLACE_KEPT || t->parks > 0 || t->held) && t->request->until_ns == 0)
 				t->wake_ns = m->wake_ns = 0;
 		}
 	}

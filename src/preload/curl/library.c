@@ -63,6 +63,7 @@ static bool fill(struct weir_curl *curl, const void *caller)
 	FIND(duphandle, "curl_easy_duphandle");
 	FIND(reset, "curl_easy_reset");
 	FIND(cleanup, "curl_easy_cleanup");
+	FIND(pause, "curl_easy_pause");
 	FIND(multi_init, "curl_multi_init");
 	FIND(multi_add, "curl_multi_add_handle");
 	FIND(multi_remove, "curl_multi_remove_handle");

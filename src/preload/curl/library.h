@@ -28,6 +28,8 @@ struct weir_curl {
 	CURL *(*duphandle)(CURL *);
 	void (*reset)(CURL *);
 	void (*cleanup)(CURL *);
+	/* Since 7.18, else NULL. */
+	CURLcode (*pause)(CURL *, int);
 	CURLM *(*multi_init)(void);
 	CURLMcode (*multi_add)(CURLM *, CURL *);
 	CURLMcode (*multi_remove)(CURLM *, CURL *);

@@ -24,6 +24,7 @@
 #include "src/preload/core/hook.h"
 #include "src/preload/curl/connects.h"
 #include "src/preload/curl/done.h"
+#include "src/preload/curl/held.h"
 #include "src/preload/curl/kept.h"
 #include "src/preload/curl/timer.h"
 #include "src/preload/curl/transfer.h"
@@ -62,6 +63,7 @@ static void leave(struct weir_multi *m)
 	weir_flight_expect(&nobody);
 	if (weir_done_collect(m) && weir_multi_waits(m))
 		weir_kept_freed(m);
+	weir_held_pause(m);
 	weir_kept_look(m);
 	weir_timer_tell(m);
 	errno = saved;
@@ -239,6 +241,8 @@ WEIR_HOOK CURLMcode curl_multi_socket_action(CURLM *multi, curl_socket_t fd, int
 	if (!m)
 		return curl->multi_socket_action(multi, fd, events, running);
 	enter(m);
+	if (fd == CURL_SOCKET_TIMEOUT)
+		weir_timer_ran(m);
 	code = counted(curl->multi_socket_action(multi, fd, events, running), running, m->line[WEIR_PLACE_KEPT].count);
 	leave(m);
 	return code;
@@ -258,6 +262,8 @@ WEIR_HOOK CURLMcode curl_multi_socket(CURLM *multi, curl_socket_t fd, int *runni
 	if (!m)
 		return curl->multi_socket(multi, fd, running);
 	enter(m);
+	if (fd == CURL_SOCKET_TIMEOUT)
+		weir_timer_ran(m);
 	code = counted(curl->multi_socket(multi, fd, running), running, m->line[WEIR_PLACE_KEPT].count);
 	leave(m);
 	return code;

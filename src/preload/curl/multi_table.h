@@ -28,7 +28,9 @@ struct weir_multi {
 	const struct weir_curl *curl;
 	struct weir_line line[WEIR_PLACES];
 	uint32_t parked;    /* transfers under way that have a socket parked */
-	uint64_t wake_ns;   /* when to look at those kept back or parked, WEIR_NEVER = there are none */
+	uint32_t held;      /* and those that are held where they send */
+	bool expects;       /* one of these has not been tried to be sent yet */
+	uint64_t wake_ns;   /* when to look at those kept back, parked or held, WEIR_NEVER = there are none */
 	uint64_t turned_ns; /* the last curl_multi_perform with nothing to do */
 	uint32_t turns;     /* such calls one right after the other */
 	/* CURLMOPT_TIMERFUNCTION and its data. asked_ns: when libcurl wants to be called, told_ns: what the program has been
@@ -56,7 +58,7 @@ void weir_multi_each(void (*visit)(struct weir_multi *m));
 /* Whether a transfer in it waits for its turn. */
 static inline bool weir_multi_waits(const struct weir_multi *m)
 {
-	return m->line[WEIR_PLACE_KEPT].count > 0 || m->parked > 0;
+	return m->line[WEIR_PLACE_KEPT].count > 0 || m->parked > 0 || m->held > 0;
 }
 
 /* Moves a transfer to the end of a line of the multi handle: out of the one it stands in, if t->multi is not NULL. */

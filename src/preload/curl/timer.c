@@ -70,6 +70,11 @@ void weir_timer_tell(struct weir_multi *m)
 		tell(m, next, ms_until(next));
 }
 
+void weir_timer_ran(struct weir_multi *m)
+{
+	m->asked_ns = WEIR_NEVER;
+}
+
 long weir_timer_clamp(const struct weir_multi *m, long ms)
 {
 	long wake = m->wake_ns == WEIR_NEVER ? -1 : ms_until(m->wake_ns);

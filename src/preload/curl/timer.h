@@ -16,6 +16,9 @@ CURLMcode weir_timer_set_data(struct weir_multi *m, void *data);
 /* Calls the program's callback, where it has not been told of what comes next. */
 void weir_timer_tell(struct weir_multi *m);
 
+/* Libcurl is called because its time has come: it asks again for what is left, and says nothing where nothing is. */
+void weir_timer_ran(struct weir_multi *m);
+
 /* The time-out in milliseconds, or the shorter one until a transfer that is kept back has to be looked at. Negative = none. */
 long weir_timer_clamp(const struct weir_multi *m, long ms);
 

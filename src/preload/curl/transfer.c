@@ -11,6 +11,7 @@
 #include "src/preload/core/tell.h"
 #include "src/preload/curl/answer.h"
 #include "src/preload/curl/connects.h"
+#include "src/preload/curl/held.h"
 #include "src/preload/curl/parked.h"
 #include "src/preload/curl/connect_to.h"
 #include "src/preload/curl/proxy.h"
@@ -40,11 +41,11 @@ static uint64_t in_ns(long ms)
 }
 
 /* How long the program lets its next request wait: libcurl's time-outs run meanwhile. 0 = as long as it takes. */
-static uint64_t patience_ns(const struct weir_transfer *t, uint64_t now_ns)
+static uint64_t patience_ns(const struct weir_transfer *t, bool connects, uint64_t now_ns)
 {
 	/* A transfer in libcurl's own queue is not connecting yet either (CURLMOPT_MAX_TOTAL_CONNECTIONS). */
 	uint64_t patience = 0,
-		 connecting = t->known && !(t->multi && t->redirects == 0) ? in_ns(t->known->connect_timeout_ms) : 0;
+		 connecting = connects && t->known && !(t->multi && t->redirects == 0) ? in_ns(t->known->connect_timeout_ms) : 0;
 
 	if (t->over_ns != 0)
 		patience = t->over_ns > now_ns ? t->over_ns - now_ns : 1;
@@ -79,11 +80,12 @@ __attribute__((noinline)) static bool goes_elsewhere(const struct weir_transfer 
 	return t->known && t->known->connect_to && weir_connect_to(t->known->connect_to, t->host_port, place);
 }
 
-static void begin_request(struct weir_transfer *t, uint64_t now_ns)
+/* connects: it may connect first. */
+static void begin_request(struct weir_transfer *t, bool connects, uint64_t now_ns)
 {
 	const struct weir_wish wish = {
 		.host_port = t->host_port,
-		.patience_ns = patience_ns(t, now_ns),
+		.patience_ns = patience_ns(t, connects, now_ns),
 		.lease_ns = t->over_ns > now_ns ? t->over_ns - now_ns + LEASE_MARGIN_NS : 0,
 		.thread = t->multi ? 0 : weir_thread_id(),
 		.lease_hint = weir_flight_lease_hint(),
@@ -110,7 +112,8 @@ int weir_transfer_hurry(struct weir_transfer *t)
 static void await(struct weir_transfer *t)
 {
 	if (t->multi) {
-		weir_transfer_hurry(t);
+		if (!weir_held_begin(t, t->local_port))
+			weir_transfer_hurry(t);
 	} else {
 		weir_flight_alone(t->number);
 		take(t, weir_gate_await(t->gate, t->request, t->host_port));
@@ -130,7 +133,7 @@ void weir_transfer_begin(struct weir_transfer *t)
 	t->redirects = t->connects = 0;
 	t->credential = weir_handle_credential(t->known);
 	t->path = t->known && !t->known->url ? t->known->path : 0;
-	begin_request(t, now);
+	begin_request(t, true, now);
 	if (t->request->phase == WEIR_PHASE_WAITING && !t->multi && !(t->known && t->known->chained))
 		await(t);
 }
@@ -151,10 +154,16 @@ void weir_transfer_look(struct weir_transfer *t)
 		/* It began in the parent of this process, or with another segment. */
 		t->gate = g;
 		t->request->phase = WEIR_PHASE_IDLE;
-		begin_request(t, now);
+		begin_request(t, !t->held, now);
 	} else {
 		take(t, weir_gate_look(t->gate, t->request, now, &t->wake_ns));
 	}
+}
+
+void weir_transfer_depart(struct weir_transfer *t)
+{
+	if (t->refused == 0)
+		take(t, weir_gate_depart(t->gate, t->request, weir_now_ns(), &t->wake_ns));
 }
 
 /* What the next request is. Libcurl tells its URL while the transfer runs, also where the connection goes to a proxy. */
@@ -204,7 +213,8 @@ __attribute__((noinline)) static void settle_answered(struct weir_transfer *t, u
 		weir_gate_cancel(t->gate, t->request, now_ns);
 }
 
-__attribute__((noinline)) static void go_on(struct weir_transfer *t, enum step step, long redirects, const char *host_port)
+__attribute__((noinline)) static void go_on(struct weir_transfer *t, enum step step, bool sending, long redirects,
+					    const char *host_port)
 {
 	uint64_t now = weir_now_ns();
 
@@ -219,7 +229,7 @@ __attribute__((noinline)) static void go_on(struct weir_transfer *t, enum step s
 		t->credential = t->known ? WEIR_NOBODY : 0;
 	if (step == OURS)
 		memcpy(t->host_port, host_port, strnlen(host_port, sizeof t->host_port - 1) + 1);
-	begin_request(t, now);
+	begin_request(t, !sending, now);
 }
 
 int weir_transfer_arrive(struct weir_transfer *t, bool sending)
@@ -235,7 +245,7 @@ int weir_transfer_arrive(struct weir_transfer *t, bool sending)
 	redirects = long_of(t, CURLINFO_REDIRECT_COUNT);
 	step = next_step(t, sending, redirects, host_port);
 	if (step != SAME)
-		go_on(t, step, redirects, host_port);
+		go_on(t, step, sending, redirects, host_port);
 	if (t->multi && t->started_ns == 0)
 		t->started_ns = weir_now_ns();
 	if (t->here && t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING && (sending || !t->multi))
@@ -255,6 +265,11 @@ static int connects(void *data, const struct weir_connecting *to)
 
 	if (!t->handle)
 		return 0;
+	if (t->multi) {
+		/* Libcurl connects anew where a connection has been closed on which something was held. */
+		weir_held_forget(t);
+		weir_hop_follow(to->fd);
+	}
 	t->port = to->port;
 	t->to = *to->to;
 	t->by_proxy = false;
@@ -302,6 +317,7 @@ static int prereq(void *data, char *to, char *from, int to_port, int from_port)
 	if (answer != CURL_PREREQFUNC_OK || t->handle != handle)
 		return answer;
 	saved = errno;
+	t->local_port = from_port;
 	answer = weir_transfer_arrive(t, true) == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 	errno = saved;
 	return answer;
@@ -401,7 +417,7 @@ __attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_trans
 	if (code == CURLE_RECV_ERROR && t->known && t->known->refusing && tells_of_nowhere(long_of(t, CURLINFO_HTTP_CONNECTCODE)))
 		code = CURLE_COULDNT_CONNECT;
 	else if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK &&
-		 !behind_socks)
+		 code != CURLE_SEND_ERROR && !behind_socks)
 		return code;
 	/* It is the proxy that could not be reached. */
 	else if (code == CURLE_COULDNT_CONNECT && t->by_proxy && !t->proxy_refused && t->known && t->known->refusing &&

@@ -37,6 +37,9 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 /* Looks again at the first request of a transfer that is kept back. It is not refused and phase WAITING: keep it. */
 void weir_transfer_look(struct weir_transfer *t);
 
+/* The same, of one that is held where it sends and has just had its turn: others may have left too short a time ago. */
+void weir_transfer_depart(struct weir_transfer *t);
+
 /* Whether its request is this process's own, and still in hand. */
 bool weir_transfer_is_ours(const struct weir_transfer *t);
 
@@ -55,8 +58,8 @@ bool weir_transfer_is_unsent(const struct weir_transfer *t);
 CURLcode weir_transfer_refusal(const struct weir_transfer *t, const struct weir_request *r, CURLcode code);
 
 /* The next request is about to be connected for, or sent (`sending`). Returns 0, or the errno of its refusal. Waits for its turn.
- * In a multi handle it does not: one that is about to be sent goes at once; one that is to be connected for may then be in phase
- * WAITING, with t->wake_ns. */
+ * In a multi handle it does not: one that waits is then in phase WAITING, with t->wake_ns, and parked or held; where it cannot be
+ * made to, it goes at once. */
 int weir_transfer_arrive(struct weir_transfer *t, bool sending);
 
 /* A request that waits and cannot be made to goes at once, on the unit that it has taken. Returns 0, or the errno of its

@@ -32,17 +32,19 @@
 #define WEIR_MARKS 65536
 
 /* By descriptor: the number of its conversation's record; 0: nobody knows what it is, as this process has begun with it or was
- * handed it; WEIR_MARK_NONE: it is known to be no conversation of ours. */
+ * handed it; WEIR_MARK_NONE: it is known to be no conversation of ours; WEIR_MARK_FOLLOWED: nor is this, but what is sent there
+ * may be held back (hop.h). */
 extern _Atomic uint16_t weir_mark[WEIR_MARKS];
-#define WEIR_MARK_NONE UINT16_MAX
+#define WEIR_MARK_NONE     UINT16_MAX
+#define WEIR_MARK_FOLLOWED (UINT16_MAX - 1)
 
 static inline bool weir_is_marked(int fd)
 {
 	return (unsigned)fd < WEIR_MARKS &&
-	       (uint16_t)(atomic_load_explicit(&weir_mark[fd], memory_order_relaxed) - 1) < WEIR_MARK_NONE - 1;
+	       (uint16_t)(atomic_load_explicit(&weir_mark[fd], memory_order_relaxed) - 1) < WEIR_MARK_FOLLOWED - 1;
 }
 
-/* Whether that is so, or what is sent first has to tell: weir_conversation_adopt. */
+/* Whether that is so, or what is sent has to be looked at: weir_conversation_adopt, weir_hop_sending. */
 static inline bool weir_may_be_marked(int fd)
 {
 	return (unsigned)fd < WEIR_MARKS && atomic_load_explicit(&weir_mark[fd], memory_order_relaxed) != WEIR_MARK_NONE;

@@ -18,6 +18,7 @@
 #include "src/preload/core/readable.h"
 #include "src/preload/socket/conversation.h"
 #include "src/preload/socket/fast_open.h"
+#include "src/preload/socket/hop.h"
 
 #define UNLIKELY(x) __builtin_expect(x, 0)
 
@@ -48,6 +49,8 @@ static ssize_t received(int fd, const struct iovec *iov, size_t parts, int flags
 
 static bool may_send(int fd, const struct iovec *iov, size_t parts, int flags)
 {
+	if (weir_hop_followed(fd))
+		return weir_hop_sending(fd, iov, parts);
 	return (flags & MSG_OOB) != 0 || weir_conversation_sending(fd, iov, parts, (flags & MSG_DONTWAIT) != 0) == WEIR_LEAVE_GO;
 }
 
@@ -66,7 +69,8 @@ static size_t parts_of(const struct iovec *iov, int count)
 /* What is sent on fd is to be told of. */
 static bool is_ours(int fd, const struct iovec *iov, size_t parts)
 {
-	return UNLIKELY(weir_may_be_marked(fd)) && (weir_is_marked(fd) || weir_conversation_adopt(fd, iov, parts));
+	return UNLIKELY(weir_may_be_marked(fd)) &&
+	       (weir_is_marked(fd) || weir_hop_followed(fd) || weir_conversation_adopt(fd, iov, parts));
 }
 
 #define REAL(name, ...) (weir_libc()->name ? weir_libc()->name(__VA_ARGS__) : (ssize_t)syscall(SYS_##name, __VA_ARGS__))
