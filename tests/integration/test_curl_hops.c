@@ -4,6 +4,7 @@
 #include "tests/harness/harness.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -309,9 +312,26 @@ static int pause_and_go_on(int argc, char **argv)
 	return 0;
 }
 
+/* Its host is shut while the hop is held. argv[0]: where it begins. */
+static int be_refused(int argc, char **argv)
+{
+	char text[CURL_ERROR_SIZE] = "";
+	long os_error = 0;
+
+	(void)argc;
+	make_loop(argv[0]);
+	curl_easy_setopt(loop.hops, CURLOPT_ERRORBUFFER, text);
+	PART_CHECK(drive("poll") == 0);
+	PART_CHECK(loop.result == CURLE_COULDNT_CONNECT);
+	PART_CHECK(strncmp(text, "weir: 127.0.0.1:", 16) == 0);
+	PART_CHECK(curl_easy_getinfo(loop.hops, CURLINFO_OS_ERRNO, &os_error) == CURLE_OK && os_error == ECONNREFUSED);
+	end_loop();
+	return 0;
+}
+
 static const struct host_part parts[] = {
 	{"follow", follow},       {"follow_beside", follow_beside},     {"run_out_of_time", run_out_of_time},
-	{"take_back", take_back}, {"pause_and_go_on", pause_and_go_on},
+	{"take_back", take_back}, {"pause_and_go_on", pause_and_go_on}, {"be_refused", be_refused},
 };
 
 /* --- The tests ------------------------------------------------------------------------------------------------------------- */
@@ -581,6 +601,105 @@ static void what_the_program_pauses_meanwhile_waits_as_well(void **state)
 	expect_pace(&s, 3);
 }
 
+static bool has_one_request(void *server)
+{
+	return quotad_count(server).requests == 1;
+}
+
+static void a_hop_whose_host_is_shut_meanwhile_is_refused(void **state)
+{
+	static char self[PATH_MAX];
+	struct running *running;
+	struct outcome o;
+	struct stage s;
+	char path[512];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	stage_open_with(&s, state, "rate = { strategy = \"fixed\"; max = \"1/20s\"; burst = 1; };", http_port);
+	running = command_start(
+		&(struct command){.argv = (const char *const[]){self, "--part", "be_refused", chain_of(s.limited, 1, path), NULL},
+				  .mode = COMMAND_UNDER_WEIR,
+				  .dir = s.scene->dir});
+	assert_soon(has_one_request, s.limited, 10, "the first request comes");
+	o = WEIR(s.scene, "breaker", s.host_port, "open");
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	o = command_wait(running);
+	if (o.exit_status != 0)
+		fail_msg("exit %d, signal %d: %s", o.exit_status, o.signal, o.err);
+	outcome_free(&o);
+	assert_int_equal(quotad_count(s.limited).requests, 1);
+	assert_int_equal(leases_held(s.scene), 0);
+}
+
+static void answer(int fd, const char *text)
+{
+	char head[4096];
+	size_t got = 0;
+	ssize_t n;
+
+	while (got < sizeof head - 1 && (n = read(fd, head + got, sizeof head - 1 - got)) > 0) {
+		got += (size_t)n;
+		head[got] = '\0';
+		if (strstr(head, "\r\n\r\n"))
+			break;
+	}
+	(void)!write(fd, text, strlen(text));
+}
+
+/* Answers with a redirect and closes the connection a while later; then answers. Ends with the heads that came. */
+static pid_t start_hasty_server(int *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof a;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	pid_t child;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, length), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &length), 0);
+	*port = ntohs(a.sin_port);
+	child = fork();
+	if (child == 0) {
+		alarm(25);
+		fd = accept(listener, NULL, NULL);
+		answer(fd, "HTTP/1.1 302 Found\r\nLocation: /n/1\r\nContent-Length: 0\r\n\r\n");
+		poll(NULL, 0, 150);
+		close(fd);
+		fd = accept(listener, NULL, NULL);
+		answer(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+		close(fd);
+		_exit(0);
+	}
+	close(listener);
+	return child;
+}
+
+static void a_connection_that_is_closed_under_a_held_hop_is_made_anew(void **state)
+{
+	struct scene *scene = *state;
+	struct host_counts n;
+	char rules[256], key[64], url[80];
+	int port, status;
+	pid_t server = start_hasty_server(&port);
+
+	host_port_of(key, "127.0.0.1", port);
+	snprintf(rules, sizeof rules,
+		 "hosts = ( { match = \"%s\"; rate = { strategy = \"fixed\"; max = \"1/s\"; burst = 1; }; } );\n", key);
+	scene_configure(scene, rules);
+	agent_start(scene);
+	snprintf(url, sizeof url, "http://%s/", key);
+	expect_part(scene, "follow", "poll", url);
+	assert_true(waitpid(server, &status, 0) == server && status == 0);
+	n = counts_of(scene, key);
+	assert_int_equal(n.admitted, 2);
+	assert_int_equal(n.succeeded, 2);
+	assert_int_equal(n.permits, 0);
+	assert_int_equal(leases_held(scene), 0);
+}
+
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
 
 int main(int argc, char **argv)
@@ -600,6 +719,8 @@ int main(int argc, char **argv)
 		SCENE(the_hop_s_wait_is_part_of_the_program_s_time),
 		SCENE(a_hop_that_is_held_can_be_taken_back),
 		SCENE(what_the_program_pauses_meanwhile_waits_as_well),
+		SCENE(a_hop_whose_host_is_shut_meanwhile_is_refused),
+		SCENE(a_connection_that_is_closed_under_a_held_hop_is_made_anew),
 	};
 	int status = host_part_run(argc, argv, parts, sizeof parts / sizeof parts[0]);
 
