@@ -67,6 +67,9 @@ size_t weir_wire_sent(struct weir_wire *w, const void *bytes, size_t n, const st
 size_t weir_wire_received(struct weir_wire *w, const void *bytes, size_t n, const struct weir_wire_sink *sink,
 			  enum weir_wire_event *event);
 
+/* A request has gone out by a way that is not seen: its answer is heard as if it were a GET's. Before anything has been sent. */
+void weir_wire_sent_unseen(struct weir_wire *w);
+
 /* The other side has closed. WEIR_WIRE_END when that ends an answer whose length was not told, WEIR_WIRE_NONE when nothing was
  * under way, WEIR_WIRE_OPAQUE when an answer is cut off or missing. */
 enum weir_wire_event weir_wire_closed(const struct weir_wire *w);

@@ -479,6 +479,11 @@ size_t weir_wire_received(struct weir_wire *w, const void *bytes, size_t n, cons
 	return total;
 }
 
+void weir_wire_sent_unseen(struct weir_wire *w)
+{
+	push(w, OTHER);
+}
+
 enum weir_wire_event weir_wire_closed(const struct weir_wire *w)
 {
 	if (w->opaque)

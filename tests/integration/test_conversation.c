@@ -146,6 +146,63 @@ static void retry_after_on_a_kept_connection_holds_every_process(void **state)
 	assert_int_equal(quotad_count(s.server).in_hold, 0);
 }
 
+/* stdio's own writes are not seen, but what comes back by read is. */
+#define BY_STDIO                                                                                                                 \
+	IMPORTS "import ctypes\n"                                                                                                \
+		"libc = ctypes.CDLL(None)\n"                                                                                     \
+		"libc.fdopen.restype = ctypes.c_void_p\n"                                                                        \
+		"s = socket.create_connection(('localhost', port))\n"                                                            \
+		"f = ctypes.c_void_p(libc.fdopen(os.dup(s.fileno()), b'w'))\n"                                                   \
+		"def ask():\n"                                                                                                   \
+		"    libc.fputs(b'GET /n/1 HTTP/1.1\\r\\nHost: localhost:%d\\r\\n\\r\\n' % port, f)\n"                           \
+		"    libc.fflush(f)\n"
+
+static void the_answer_to_what_was_sent_by_stdio_is_heard(void **state)
+{
+	static const char *const options[] = {"--dialect", "retry-after", "--retry-after", "2", NULL};
+	struct stage s;
+
+	stage_open(&s, state, options);
+	quotad_set(s.server, "throttle-next=1");
+	expect_python(&s, BY_STDIO "ask()\nprint(os.read(s.fileno(), 9999)[:12].decode())\n", "HTTP/1.1 429\n");
+	assert_true(counts_of(s.scene, s.host_port).hold_s > 0);
+	assert_int_equal(counts_of(s.scene, s.host_port).throttled, 1);
+	assert_int_equal(counts_of(s.scene, s.host_port).connections, 1);
+	/* A second one's answer is not known for one: no more is counted, and nothing is in the way. */
+	expect_python(&s,
+		      BY_STDIO "for i in 1, 2:\n    ask()\n    a = b''\n"
+			       "    while not a.endswith(b'\\r\\n\\r\\n1\\n'): a += os.read(s.fileno(), 1)\n"
+			       "    print(a[:12].decode())\n",
+		      "HTTP/1.1 200\nHTTP/1.1 200\n");
+	assert_int_equal(counts_of(s.scene, s.host_port).succeeded, 1);
+	assert_int_equal(quotad_count(s.server).in_hold, 0);
+	assert_int_equal(leases_held(s.scene), 0);
+}
+
+static void who_greets_like_an_answer_has_given_none(void **state)
+{
+	struct outcome o;
+	struct stage s;
+
+	stage_open(&s, state, NULL);
+	o = python_in(&s, COMMAND_UNDER_WEIR,
+		      IMPORTS
+		      "l = socket.create_server(('127.0.0.1', 0))\n"
+		      "for greeting in b'Hello\\r\\n', b'HTTP/1.1 408 Request Timeout\\r\\nContent-Length: 0\\r\\n\\r\\n':\n"
+		      "    c = socket.create_connection(l.getsockname())\n"
+		      "    a = l.accept()[0]\n"
+		      "    a.sendall(greeting)\n"
+		      "    assert c.recv(999) == greeting\n"
+		      "    c.sendall(b'EHLO me\\r\\n')\n"
+		      "    assert a.recv(99) == b'EHLO me\\r\\n'\n"
+		      "    c.close()\n"
+		      "print(l.getsockname()[1])\n");
+	assert_int_equal(o.exit_status, 0);
+	host_port_of(s.host_port, "127.0.0.1", atoi(o.out));
+	outcome_free(&o);
+	expect_requests(&s, 2, 2);
+}
+
 static void a_request_counts_under_the_name_in_its_head(void **state)
 {
 	struct stage s;
@@ -431,6 +488,8 @@ int main(void)
 		SCENE(a_fixed_rate_spaces_the_requests_of_one_connection),
 		SCENE(requests_on_connections_that_were_opened_together_are_spaced),
 		SCENE(retry_after_on_a_kept_connection_holds_every_process),
+		SCENE(the_answer_to_what_was_sent_by_stdio_is_heard),
+		SCENE(who_greets_like_an_answer_has_given_none),
 		SCENE(a_request_counts_under_the_name_in_its_head),
 		SCENE(heads_in_pieces_and_heads_together_are_counted_each),
 		SCENE(loops_of_every_kind_are_told_when_a_request_may_go),

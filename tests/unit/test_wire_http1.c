@@ -200,6 +200,26 @@ static void every_conversation_comes_to_what_it_is_however_it_is_cut(void **stat
 	}
 }
 
+static void the_answer_to_a_request_that_is_not_seen_is_read_as_a_gets(void **state)
+{
+	const char answer[] = "HTTP/1.1 429 No\r\nContent-Length: 2\r\n\r\nno";
+	enum weir_wire_event event;
+	struct weir_wire w;
+	size_t used;
+
+	(void)state;
+	memset(&w, 0, sizeof w);
+	weir_wire_sent_unseen(&w);
+	used = weir_wire_received(&w, answer, sizeof answer - 1, NULL, &event);
+	assert_int_equal(event, WEIR_WIRE_ANSWER);
+	assert_int_equal(weir_wire_status(&w), 429);
+	weir_wire_received(&w, answer + used, sizeof answer - 1 - used, NULL, &event);
+	assert_int_equal(event, WEIR_WIRE_END);
+	/* One request, one answer. */
+	weir_wire_received(&w, answer, sizeof answer - 1, NULL, &event);
+	assert_int_equal(event, WEIR_WIRE_OPAQUE);
+}
+
 static void the_end_of_a_connection_ends_what_has_no_length_and_nothing_else(void **state)
 {
 	static const struct {
@@ -389,6 +409,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_conversation_comes_to_what_it_is_however_it_is_cut),
+		cmocka_unit_test(the_answer_to_a_request_that_is_not_seen_is_read_as_a_gets),
 		cmocka_unit_test(the_end_of_a_connection_ends_what_has_no_length_and_nothing_else),
 		cmocka_unit_test(an_endless_head_is_none),
 		cmocka_unit_test(more_requests_under_way_than_can_be_kept_are_opaque),

@@ -480,8 +480,23 @@ static void feed_received(const struct weir_gate *g, struct weir_record *r, cons
 	}
 }
 
+/* An answer comes where nothing has been sent: its request has gone by a way that is not seen (stdio on the socket), on the
+ * connection's unit. What turns out to be no answer is the connection's as before; so is 408, by which servers tell who asks
+ * nothing for long that they close. */
+__attribute__((noinline)) static void begin_unseen(const struct weir_gate *g, struct weir_record *r, const char *bytes, size_t n)
+{
+	if (bytes[0] != 'H' || r->tunnel || r->asked || r->opened.phase != WEIR_PHASE_ADMITTED ||
+	    (n >= 12 && memcmp(bytes + 9, "408", 3) == 0))
+		return;
+	set_talk(r, WEIR_TALK_HTTP);
+	weir_wire_sent_unseen(&r->wire);
+	hold(g, r, &r->opened);
+}
+
 void weir_exchange_received(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n)
 {
+	if (n > 0 && !r->heard && talk_of(r) == WEIR_TALK_OPENING)
+		begin_unseen(g, r, bytes, n);
 	r->heard |= n > 0;
 	if (talk_of(r) == WEIR_TALK_HTTP)
 		feed_received(g, r, bytes, n);
