@@ -73,6 +73,27 @@ static const struct link_map *ourselves(void)
 	return map;
 }
 
+/* The last object that was loaded with the program: found before the first dlopen, which is a hook as well. */
+static const struct link_map *_Atomic last_at_start;
+
+static void note_start(void)
+{
+	const struct link_map *map = ourselves();
+
+	while (map && map->l_next)
+		map = map->l_next;
+	atomic_store_explicit(&last_at_start, map, memory_order_relaxed);
+}
+
+bool weir_object_stays(const struct weir_object *object)
+{
+	const struct link_map *last = atomic_load_explicit(&last_at_start, memory_order_relaxed), *map = object->link_map;
+
+	while (map && map != last)
+		map = map->l_next;
+	return map != NULL;
+}
+
 /* The dynamic linker may or may not have made addresses of the offsets in there. */
 static const char *name_of(const struct link_map *map)
 {
@@ -233,8 +254,8 @@ static const struct {
 };
 #define REAL_COUNT (sizeof real / sizeof real[0])
 
-static struct weir_libc libc;
-static _Atomic bool libc_found;
+struct weir_libc weir_libc_functions;
+_Atomic bool weir_libc_found;
 
 static const char *name_of_real(size_t i)
 {
@@ -246,14 +267,15 @@ static void take(size_t i, void *function)
 	if (real[i].offset == FIND_OBJECT)
 		atomic_store_explicit(&find_object, (find_object_function *)function, memory_order_relaxed);
 	else
-		memcpy((char *)&libc + real[i].offset, &function, sizeof function);
+		memcpy((char *)&weir_libc_functions + real[i].offset, &function, sizeof function);
 }
 
 /* Several threads may do this at once: they all write the same values. */
-static void find_libc(void)
+__attribute__((noinline)) void weir_libc_find(void)
 {
 	struct weir_wanted wanted[REAL_COUNT];
 
+	note_start();
 	for (size_t i = 0; i < REAL_COUNT; i++)
 		wanted[i] = (struct weir_wanted){weir_symbol_hash(real[i].name), (uint16_t)i, WEIR_MISSING};
 	weir_next_symbols(ourselves(), wanted, REAL_COUNT, name_of_real, take);
@@ -261,18 +283,11 @@ static void find_libc(void)
 		if (wanted[i].found != WEIR_FOUND)
 			take(i, foreign(dlsym(RTLD_NEXT, real[i].name)));
 	}
-	atomic_store_explicit(&libc_found, true, memory_order_release);
+	atomic_store_explicit(&weir_libc_found, true, memory_order_release);
 }
 
 __attribute__((constructor)) static void find_early(void)
 {
-	if (!atomic_load_explicit(&libc_found, memory_order_relaxed))
-		find_libc();
-}
-
-const struct weir_libc *weir_libc(void)
-{
-	if (__builtin_expect(!atomic_load_explicit(&libc_found, memory_order_acquire), 0))
-		find_libc();
-	return &libc;
+	if (!atomic_load_explicit(&weir_libc_found, memory_order_relaxed))
+		weir_libc_find();
 }

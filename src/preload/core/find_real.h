@@ -12,6 +12,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -32,6 +33,9 @@ bool weir_object_of(const void *address, struct weir_object *out);
 
 /* Whether `address` still lies in that very object. */
 bool weir_object_is(const struct weir_object *object, const void *address);
+
+/* Whether it was loaded with the program, and so stays until the end: what dlopen has loaded may go. For what is asked seldom. */
+bool weir_object_stays(const struct weir_object *object);
 
 /* Whether that is the library, this or another copy of it: what is found there only passes calls on. */
 bool weir_object_is_weir(const struct weir_object *object);
@@ -114,8 +118,19 @@ struct weir_libc {
 	long (*syscall)(long, ...);
 };
 
+/* Filled in by weir_libc_find alone: NULL before. For hooks that a program calls all the time; the others ask weir_libc(). */
+extern struct weir_libc weir_libc_functions;
+extern _Atomic bool weir_libc_found;
+
+void weir_libc_find(void);
+
 /* Found by the library's constructor, or by the first hook that is called before it: dlsym is no function for a signal handler or
  * the child of a fork, where close may well be called first. */
-const struct weir_libc *weir_libc(void);
+static inline const struct weir_libc *weir_libc(void)
+{
+	if (__builtin_expect(!atomic_load_explicit(&weir_libc_found, memory_order_acquire), 0))
+		weir_libc_find();
+	return &weir_libc_functions;
+}
 
 #endif

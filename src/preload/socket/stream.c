@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hooks of what sends and receives: send, sendto, sendmsg, write, writev, recv, recvfrom, recvmsg, read, readv. On descriptors
- * that are not marked they cost a look at one word and a jump. pread and pwrite fail on sockets, and are let be.
+ * that are not marked they cost a look at one word and a jump, without a frame of their own: what is done for the others, and
+ * before the real functions have been found, stands in functions apart. pread and pwrite fail on sockets, and are let be.
  *
  * What is about to be sent is asked for before the call, and told of after it with as many bytes as the call took.
  */
@@ -20,7 +21,9 @@
 #include "src/preload/socket/fast_open.h"
 #include "src/preload/socket/hop.h"
 
+#define LIKELY(x)   __builtin_expect(x, 1)
 #define UNLIKELY(x) __builtin_expect(x, 0)
+#define APART       __attribute__((noinline))
 
 /* Tells of a call that has been made. */
 static ssize_t sent(int fd, const struct iovec *iov, size_t parts, ssize_t answer)
@@ -87,13 +90,20 @@ static ssize_t real_recv(int fd, void *bytes, size_t n, int flags)
 				 : (ssize_t)syscall(SYS_recvfrom, fd, bytes, n, flags, NULL, NULL);
 }
 
-WEIR_HOOK ssize_t send(int fd, const void *bytes, size_t n, int flags)
+APART static ssize_t send_apart(int fd, const void *bytes, size_t n, int flags)
 {
 	const struct iovec iov = {(void *)(uintptr_t)bytes, n};
 
 	if (!is_ours(fd, &iov, 1))
 		return real_send(fd, bytes, n, flags);
 	return may_send(fd, &iov, 1, flags) ? sent(fd, &iov, 1, real_send(fd, bytes, n, flags)) : -1;
+}
+
+WEIR_HOOK ssize_t send(int fd, const void *bytes, size_t n, int flags)
+{
+	ssize_t (*real)(int, const void *, size_t, int) = weir_libc_functions.send;
+
+	return LIKELY(real && !weir_may_be_marked(fd)) ? real(fd, bytes, n, flags) : send_apart(fd, bytes, n, flags);
 }
 
 WEIR_HOOK ssize_t sendto(int fd, const void *bytes, size_t n, int flags, const struct sockaddr *to, socklen_t length)
@@ -146,13 +156,20 @@ WEIR_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 	return sent(fd, message->msg_iov, parts, REAL(sendmsg, fd, message, flags));
 }
 
-WEIR_HOOK ssize_t write(int fd, const void *bytes, size_t n)
+APART static ssize_t write_apart(int fd, const void *bytes, size_t n)
 {
 	const struct iovec iov = {(void *)(uintptr_t)bytes, n};
 
 	if (!is_ours(fd, &iov, 1))
 		return REAL(write, fd, bytes, n);
 	return may_send(fd, &iov, 1, 0) ? sent(fd, &iov, 1, REAL(write, fd, bytes, n)) : -1;
+}
+
+WEIR_HOOK ssize_t write(int fd, const void *bytes, size_t n)
+{
+	ssize_t (*real)(int, const void *, size_t) = weir_libc_functions.write;
+
+	return LIKELY(real && !weir_may_be_marked(fd)) ? real(fd, bytes, n) : write_apart(fd, bytes, n);
 }
 
 WEIR_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
@@ -167,13 +184,20 @@ WEIR_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 	return may_send(fd, iov, parts, 0) ? sent(fd, iov, parts, REAL(writev, fd, iov, count)) : -1;
 }
 
-WEIR_HOOK ssize_t recv(int fd, void *bytes, size_t n, int flags)
+APART static ssize_t recv_apart(int fd, void *bytes, size_t n, int flags)
 {
 	const struct iovec iov = {bytes, n};
 
-	if (!UNLIKELY(weir_is_marked(fd)))
+	if (!weir_is_marked(fd))
 		return real_recv(fd, bytes, n, flags);
 	return received(fd, &iov, 1, flags, real_recv(fd, bytes, n, flags));
+}
+
+WEIR_HOOK ssize_t recv(int fd, void *bytes, size_t n, int flags)
+{
+	ssize_t (*real)(int, void *, size_t, int) = weir_libc_functions.recv;
+
+	return LIKELY(real && !weir_is_marked(fd)) ? real(fd, bytes, n, flags) : recv_apart(fd, bytes, n, flags);
 }
 
 WEIR_HOOK ssize_t recvfrom(int fd, void *restrict bytes, size_t n, int flags, struct sockaddr *restrict from,
@@ -187,7 +211,7 @@ WEIR_HOOK ssize_t recvfrom(int fd, void *restrict bytes, size_t n, int flags, st
 }
 
 /* Descriptors that another process has passed. */
-__attribute__((noinline)) static void passed(struct msghdr *message)
+APART static void passed(struct msghdr *message)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
 		const unsigned char *data = CMSG_DATA(c);
@@ -221,13 +245,20 @@ WEIR_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 			flags | (message->msg_flags & MSG_ERRQUEUE), answer);
 }
 
-WEIR_HOOK ssize_t read(int fd, void *bytes, size_t n)
+APART static ssize_t read_apart(int fd, void *bytes, size_t n)
 {
 	const struct iovec iov = {bytes, n};
 
-	if (!UNLIKELY(weir_is_marked(fd)))
+	if (!weir_is_marked(fd))
 		return REAL(read, fd, bytes, n);
 	return received(fd, &iov, 1, 0, REAL(read, fd, bytes, n));
+}
+
+WEIR_HOOK ssize_t read(int fd, void *bytes, size_t n)
+{
+	ssize_t (*real)(int, void *, size_t) = weir_libc_functions.read;
+
+	return LIKELY(real && !weir_is_marked(fd)) ? real(fd, bytes, n) : read_apart(fd, bytes, n);
 }
 
 WEIR_HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
