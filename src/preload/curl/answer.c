@@ -38,14 +38,32 @@ static const char *line_of(const void *of, const char *name, uint32_t nth)
 	return found->value;
 }
 
-/* A good answer without a sign of a quota is read no further: each name costs a walk over the answer's headers. */
+#define AGE_AND_DATE 4
+
+/* Whether any line speaks of limits. One walk over the answer's headers, where each name that is asked for costs another. */
+static bool speaks_of_limits(const struct hop_lines *l)
+{
+	struct curl_header *line = NULL;
+
+	if (!l->x->curl->next_header)
+		return true;
+	while ((line = l->x->curl->next_header(l->x->handle, l->origin, l->hop, line)) != NULL) {
+		size_t bytes = strlen(line->name);
+
+		if (bytes > AGE_AND_DATE && weir_said_concerns(line->name, bytes))
+			return true;
+	}
+	return false;
+}
+
+/* A good answer without a sign of a quota is read no further. */
 static bool has_quota(const struct weir_exchange *x, const struct weir_header_lines *lines)
 {
 	uint32_t plain = x->plain ? (*x->plain)++ : 0;
 
 	if (plain >= PLAIN_ENOUGH && plain % PLAIN_EACH != 0)
 		return false;
-	if (!weir_said_has_quota(lines))
+	if (!speaks_of_limits(lines->of) || !weir_said_has_quota(lines))
 		return false;
 	if (x->plain)
 		*x->plain = 0;

@@ -27,7 +27,7 @@ static _Atomic uint64_t callers[CALLERS];
 
 bool weir_curl_is_loaded(const struct weir_curl *curl)
 {
-	return weir_object_is(&curl->object, (const void *)(uintptr_t)curl->perform);
+	return curl->stays || weir_object_is(&curl->object, (const void *)(uintptr_t)curl->perform);
 }
 
 bool weir_curl_contains(const struct weir_curl *curl, const void *caller)
@@ -80,7 +80,9 @@ static bool fill(struct weir_curl *curl, const void *caller)
 	FIND(url_get, "curl_url_get");
 	FIND(free, "curl_free");
 	FIND(header, "curl_easy_header");
+	FIND(next_header, "curl_easy_nextheader");
 #undef FIND
+	curl->stays = weir_object_stays(&curl->object);
 	/* Behind another copy of this library libcurl is not to be told from others. */
 	curl->connects_to_us = weir_is_first("connect") && !weir_object_is_weir(&curl->object);
 	return curl->init && curl->setopt && curl->getinfo && curl->duphandle && curl->reset && curl->cleanup && curl->free &&

@@ -20,6 +20,7 @@
 
 struct weir_curl {
 	struct weir_object object;
+	uintptr_t stays;          /* it cannot be unloaded */
 	uintptr_t connects_to_us; /* our hook is the first that its connects meet; a word, to be compared as memory */
 	CURL *(*init)(void);
 	CURLcode (*perform)(CURL *);
@@ -48,10 +49,11 @@ struct weir_curl {
 	void (*free)(void *);
 	/* Since 7.84, else NULL. */
 	CURLHcode (*header)(CURL *, const char *, size_t, unsigned int, int, struct curl_header **);
+	struct curl_header *(*next_header)(CURL *, unsigned int, int, struct curl_header *);
 };
 
-/* The libcurl that the code at `caller` is bound to; NULL when there is none. All functions but multi_poll, url_get and header
- * are there. About 100 ns when it has been asked before. */
+/* The libcurl that the code at `caller` is bound to; NULL when there is none. All functions but multi_poll, url_get, header
+ * and next_header are there. About 100 ns when it has been asked before. */
 const struct weir_curl *weir_curl_for(const void *caller);
 
 /* Whether the code at `caller` is libcurl's own, which calls itself through its public functions. */
