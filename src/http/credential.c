@@ -38,6 +38,21 @@ static const char *const names[] = {
 	"xi-api-key",                /* https://elevenlabs.io/docs/api-reference/authentication */
 };
 
+/* Whether one of them begins so: nearly every line of a head is passed over by its first letter. */
+static bool may_name_client(char first)
+{
+	switch (ascii_lower(first)) {
+	case 'a':
+	case 'j':
+	case 'o':
+	case 'p':
+	case 'x':
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Names of a query's parts that do the same. Not "key" and "token", which mean as many other things: each of those would pass for
  * a client of its own. */
 static const char *const parameters[] = {"api_key", "apikey", "api-key", "access_token", "private_token", "appid"};
@@ -144,7 +159,7 @@ static __attribute__((noinline)) uint64_t authorization_digest(const char *value
 /* Of a line of n bytes without its end. */
 static uint64_t line_credential(const char *line, size_t n)
 {
-	const char *colon = memchr(line, ':', n);
+	const char *colon = n > 0 && may_name_client(line[0]) ? memchr(line, ':', n) : NULL;
 	size_t length = colon ? (size_t)(colon - line) : n, from;
 
 	if (!colon)

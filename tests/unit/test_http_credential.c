@@ -10,8 +10,21 @@
 
 static void headers_that_name_the_client_are_known(void **state)
 {
-	static const char *const lines[] = {"Authorization: Bearer a", "authorization:token a", "X-API-Key: a",
-					    "PRIVATE-TOKEN: a", "x-shopify-access-token: a"};
+	static const char *const lines[] = {"Authorization: Bearer a",
+					    "authorization:token a",
+					    "X-API-Key: a",
+					    "Api-Key: a",
+					    "apikey: a",
+					    "X-API-Token: a",
+					    "x-auth-token: a",
+					    "x-auth-key: a",
+					    "x-access-token: a",
+					    "PRIVATE-TOKEN: a",
+					    "JOB-TOKEN: a",
+					    "x-shopify-access-token: a",
+					    "x-goog-api-key: a",
+					    "Ocp-Apim-Subscription-Key: a",
+					    "X-RapidAPI-Key: a"};
 	static const char *const others[] = {"Accept: a", "Cookie: a", "X-Api-Key;", "X-Api-Key:", "Authorization", "", ":"};
 
 	(void)state;
