@@ -136,6 +136,11 @@ uint64_t weir_now_ns(void)
 	return now_of(CLOCK_MONOTONIC);
 }
 
+uint64_t weir_tick_ns(void)
+{
+	return now_of(CLOCK_MONOTONIC_COARSE);
+}
+
 uint64_t weir_wall_ns(void)
 {
 	return now_of(CLOCK_REALTIME);

@@ -139,14 +139,29 @@ static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_
 	return WEIR_WAIT;
 }
 
+/* Who asked last in this thread, as most often asks again. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
+	uint64_t salt[2], credential, path;
+	struct weir_asker asker;
+} last;
+
 struct weir_asker request_asker(const struct weir_segment *s, uint64_t credential, uint64_t path)
 {
-	return (struct weir_asker){
+	const uint64_t salt[2] = {s->header->salt[0], s->header->salt[1]};
+
+	if (last.credential == credential && last.path == path && last.salt[0] == salt[0] && last.salt[1] == salt[1])
+		return last.asker;
+	last.asker = (struct weir_asker){
 		/* Without a credential there is nothing to hide. */
 		.credential = credential == WEIR_NOBODY ? (uint32_t)WEIR_NOBODY
-							: weir_quota_share_digest(s->header->salt, credential, QUOTA_CREDENTIAL),
-		.path = path != 0 ? weir_quota_share_digest(s->header->salt, path, QUOTA_PATH) : 0,
+							: weir_quota_share_digest(salt, credential, QUOTA_CREDENTIAL),
+		.path = path != 0 ? weir_quota_share_digest(salt, path, QUOTA_PATH) : 0,
 	};
+	last.salt[0] = salt[0];
+	last.salt[1] = salt[1];
+	last.credential = credential;
+	last.path = path;
+	return last.asker;
 }
 
 uint64_t request_spent_until(const struct weir_request *r, const struct scope *host, uint64_t now_ns)

@@ -258,7 +258,7 @@ static void undisturbed(void (*work)(void))
 /* Once a second at most, by one thread. */
 static void look_now_and_then(void)
 {
-	uint64_t due = atomic_load_explicit(&here.look_ns, memory_order_relaxed), now = weir_now_ns();
+	uint64_t due = atomic_load_explicit(&here.look_ns, memory_order_relaxed), now = weir_tick_ns();
 	uint32_t nobody = 0;
 
 	if (now < due || !atomic_compare_exchange_strong(&here.look_ns, &due, now + LOOK_EVERY_NS))
