@@ -38,6 +38,7 @@ struct weir_wire_stream {
 struct weir_wire {
 	bool opaque;
 	uint8_t pending; /* requests whose answers have not begun */
+	uint8_t last;    /* the kind of the last one */
 	uint64_t kinds;  /* theirs, two bits each, the oldest lowest */
 	struct weir_wire_stream sent, received;
 };
@@ -63,7 +64,11 @@ struct weir_wire_sink {
 size_t weir_wire_sent(struct weir_wire *w, const void *bytes, size_t n, const struct weir_wire_sink *sink,
 		      enum weir_wire_event *event);
 
-/* The same for bytes that the program has received. */
+/* The program has sent the last request's head once more, byte by byte the same; it had no body. Takes it in as weir_wire_sent
+ * would, for WEIR_WIRE_REQUEST, without reading it. False, and nothing done, where it begins no request. */
+bool weir_wire_sent_again(struct weir_wire *w);
+
+/* As weir_wire_sent, for bytes that the program has received. */
 size_t weir_wire_received(struct weir_wire *w, const void *bytes, size_t n, const struct weir_wire_sink *sink,
 			  enum weir_wire_event *event);
 

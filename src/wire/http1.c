@@ -210,6 +210,7 @@ static bool push(struct weir_wire *w, unsigned kind)
 	if (w->pending >= WEIR_WIRE_DEPTH)
 		return false;
 	w->kinds |= (uint64_t)kind << (2 * w->pending++);
+	w->last = (uint8_t)kind;
 	return true;
 }
 
@@ -496,6 +497,11 @@ enum weir_wire_event weir_wire_closed(const struct weir_wire *w)
 bool weir_wire_at_request(const struct weir_wire *w)
 {
 	return !w->opaque && w->sent.state == START && w->sent.line_bytes == 0;
+}
+
+bool weir_wire_sent_again(struct weir_wire *w)
+{
+	return weir_wire_at_request(w) && push(w, w->last);
 }
 
 bool weir_wire_answer_over(const struct weir_wire *w)

@@ -219,6 +219,38 @@ static void a_request_counts_under_the_name_in_its_head(void **state)
 	assert_int_equal(counts_of(s.scene, host_port_of(other, "127.0.0.1", s.server->http_port)).admitted, 0);
 }
 
+/* Heads that are the same, byte by byte, are not read again: each is a request all the same, of whom its head names. */
+static void the_same_head_again_is_a_request_under_the_same_name(void **state)
+{
+	struct stage s;
+	struct host_counts n;
+	char other[64];
+
+	stage_open(&s, state, NULL);
+	expect_python(&s,
+		      IMPORTS "x = socket.create_connection(('127.0.0.1', port))\n"
+			      "def ask(name, method=b'GET', end=b'\\r\\n', body=b''):\n"
+			      "    x.sendall(method + b' /n/1 HTTP/1.1\\r\\nHost: ' + name + b'.test\\r\\n' + end)\n"
+			      "    if body: x.sendall(body)\n"
+			      "    got = b''\n"
+			      "    while b'\\r\\n\\r\\n' not in got: got += x.recv(9999)\n"
+			      "    assert b' 200 ' in got, got\n"
+			      "    if method != b'HEAD':\n"
+			      "        while not got.endswith(b'1\\n'): got += x.recv(9999)\n"
+			      "for name in (b'one', b'one', b'one', b'two', b'two', b'one', b'two'): ask(name)\n"
+			      "for i in range(3): ask(b'one', b'HEAD')\n"
+			      "length, body = b'Content-Length: 40\\r\\n\\r\\n', b'GET / HTTP/1.1\\r\\n' * 2 + b'--------'\n"
+			      "for i in range(3): ask(b'one', b'POST', length, body)\n"
+			      "for i in range(3): ask(b'one', end=b'Authorization: Bearer a\\r\\n\\r\\n')\n"
+			      "for i in range(3): ask(b'one', b'HEAD')\n",
+		      "");
+	n = counts_of(s.scene, host_port_of(other, "one.test", s.server->http_port));
+	assert_int_equal(n.succeeded, 4 + 12);
+	assert_int_equal(n.admitted, 4 + 12);
+	assert_int_equal(counts_of(s.scene, host_port_of(other, "two.test", s.server->http_port)).succeeded, 3);
+	assert_int_equal(leases_held(s.scene), 0);
+}
+
 static void heads_in_pieces_and_heads_together_are_counted_each(void **state)
 {
 	struct stage s;
@@ -491,6 +523,7 @@ int main(void)
 		SCENE(the_answer_to_what_was_sent_by_stdio_is_heard),
 		SCENE(who_greets_like_an_answer_has_given_none),
 		SCENE(a_request_counts_under_the_name_in_its_head),
+		SCENE(the_same_head_again_is_a_request_under_the_same_name),
 		SCENE(heads_in_pieces_and_heads_together_are_counted_each),
 		SCENE(loops_of_every_kind_are_told_when_a_request_may_go),
 		SCENE(a_loop_that_does_not_ask_to_write_is_told_when_it_may),

@@ -294,6 +294,34 @@ static void more_requests_under_way_than_can_be_kept_are_opaque(void **state)
 	assert_true(w.opaque);
 }
 
+static void the_same_head_again_is_a_request_of_the_same_kind(void **state)
+{
+	static const char head[] = "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", post[] = "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n",
+			  answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+	static struct trace t;
+	struct weir_wire w;
+
+	(void)state;
+	memset(&w, 0, sizeof w);
+	feed(&w, true, head, strlen(head), &t);
+	feed(&w, false, answer, strlen(answer), &t);
+	assert_true(weir_wire_sent_again(&w));
+	feed(&w, false, answer, strlen(answer), &t);
+	assert_false(w.opaque);
+	assert_true(weir_wire_answer_over(&w));
+	assert_int_equal(w.pending, 0);
+	/* Inside a body, and of what is opaque, nothing begins. */
+	feed(&w, true, post, strlen(post), &t);
+	assert_false(weir_wire_sent_again(&w));
+	feed(&w, true, "abc", 3, &t);
+	for (int i = 1; i < WEIR_WIRE_DEPTH; i++)
+		assert_true(weir_wire_sent_again(&w));
+	assert_false(weir_wire_sent_again(&w));
+	feed(&w, true, "?", 1, &t);
+	assert_true(w.opaque);
+	assert_false(weir_wire_sent_again(&w));
+}
+
 /* A long line is longer than what pieces are put together in; whole among the bytes it is as good as any. */
 static void of_a_long_line_in_pieces_nothing_is_believed(void **state)
 {
@@ -413,6 +441,7 @@ int main(void)
 		cmocka_unit_test(the_end_of_a_connection_ends_what_has_no_length_and_nothing_else),
 		cmocka_unit_test(an_endless_head_is_none),
 		cmocka_unit_test(more_requests_under_way_than_can_be_kept_are_opaque),
+		cmocka_unit_test(the_same_head_again_is_a_request_of_the_same_kind),
 		cmocka_unit_test(of_a_long_line_in_pieces_nothing_is_believed),
 		cmocka_unit_test(a_peek_tells_whom_a_request_asks),
 		cmocka_unit_test(damaged_bytes_come_to_the_same_in_any_pieces),

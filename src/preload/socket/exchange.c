@@ -9,6 +9,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/flight.h"
 #include "src/preload/socket/own_tls.h"
+#include "src/preload/socket/same_head.h"
 #include "src/preload/socket/target.h"
 #include "weir/opaque.h"
 
@@ -193,12 +194,12 @@ static void go_on_opened(struct weir_record *r)
 }
 
 /* Whether the request that is due goes on the connection's own. Else that one makes way for it, and was never there. */
-static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host, const struct weir_whose *whose)
+static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host)
 {
 	if (r->opened.phase != WEIR_PHASE_ADMITTED)
 		return false;
 	if (same_host && r->has_unit && weir_now_ns() < r->fresh_until_ns &&
-	    (whose->later || weir_gate_known(g, &r->opened, whose->credential, whose->path, weir_now_ns())))
+	    (r->whose.later || weir_gate_known(g, &r->opened, r->whose.credential, r->whose.path, weir_now_ns())))
 		return true;
 	if (!r->opened.tentative) {
 		settle_opened(g, r, WEIR_SUCCEEDED);
@@ -212,29 +213,29 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 {
 	static const char http2[] = "PRI * HTTP/2.0"; /* RFC 9113, 3.4 */
 	char host_port[WEIR_HOST_PORT_MAX];
-	const struct weir_whose whose = weir_target_whose(bytes, n);
-	struct weir_wish wish = {.host_port = r->host_port,
-				 .lease_hint = weir_flight_lease_hint(),
-				 .asker_later = whose.later,
-				 .credential = whose.credential,
-				 .path = whose.path};
+	struct weir_wish wish = {.host_port = r->host_port, .lease_hint = weir_flight_lease_hint()};
+	bool tls = false, same_host = true;
 	uint64_t wake;
-	bool same, tls;
 
 	weir_own_tls_begins(g, r);
 	r->http2 = n >= strlen(http2) && memcmp(bytes, http2, strlen(http2)) == 0;
-	tls = weir_target_of(r, bytes, n, host_port, &r->connects) == WEIR_WIRE_IS_TLS && !r->plain;
-	/* A connection that turns out to carry requests was none itself. */
-	wish.tentative = tls;
-	wish.ahead = tls || r->connects;
-	same = strcmp(host_port, r->host_port) == 0;
 	r->asked = true;
 	weir_record_use(r);
-	if (goes_on_opened(g, r, same, &whose)) {
+	if (!weir_same_head(r, bytes, n)) {
+		tls = weir_target_look(r, bytes, n, host_port) == WEIR_WIRE_IS_TLS && !r->plain;
+		same_host = strcmp(host_port, r->host_port) == 0;
+		weir_same_head_comes(r, bytes, n);
+	}
+	wish.tentative = tls; /* a connection that turns out to carry requests was none itself */
+	wish.ahead = tls || r->connects;
+	wish.asker_later = r->whose.later;
+	wish.credential = r->whose.credential;
+	wish.path = r->whose.path;
+	if (goes_on_opened(g, r, same_host)) {
 		go_on_opened(r);
 		return wish.ahead ? WEIR_GO : weir_gate_depart(g, &r->next, weir_now_ns(), &wake);
 	}
-	if (!same) {
+	if (!same_host) {
 		memcpy(r->host_port, host_port, sizeof host_port);
 		r->here = weir_host_is_loopback(host_port);
 	}
@@ -300,25 +301,39 @@ __attribute__((noinline)) static void begin_talk(struct weir_record *r, const vo
 	r->fresh_until_ns = weir_now_ns() + FRESH_NS;
 }
 
+/* The head of a request has been sent. */
+static void head_passed(const struct weir_gate *g, struct weir_record *r)
+{
+	if (!r->asked || r->written != 0) {
+		push_mind(r, WEIR_MIND_LATER);
+	} else if (r->next.phase == WEIR_PHASE_WAITING) {
+		keep_place(r);
+	} else {
+		hold(g, r, &r->next);
+		r->asked = false;
+	}
+}
+
 static void feed_sent(const struct weir_gate *g, struct weir_record *r, const char *bytes, size_t n)
 {
 	enum weir_wire_event event = WEIR_WIRE_NONE;
 
+	if (weir_same_head(r, bytes, n) && weir_wire_sent_again(&r->wire)) {
+		head_passed(g, r);
+		return;
+	}
 	while (n > 0 && event != WEIR_WIRE_OPAQUE) {
+		bool at_request = weir_wire_at_request(&r->wire);
 		size_t used = weir_wire_sent(&r->wire, bytes, n, NULL, &event);
 
+		if (event == WEIR_WIRE_OPAQUE)
+			turn_opaque(g, r);
+		else if (event == WEIR_WIRE_REQUEST)
+			head_passed(g, r);
+		if (event == WEIR_WIRE_REQUEST && at_request && weir_wire_at_request(&r->wire))
+			weir_same_head_passed(r, bytes, used);
 		bytes += used;
 		n -= used;
-		if (event == WEIR_WIRE_OPAQUE) {
-			turn_opaque(g, r);
-		} else if (event == WEIR_WIRE_REQUEST && r->asked && r->written == 0 && r->next.phase == WEIR_PHASE_WAITING) {
-			keep_place(r);
-		} else if (event == WEIR_WIRE_REQUEST && r->asked && r->written == 0) {
-			hold(g, r, &r->next);
-			r->asked = false;
-		} else if (event == WEIR_WIRE_REQUEST) {
-			push_mind(r, WEIR_MIND_LATER);
-		}
 	}
 }
 

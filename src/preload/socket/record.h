@@ -23,6 +23,8 @@
 #define WEIR_NOWHERE 255 /* for record.written: there was no place in hand[] */
 /* Of an answer's header lines, those that concern its host's limits. */
 #define WEIR_LINES_BYTES 1024
+/* A longer head is not kept (same_head.h). */
+#define WEIR_HEAD_BYTES 512
 
 enum weir_talk {
 	WEIR_TALK_OPENING = 0, /* nothing has been sent */
@@ -36,6 +38,12 @@ enum weir_mind {
 	WEIR_MIND_HAND,  /* it is in hand[] */
 	WEIR_MIND_LATER, /* it was sent together with the one before it: its unit is taken when it is answered */
 	WEIR_MIND_NONE,  /* it is counted already */
+};
+
+/* Whose a request is, and for what, as struct weir_wish has them. `later`: that will be known after a handshake. */
+struct weir_whose {
+	uint64_t credential, path;
+	bool later;
 };
 
 struct weir_record {
@@ -84,9 +92,13 @@ struct weir_record {
 	bool apart;              /* a program's own TLS: its requests are told apart by their records, of which `turns` tells */
 	uint64_t heard_ns;       /* of hand[0], there: what may have been its answer came then; 0 = nothing */
 	struct weir_turns turns; /* fed from the ClientHello on */
+	struct weir_whose whose; /* the request that was begun last */
+	uint16_t coming_bytes;   /* of head[]: it has yet to be sent, and is kept then; 0 = not so */
+	uint16_t head_bytes;     /* of head[]: it is kept (same_head.h); 0 = none is */
 	uint16_t line_bytes;
 	bool limits;                  /* among the lines is more than Date and Age */
 	char lines[WEIR_LINES_BYTES]; /* name, NUL, value, NUL */
+	char head[WEIR_HEAD_BYTES];
 };
 
 /* That of fd, taken; NULL when it has none or it is not to be had. */

@@ -95,48 +95,53 @@ __attribute__((noinline)) static bool from_hello(const struct weir_record *r, co
 	       weir_host_port(hello.server_name, r->port, out);
 }
 
-enum weir_wire_kind weir_target_of(const struct weir_record *r, const void *bytes, size_t n, char host_port[WEIR_HOST_PORT_MAX],
-				   bool *connects)
+static void find_host(const struct weir_record *r, enum weir_wire_kind kind, const struct weir_wire_target *target,
+		      const void *bytes, size_t n, char host_port[WEIR_HOST_PORT_MAX], bool *connects)
 {
-	struct weir_wire_target target;
-	enum weir_wire_kind kind = weir_wire_peek(bytes, n, &target);
-
 	*connects = false;
-	if ((kind == WEIR_WIRE_IS_HTTP && from_head(r, &target, connects, host_port)) ||
+	if ((kind == WEIR_WIRE_IS_HTTP && from_head(r, target, connects, host_port)) ||
 	    (kind == WEIR_WIRE_IS_TLS && from_hello(r, bytes, n, host_port)))
-		return kind;
+		return;
 	memcpy(host_port, r->host_port, sizeof r->host_port);
-	return kind;
 }
 
 /* Of a longer target the rest is not looked at. */
 #define TARGET_MAX 512
 
-__attribute__((noinline)) struct weir_whose weir_target_whose(const void *bytes, size_t n)
+__attribute__((noinline)) static struct weir_whose whose_is(enum weir_wire_kind kind, const struct weir_wire_target *t,
+							    const void *bytes, size_t n)
 {
 	struct weir_whose whose = {0};
-	struct weir_wire_target t;
-	enum weir_wire_kind kind = weir_wire_peek(bytes, n, &t);
 	char target[TARGET_MAX];
 	const char *lines;
 	size_t some;
 
 	whose.later = kind == WEIR_WIRE_IS_TLS ||
-		      (kind == WEIR_WIRE_IS_HTTP && t.method_bytes == 7 && memcmp(t.method, "CONNECT", 7) == 0);
+		      (kind == WEIR_WIRE_IS_HTTP && t->method_bytes == 7 && memcmp(t->method, "CONNECT", 7) == 0);
 	if (kind != WEIR_WIRE_IS_HTTP || whose.later)
 		return whose;
-	some = t.target_bytes < TARGET_MAX ? t.target_bytes : TARGET_MAX - 1;
-	memcpy(target, t.target, some);
+	some = t->target_bytes < TARGET_MAX ? t->target_bytes : TARGET_MAX - 1;
+	memcpy(target, t->target, some);
 	target[some] = '\0';
 	/* What is cut off may be the rest of a secret. */
-	if (some < t.target_bytes && strrchr(target, '&'))
+	if (some < t->target_bytes && strrchr(target, '&'))
 		*strrchr(target, '&') = '\0';
 	whose.path = weir_url_path(target);
-	lines = memchr(t.target, '\n', n - (size_t)(t.target - (const char *)bytes));
+	lines = memchr(t->target, '\n', n - (size_t)(t->target - (const char *)bytes));
 	if (lines)
 		whose.credential = weir_head_credential(lines + 1, n - (size_t)(lines + 1 - (const char *)bytes));
 	whose.credential = weir_credential_and(whose.credential, weir_url_credential(target));
-	if (whose.credential == 0 && t.whole)
+	if (whose.credential == 0 && t->whole)
 		whose.credential = WEIR_NOBODY;
 	return whose;
+}
+
+enum weir_wire_kind weir_target_look(struct weir_record *r, const void *bytes, size_t n, char host_port[WEIR_HOST_PORT_MAX])
+{
+	struct weir_wire_target target;
+	enum weir_wire_kind kind = weir_wire_peek(bytes, n, &target);
+
+	r->whose = whose_is(kind, &target, bytes, n);
+	find_host(r, kind, &target, bytes, n, host_port, &r->connects);
+	return kind;
 }
