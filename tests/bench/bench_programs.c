@@ -6,8 +6,11 @@
  *   held      the same at a fixed 500/s come no faster, to the percent, by the server's clock; and no slower where the machine
  *             lets a Python keep that pace by itself: who wakes later than the next one's time has lost it
  *   ab, wrk   without any limit (the learned one of concurrency is off as well: on a busy machine it finds a limit, which is
- * another matter than what weir costs), under weir at least 0.95 of the requests per second that they reach bare dd        blocks
- * of 512 bytes to /dev/null and through a pipe: 1.02 times the time at most
+ *             another matter than what weir costs), under weir at least 0.95 of the requests per second that they reach bare
+ *   dd        blocks of 512 bytes to /dev/null and through a pipe: 1.02 times the time at most
+ *   aiohttp   twenty connections to a host at a fixed 50/s and one to a host without a limit, in one loop: answers of the latter
+ *             take 1.2 times as long as where the program itself keeps the twenty to that pace, and the loop stands for no
+ *             longer than 20 ms, or than it does bare where the machine makes it stand
  *
  * Ratios are of medians, bare and under weir in alternation, all on one processor. A program that is not here is left out, and
  * that is said. bench_programs NAME...: these alone.
@@ -41,6 +44,42 @@
 #define FIXED_500 "hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"500/s\"; burst = 1; }; } );\n"
 
 #define NO_LIMIT "defaults = { concurrency = { mode = \"off\"; }; };\n"
+
+#define FIXED_50                                                                                                                 \
+	NO_LIMIT "hosts = ( { match = \"127.0.0.1:%d\"; rate = { strategy = \"fixed\"; max = \"50/s\"; burst = 1; }; } );\n"
+
+/* Arguments: the limited host's URL, the other's, and how far apart the program itself keeps the limited host's requests, which
+ * are a hundred. Prints the median of the other's answers, and the longest time that a task had to wait for its turn. */
+#define AIOHTTP                                                                                                                  \
+	"import aiohttp, asyncio, statistics, sys, time\n"                                                                       \
+	"limited, free, gap = sys.argv[1], sys.argv[2], float(sys.argv[3])\n"                                                    \
+	"took, stood = [], [0]\n"                                                                                                \
+	"async def ask(s, url):\n"                                                                                               \
+	"    async with s.get(url) as r: await r.read()\n"                                                                       \
+	"async def one_of_twenty(s, k, begun):\n"                                                                                \
+	"    for i in range(5):\n"                                                                                               \
+	"        if gap: await asyncio.sleep(max(0, begun + gap * (20 * i + k) - time.monotonic()))\n"                           \
+	"        await ask(s, limited)\n"                                                                                        \
+	"async def ask_the_other(s):\n"                                                                                          \
+	"    while True:\n"                                                                                                      \
+	"        begun = time.perf_counter()\n"                                                                                  \
+	"        await ask(s, free)\n"                                                                                           \
+	"        took.append(time.perf_counter() - begun)\n"                                                                     \
+	"        await asyncio.sleep(0.003)\n"                                                                                   \
+	"async def watch():\n"                                                                                                   \
+	"    while True:\n"                                                                                                      \
+	"        begun = time.perf_counter()\n"                                                                                  \
+	"        await asyncio.sleep(0.001)\n"                                                                                   \
+	"        stood[0] = max(stood[0], time.perf_counter() - begun - 0.001)\n"                                                \
+	"async def main():\n"                                                                                                    \
+	"    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as s:\n"                                  \
+	"        await ask(s, free)\n"                                                                                           \
+	"        beside = [asyncio.create_task(ask_the_other(s)), asyncio.create_task(watch())]\n"                               \
+	"        await asyncio.gather(*(one_of_twenty(s, k, time.monotonic()) for k in range(20)))\n"                            \
+	"        for task in beside: task.cancel()\n"                                                                            \
+	"asyncio.run(main())\n"                                                                                                  \
+	"print('median us:', statistics.median(took) * 1e6)\n"                                                                   \
+	"print('longest us:', stood[0] * 1e6)\n"
 
 static char **chosen;
 
@@ -208,6 +247,64 @@ static void small_blocks_are_as_fast(void **state)
 	assert_true(through_pipe <= 1.02);
 }
 
+static void ask_beside(struct scene *scene, const char *shell, const char *config, uint64_t *answer, uint64_t *stood)
+{
+	struct outcome o = run(scene, shell, config != NULL ? COMMAND_UNDER_WEIR : COMMAND_BARE, config);
+	const char *a = strstr(o.out, "median us:"), *s = strstr(o.out, "longest us:");
+
+	assert_true(a != NULL && s != NULL);
+	*answer = (uint64_t)strtod(strchr(a, ':') + 1, NULL);
+	*stood = (uint64_t)strtod(strchr(s, ':') + 1, NULL);
+	outcome_free(&o);
+}
+
+static void a_free_host_is_asked_at_full_speed_beside_a_limited_one(void **state)
+{
+	enum { BESIDE_PAIRS = 7 };
+	uint64_t bare[BESIDE_PAIRS], weir[BESIDE_PAIRS], bare_stood[BESIDE_PAIRS], stood[BESIDE_PAIRS];
+	char text[512], config_text[512], *script, *config;
+	struct scene *scene = *state;
+	struct quotad *limited, *other;
+	struct outcome o;
+	double ratio, ms, bare_ms;
+	bool here;
+
+	skip_unless_chosen("aiohttp");
+	o = command_run(&(struct command){.shell = "/usr/bin/python3 -c 'import aiohttp'"});
+	here = o.exit_status == 0;
+	outcome_free(&o);
+	if (!here) {
+		printf("aiohttp: not here, not measured\n");
+		return;
+	}
+	limited = quotad_start(scene->dir, NULL);
+	other = quotad_start(scene->dir, NULL);
+	script = write_file(scene->dir, "beside.py", AIOHTTP);
+	snprintf(config_text, sizeof config_text, FIXED_50, limited->http_port);
+	config = write_file(scene->dir, "weir.conf", config_text);
+	for (int i = 0; i < BESIDE_PAIRS; i++) {
+		for (int k = 0; k < 2; k++) {
+			bool under = (i + k) % 2 != 0;
+
+			snprintf(text, sizeof text, "exec /usr/bin/python3 %s http://127.0.0.1:%d/ http://127.0.0.1:%d/ %s",
+				 script, limited->http_port, other->http_port, under ? "0" : "0.02");
+			ask_beside(scene, text, under ? config : NULL, under ? &weir[i] : &bare[i],
+				   under ? &stood[i] : &bare_stood[i]);
+		}
+	}
+	ratio = (double)median(weir, BESIDE_PAIRS) / (double)median(bare, BESIDE_PAIRS);
+	ms = (double)median(stood, BESIDE_PAIRS) / 1e3;
+	bare_ms = (double)median(bare_stood, BESIDE_PAIRS) / 1e3;
+	printf("aiohttp: the free host's answers take %.3f of bare (bound 1.2); the loop stands for %.1f ms at most, %.1f ms "
+	       "bare "
+	       "(bound 20 ms; medians of %d alternated runs)\n",
+	       ratio, ms, bare_ms, BESIDE_PAIRS);
+	assert_true(ratio <= 1.2);
+	assert_true(ms <= 20 || ms <= 1.2 * bare_ms);
+	free(config);
+	free(script);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 
 int main(int argc, char **argv)
@@ -218,6 +315,7 @@ int main(int argc, char **argv)
 		SCENE(ab_reaches_nearly_as_much),
 		SCENE(wrk_reaches_nearly_as_much),
 		SCENE(small_blocks_are_as_fast),
+		SCENE(a_free_host_is_asked_at_full_speed_beside_a_limited_one),
 	};
 
 	(void)argc;
