@@ -12,6 +12,7 @@
 #include "tests/integration/closed_port.h"
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
+#include "tests/integration/weir_program.h"
 
 #define SLACK_S 0.5
 
@@ -534,6 +535,37 @@ static void by_other_names_and_addresses_this_machine_is_no_other(void **state)
 	stage_close(&s);
 }
 
+/* Beside keepalived every address can be bound to: that tells nothing of whose it is. */
+static void where_any_address_can_be_bound_to_others_are_others(void **state)
+{
+	static const char inner[] = "ip link set lo up && sysctl -qw net.ipv4.ip_nonlocal_bind=1 && "
+				    "ip route add unreachable 198.51.100.0/24 && exec \"$@\"";
+	static const char ask[] = "import socket\n"
+				  "for i in range(7):\n"
+				  "    try: socket.create_connection(('198.51.100.1', 81))\n"
+				  "    except OSError: pass\n";
+	const char *argv[] = {"unshare", "-n", "sh", "-c", inner, "sh", "/usr/bin/python3", "-c", ask, NULL};
+	struct command c = {.argv = argv, .mode = COMMAND_UNDER_WEIR};
+	struct outcome o;
+	struct stage s;
+
+	stage_open(&s, state);
+	c.dir = s.scene->dir;
+	scene_configure(s.scene, "defaults = { breaker = { grace = \"0\"; open_time = \"60s\"; open_time_max = \"60s\"; }; };\n");
+	free(WEIR_EXPECT(s.scene, 3, "status"));
+	o = command_run(&c);
+	if (o.exit_status != 0 && o.err_bytes > 0) {
+		outcome_free(&o);
+		stage_close(&s);
+		skip();
+	}
+	assert_int_equal(o.exit_status, 0);
+	outcome_free(&o);
+	assert_int_equal(counts_of(s.scene, "198.51.100.1:81").failed, 5);
+	assert_int_equal(counts_of(s.scene, "198.51.100.1:81").refused, 2);
+	stage_close(&s);
+}
+
 static void git_over_http_is_seen_by_its_connections(void **state)
 {
 	struct stage s;
@@ -571,6 +603,7 @@ int main(void)
 		SCENE(a_host_is_dead_when_both_families_are),
 		SCENE(a_port_of_this_machine_may_be_asked_until_it_opens),
 		SCENE(by_other_names_and_addresses_this_machine_is_no_other),
+		SCENE(where_any_address_can_be_bound_to_others_are_others),
 		SCENE(git_over_http_is_seen_by_its_connections),
 	};
 

@@ -286,6 +286,26 @@ static void what_is_sent_by_servers_and_to_pipes_is_no_request(void **state)
 	assert_int_equal(counts_of(s.scene, host_port_of(key, "127.0.0.1", client)).admitted, 0);
 }
 
+/* A child that ends its copy of a connection tells the set, which is its parent's as well, what its memory has of it. */
+static void a_child_s_close_does_not_wake_its_parent_s_loop(void **state)
+{
+	expect(state,
+	       IMPORTS "s = socket.create_connection(here); ask(s); s.setblocking(False)\n"
+		       "e = select.epoll(); e.register(s, select.EPOLLOUT); assert e.poll(5)\n"
+		       "wakes = tries = 0\n"
+		       "while True:\n"
+		       "    try: s.sendall(head()); break\n"
+		       "    except BlockingIOError: pass\n"
+		       "    if tries == 0:\n"
+		       "        pid = os.fork()\n"
+		       "        if pid == 0: s.close(); os._exit(0)\n"
+		       "        os.waitpid(pid, 0)\n"
+		       "    tries += 1\n"
+		       "    wakes += len(e.poll(5))\n"
+		       "print(wakes <= 4); s.setblocking(True); answer(s)\n",
+	       2);
+}
+
 /* --- Pointers that lead nowhere -------------------------------------------------------------------------------------------- */
 
 /* `nowheres` are addresses of which the kernel says EFAULT; `edge(b)` is where b lies before such a page. */
@@ -440,6 +460,7 @@ int main(void)
 		SCENE(an_ipv4_address_in_ipv6_is_the_ipv4_host),
 		SCENE(a_socket_is_the_same_under_every_number),
 		SCENE(a_connection_is_inherited_over_fork),
+		SCENE(a_child_s_close_does_not_wake_its_parent_s_loop),
 		SCENE(a_connection_is_inherited_over_exec),
 		SCENE(a_connection_is_passed_to_another_process),
 		SCENE(what_is_sent_by_servers_and_to_pipes_is_no_request),

@@ -71,6 +71,29 @@ static void play(struct run *r, const char *records, size_t piece)
 	}
 }
 
+/* What came first may be the whole answer until a second of its length shows that it was a ticket. */
+static void a_ticket_is_no_answer_after_all(void **state)
+{
+	static const struct {
+		const char *records;
+		bool perhaps;
+	} cases[] = {
+		{TLS_1_3 REQUEST, false},
+		{TLS_1_3 REQUEST "s23:255 ", true},
+		{TLS_1_3 REQUEST TICKETS, false},
+		{TLS_1_3 REQUEST TICKETS ANSWER, false},
+		{TLS_1_3 REQUEST "s23:255 s23:700 ", false},
+	};
+	struct run r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		play(&r, cases[i].records, 0);
+		assert_int_equal(weir_turns_perhaps(&r.turns), cases[i].perhaps);
+		assert_true(weir_turns_may_begin(&r.turns) == (cases[i].perhaps || strstr(cases[i].records, "s23:700 ")));
+	}
+}
+
 static void each_turn_is_a_request(void **state)
 {
 	static const struct {
@@ -198,6 +221,7 @@ static void damaged_records_come_to_the_same_in_any_pieces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_ticket_is_no_answer_after_all),
 		cmocka_unit_test(each_turn_is_a_request),
 		cmocka_unit_test(what_does_not_tell_requests_apart_is_known),
 		cmocka_unit_test(a_request_that_may_not_begin_goes_with_the_last_one),

@@ -210,11 +210,17 @@ __attribute__((constructor)) static void make_key(void)
 		atomic_store_explicit(&key_of_end, key + 1, memory_order_release);
 }
 
-static void watch_thread(void)
+__attribute__((noinline)) static void watch_thread(void)
 {
 	uint32_t key = atomic_load_explicit(&key_of_end, memory_order_acquire);
 
 	mine.watched = key != 0 && pthread_setspecific(key - 1, &mine) == 0;
+}
+
+void weir_flight_watch_thread(void)
+{
+	if (!mine.watched)
+		watch_thread();
 }
 
 struct weir_flight weir_flight_begin(uintptr_t frame, enum weir_flight_kind kind)
@@ -230,8 +236,7 @@ struct weir_flight weir_flight_begin(uintptr_t frame, enum weir_flight_kind kind
 			give_permits(h);
 	}
 	mine.expected.ask = NULL;
-	if (!mine.watched)
-		watch_thread();
+	weir_flight_watch_thread();
 	mine.number = next_number();
 	free = &mine.hand[mine.number % HANDS];
 	free->request.phase = WEIR_PHASE_IDLE;

@@ -78,6 +78,9 @@ bool weir_flight_has(uint32_t number, const void *data);
 /* This thread is about to wait for the request of that number: all others that it has in hand give their permits back. */
 void weir_flight_alone(uint32_t number);
 
+/* The rooms are told when the calling thread ends (core/room.h). Costs a look the second time. */
+void weir_flight_watch_thread(void);
+
 /* Lets it go, after the call: the request moves to *out, to be settled there. False when it is not the caller's any more:
  * somebody ended it (then *out is zeroed), or this is a forked child that returned into its parent's call. */
 bool weir_flight_end(const struct weir_flight *f, struct weir_request *out);

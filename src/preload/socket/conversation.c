@@ -352,6 +352,7 @@ static void thread_over(void)
 {
 	struct weir_record *r;
 
+	weir_loop_left();
 	for (uint32_t n = 0; weir_record_nth(n, &r); n++) {
 		if (!r)
 			continue;

@@ -6,6 +6,7 @@
 
 #include "src/preload/core/attach.h"
 #include "src/preload/core/find_real.h"
+#include "src/preload/core/flight.h"
 #include "src/preload/core/hook.h"
 
 /* So many EAGAINs without a wait in between are an answer to somebody who does not wait. */
@@ -30,6 +31,7 @@ static _Atomic uint8_t waited[WEIR_MARKS];
 static WEIR_THREAD_LOCAL struct {
 	uint32_t waits;  /* so far */
 	uint32_t polled; /* connections in the last poll or select */
+	int waits_on;    /* + 1: the epoll set that it is counted as waiting on; 0 = none */
 } mine;
 
 void weir_loop_watched(int fd, int ep, uint32_t events, uint64_t data)
@@ -41,12 +43,23 @@ void weir_loop_watched(int fd, int ep, uint32_t events, uint64_t data)
 	atomic_store_explicit(&watch[fd].ep, ep + 1, memory_order_relaxed);
 }
 
+void weir_loop_left(void)
+{
+	if (mine.waits_on != 0)
+		atomic_fetch_sub_explicit(&waiters[mine.waits_on - 1], 1, memory_order_relaxed);
+	mine.waits_on = 0;
+}
+
 void weir_loop_wait_begin(int ep)
 {
 	mine.waits++;
 	mine.polled = 0;
+	/* It has jumped out of a wait, or is in a signal handler inside one, which the other's end is nothing to then. */
+	weir_loop_left();
 	if ((unsigned)ep >= WEIR_MARKS)
 		return;
+	weir_flight_watch_thread();
+	mine.waits_on = ep + 1;
 	atomic_fetch_add_explicit(&waiters[ep], 1, memory_order_relaxed);
 	if (atomic_load_explicit(&waited[ep], memory_order_relaxed) == 0)
 		atomic_store_explicit(&waited[ep], 1, memory_order_relaxed);
@@ -125,8 +138,8 @@ __attribute__((noinline)) static void count_prompts(int ep)
 
 void weir_loop_wait_end(int ep)
 {
-	if ((unsigned)ep < WEIR_MARKS)
-		atomic_fetch_sub_explicit(&waiters[ep], 1, memory_order_relaxed);
+	if (mine.waits_on == ep + 1)
+		weir_loop_left();
 	if (atomic_load_explicit(&prompted, memory_order_relaxed) != 0)
 		count_prompts(ep);
 }

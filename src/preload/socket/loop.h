@@ -34,6 +34,9 @@ void weir_loop_watched(int fd, int ep, uint32_t events, uint64_t data);
 void weir_loop_wait_begin(int ep);
 void weir_loop_wait_end(int ep);
 
+/* This thread waits no more, if it has: it was cancelled, or has jumped out of the wait. */
+void weir_loop_left(void);
+
 /* This thread waits, or has waited, by poll or select, for so many connections of ours. */
 void weir_loop_polls(unsigned connections);
 
