@@ -109,6 +109,7 @@ static void killed_clients_leave_nothing_and_delay_nobody(void **state)
 
 #define WAITERS 20
 #define GONE    6 /* so many may have had their turn by the time that all have been started */
+#define TURN_S  5.0
 
 static bool all_wait(void *data)
 {
@@ -129,25 +130,26 @@ static void a_queue_that_is_killed_is_gone(void **state)
 	struct outcome o;
 	double begun;
 
-	c.config = write_file(
-		scene->dir, "weir.conf",
-		"hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"1/s\"; burst = 1; }; } );\n");
+	c.config = write_file(scene->dir, "weir.conf",
+			      "hosts = ( { match = \"127.0.0.1\"; wait = { max = \"200s\"; };\n"
+			      "            rate = { strategy = \"fixed\"; max = \"12/m\"; burst = 1; }; } );\n");
 	for (int i = 0; i < WAITERS; i++)
 		client[i] = command_start(&c);
-	assert_soon(all_wait, &host, 10, "all but the first few wait for their turn");
+	assert_soon(all_wait, &host, GONE * TURN_S, "all but the first few wait for their turn");
 	for (int i = 0; i < WAITERS; i++) {
 		command_signal(client[i], SIGKILL);
 		o = command_wait(client[i]);
 		outcome_free(&o);
 	}
 	assert_soon(all_is_quiet, &host, REAPER_S, "nobody waits after the reaper's period");
-	sleep(1); /* until the agent has made its turn: nothing tells of it */
+	sleep(1); /* until the agent has made its round: nothing tells of it */
 	begun = monotonic_s();
 	o = command_run(&c);
 	assert_int_equal(o.exit_status, 0);
 	print_message("the next request went after %.2f s\n", monotonic_s() - begun);
-	/* One second each: the dead would have it wait for at least WAITERS - GONE of them, less the time since. */
-	assert_true(monotonic_s() - begun < 5);
+	/* Its turn comes after those that went. The dead would have it wait for as many turns as there are dead, less the time
+	 * since. */
+	assert_true(monotonic_s() - begun < 4 * TURN_S);
 	outcome_free(&o);
 }
 
