@@ -147,7 +147,7 @@ static void run(struct trial *t, const void *parameters)
 
 	(void)parameters;
 	f.server = quotad_start(t->scene->dir, options);
-	f.config = write_file(t->scene->dir, "weir.conf", "defaults = { rate = \"20/s\"; wait = { max = \"10m\"; }; };\n");
+	f.config = scene_rules_file(t->scene, "defaults = { rate = \"20/s\"; wait = { max = \"10m\"; }; };\n");
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		snprintf(path, sizeof path, "/n/%u", i);
 		snprintf(f.url[i], sizeof f.url[i], "%s", quotad_url(f.server, path));

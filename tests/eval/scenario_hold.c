@@ -118,7 +118,7 @@ static const char *configuration(struct trial *t, const struct hold_case *p)
 		snprintf(hold, sizeof hold, " hold = { max = \"%.0fs\"; };", p->hold_max_s);
 	/* A hold is longer than the minute for which a request waits by default. */
 	snprintf(text, sizeof text, "defaults = { wait = { max = \"10m\"; };%s };\n", hold);
-	return write_file(t->scene->dir, "weir.conf", text);
+	return scene_rules_file(t->scene, text);
 }
 
 static void report(struct trial *t, const struct hold_case *p, const struct shape *s, const struct findings *f,

@@ -257,9 +257,10 @@ static void a_rule_holds_for_an_international_name_in_either_form(void **state)
 					      "http://xn--bcher-kva.example/"};
 	struct scene *scene = *state;
 	for (int form = 0; form < 2; form++) {
-		scene_configure(scene, form == 0 ? "hosts = ( { match = \"b\xc3\xbc\x63her.example\"; concurrency = 3; } );\n"
-						 : "hosts = ( { match = \"*.XN--bcher-kva.example\"; concurrency = 3; },\n"
-						   "          { match = \"xn--bcher-kva.example\"; concurrency = 3; } );\n");
+		scene_write_configuration(scene,
+					  form == 0 ? "hosts = ( { match = \"b\xc3\xbc\x63her.example\"; concurrency = 3; } );\n"
+						    : "hosts = ( { match = \"*.XN--bcher-kva.example\"; concurrency = 3; },\n"
+						      "          { match = \"xn--bcher-kva.example\"; concurrency = 3; } );\n");
 		for (size_t i = 0; i < sizeof spelled / sizeof spelled[0]; i++) {
 			char *out = WEIR_EXPECT(scene, 0, "explain", spelled[i]);
 			assert_contains(out, "The rule \"xn--bcher-kva.example\"");

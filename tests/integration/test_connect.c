@@ -215,7 +215,7 @@ static void a_connection_that_would_wait_too_long_times_out_at_once(void **state
 	char *file;
 
 	stage_open(&s, state);
-	file = write_file(s.scene->dir, "weir.conf", config);
+	file = scene_rules_file(s.scene, config);
 	for (int i = 0; i < 2; i++) {
 		struct command c = {.shell = PYTHON "import os, socket\n"
 						    "try: socket.create_connection((\"localhost\", int(os.environ[\"PORT\"])))\n"
@@ -243,7 +243,7 @@ static void connections_of_one_host_are_spaced_at_its_rate(void **state)
 	struct outcome o;
 
 	stage_open(&s, state);
-	file = write_file(s.scene->dir, "weir.conf", config);
+	file = scene_rules_file(s.scene, config);
 	o = command_run(&(struct command){.shell = "for i in 1 2 3 4 5 6; do wget -qO- $U/n/$i; done",
 					  .mode = COMMAND_UNDER_WEIR,
 					  .dir = s.scene->dir,
@@ -268,7 +268,7 @@ static void a_time_out_that_jumps_out_of_connect_leaves_no_permit_behind(void **
 	struct outcome o;
 
 	stage_open(&s, state);
-	file = write_file(s.scene->dir, "weir.conf", config);
+	file = scene_rules_file(s.scene, config);
 	quotad_outage(s.server, "blackhole", 0);
 	o = command_run(&(struct command){.shell = "wget -qO- -t 3 --waitretry=0 --connect-timeout=0.4 $U/n/1",
 					  .mode = COMMAND_UNDER_WEIR,

@@ -27,7 +27,7 @@ static const char *fixed_limit(struct scene *scene, double per_s)
 		 "hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"%.0f/s\"; burst = 1; };\n"
 		 "            concurrency = { mode = \"off\"; }; } );\n",
 		 per_s);
-	return write_file(scene->dir, "weir.conf", text);
+	return scene_rules_file(scene, text);
 }
 
 /* A limit that the machine as it is now can reach: a limit that nobody reaches is kept by nobody. */

@@ -24,25 +24,32 @@ struct host {
 	int in_flight, waiting;
 };
 
-/* The one host's numbers, from `weir stats --json`. */
-static bool read_host(struct host *h)
+static json_t *stats_of(const struct host *h)
 {
 	char *weir = build_path("weir");
 	const char *argv[] = {weir, "stats", "--json", NULL};
 	struct command c = {
 		.argv = argv, .mode = COMMAND_BESIDE_WEIR, .dir = h->scene->dir, .config = path_in(h->scene->dir, "weir.conf")};
 	struct outcome o = command_run(&c);
-	json_t *root = json_loads(o.out, 0, NULL), *host;
+	json_t *root = json_loads(o.out, 0, NULL);
 
 	assert_non_null(root);
+	outcome_free(&o);
+	free(weir);
+	return root;
+}
+
+/* The one host's numbers, from `weir stats --json`. */
+static bool read_host(struct host *h)
+{
+	json_t *root = stats_of(h), *host;
+
 	host = json_array_get(json_object_get(root, "hosts"), 0);
 	if (host != NULL) {
 		h->in_flight = (int)json_integer_value(json_object_get(host, "in_flight"));
 		h->waiting = (int)json_integer_value(json_object_get(host, "waiting"));
 	}
 	json_decref(root);
-	outcome_free(&o);
-	free(weir);
 	return host != NULL;
 }
 
@@ -63,12 +70,13 @@ static void killed_clients_leave_nothing_and_delay_nobody(void **state)
 	struct host host = {.scene = scene};
 	struct quotad_count count;
 	unsigned seed = (unsigned)time(NULL);
-	double begun = monotonic_s(), next_kill = begun + 0.5, capacity;
+	double begun, next_kill, capacity;
 	int killed = 0, finished = 0;
 
-	c.config = write_file(scene->dir, "weir.conf",
-			      "hosts = ( { match = \"127.0.0.1\"; rate = false; breaker = false;\n"
-			      "            concurrency = { mode = \"fixed\"; max = 4; }; } );\n");
+	c.config = scene_rules_file(scene, "hosts = ( { match = \"127.0.0.1\"; rate = false; breaker = false;\n"
+					   "            concurrency = { mode = \"fixed\"; max = 4; }; } );\n");
+	begun = monotonic_s();
+	next_kill = begun + 0.5;
 	print_message("seed %u\n", seed);
 	while (monotonic_s() - begun < FOR_S) {
 		for (int i = 0; i < CLIENTS; i++) {
@@ -130,9 +138,8 @@ static void a_queue_that_is_killed_is_gone(void **state)
 	struct outcome o;
 	double begun;
 
-	c.config = write_file(scene->dir, "weir.conf",
-			      "hosts = ( { match = \"127.0.0.1\"; wait = { max = \"200s\"; };\n"
-			      "            rate = { strategy = \"fixed\"; max = \"12/m\"; burst = 1; }; } );\n");
+	c.config = scene_rules_file(scene, "hosts = ( { match = \"127.0.0.1\"; wait = { max = \"200s\"; };\n"
+					   "            rate = { strategy = \"fixed\"; max = \"12/m\"; burst = 1; }; } );\n");
 	for (int i = 0; i < WAITERS; i++)
 		client[i] = command_start(&c);
 	assert_soon(all_wait, &host, GONE * TURN_S, "all but the first few wait for their turn");

@@ -45,7 +45,7 @@ static bool limited(void *data)
 
 static void configure(struct scene *scene, const char *text)
 {
-	scene_configure(scene, text);
+	scene_write_configuration(scene, text);
 }
 
 static void end(struct running *r)

@@ -25,7 +25,7 @@ static void a_foreign_file_is_told_of_wherever_one_looks(void **state)
 
 	if (geteuid() != 0)
 		skip();
-	scene_configure(scene, RULES);
+	scene_write_configuration(scene, RULES);
 	file = configuration(scene);
 	assert_int_equal(chown(file, STRANGER, STRANGER), 0);
 	snprintf(log, sizeof log, "WEIR_LOG=warn:%s/agent.log", scene->dir);
@@ -89,7 +89,7 @@ static void no_start_waits_for_an_agent_that_knows_better(void **state)
 	const char *const others[] = {elsewhere, SANITIZERS, NULL};
 	struct outcome may;
 
-	scene_configure(scene, RULES);
+	scene_write_configuration(scene, RULES);
 	assert_prompt(scene, plain, "");
 	assert_prompt(scene, homeless, "");
 	snprintf(elsewhere, sizeof elsewhere, "XDG_CONFIG_HOME=%s", other);
@@ -102,7 +102,7 @@ static void no_start_waits_for_an_agent_that_knows_better(void **state)
 		assert_prompt(scene, plain, closed);
 	}
 	outcome_free(&may);
-	scene_configure(scene, "defaults = { rte = 1; };\n");
+	scene_write_configuration(scene, "defaults = { rte = 1; };\n");
 	assert_prompt(scene, plain, "");
 	end_every_agent(scene);
 	free(other);

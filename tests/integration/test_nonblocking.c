@@ -503,7 +503,7 @@ static void a_connect_whose_first_request_would_wait_too_long_is_refused_at_once
 	self[n] = '\0';
 	stage_open(&s, state);
 	argv[3] = s.port;
-	file = write_file(s.scene->dir, "weir.conf", config);
+	file = scene_rules_file(s.scene, config);
 	o = command_run(&(struct command){.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = s.scene->dir, .config = file});
 	if (o.exit_status != 0)
 		fail_msg("%s%s", o.out, o.err);

@@ -10,10 +10,10 @@
 
 static const char *quick_breaker(struct scene *scene)
 {
-	return write_file(scene->dir, "weir.conf",
-			  "hosts = ( { match = \"127.0.0.1\"; concurrency = { mode = \"off\"; };\n"
-			  "  breaker = { failures = 3; grace = \"0\"; open_time = \"1s\"; open_time_max = \"2s\"; probe_timeout "
-			  "= \"2s\"; ramp = \"0s\"; }; } );\n");
+	return scene_rules_file(
+		scene, "hosts = ( { match = \"127.0.0.1\"; concurrency = { mode = \"off\"; };\n"
+		       "  breaker = { failures = 3; grace = \"0\"; open_time = \"1s\"; open_time_max = \"2s\"; probe_timeout "
+		       "= \"2s\"; ramp = \"0s\"; }; } );\n");
 }
 
 static struct outcome run_as(struct command c, const char *const *argv)
@@ -81,9 +81,8 @@ static void a_refusal_takes_less_than_five_milliseconds(void **state)
 	const char *u = quotad_url(server, "/");
 	const char *one[] = {"curl", "-s", u, NULL};
 	const char *eleven[] = {"curl", "-s", u, u, u, u, u, u, u, u, u, u, u, NULL};
-	const char *config =
-		write_file(scene->dir, "weir.conf",
-			   "hosts = ( { match = \"127.0.0.1\"; breaker = { failures = 3; open_time = \"60s\"; }; } );\n");
+	const char *config = scene_rules_file(
+		scene, "hosts = ( { match = \"127.0.0.1\"; breaker = { failures = 3; open_time = \"60s\"; }; } );\n");
 	struct command c = {.mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .config = config};
 	double shortest_one = 10, shortest_eleven = 10, refusal;
 

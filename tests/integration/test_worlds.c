@@ -22,8 +22,8 @@ static void rules_are_those_of_ones_own_chain(void **state)
 	struct scene *scene = *state;
 	char *other = make_dir(scene->dir, "other"), setting[512];
 	snprintf(setting, sizeof setting, "XDG_CONFIG_HOME=%s", other);
-	scene_configure(scene,
-			"hosts = ( { match = \"api.example.org\"; rate = { max = \"2/s\"; strategy = \"fixed\"; }; } );\n");
+	scene_write_configuration(
+		scene, "hosts = ( { match = \"api.example.org\"; rate = { max = \"2/s\"; strategy = \"fixed\"; }; } );\n");
 	for (int first = 0; first < 2; first++) {
 		struct outcome with = {0}, without = {0};
 		if (first)
