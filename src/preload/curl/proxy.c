@@ -252,7 +252,7 @@ void weir_proxy_settle(struct weir_transfer *t, CURLcode code)
 					.host_port = t->proxy_host_port,
 					.request = &t->proxy_request,
 					.unsent = weir_transfer_is_unsent(t),
-					.socks = t->known && weir_proxy_may_be_socks(t->known),
+					.socks = code == CURLE_SSL_CONNECT_ERROR && t->known && weir_proxy_may_be_socks(t->known),
 					.reached = t->port != 0 ? &t->to : NULL};
 
 	if (t->proxy_request.phase == WEIR_PHASE_ADMITTED && t->process == weir_process_serial())

@@ -472,7 +472,7 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 				  .connections = connects > t->connects ? (uint32_t)(connects - t->connects) : 0,
 				  .proxied = stopped_before(t),
 				  .unsent = weir_transfer_is_unsent(t),
-				  .socks = t->known && weir_proxy_may_be_socks(t->known),
+				  .socks = code == CURLE_SSL_CONNECT_ERROR && t->known && weir_proxy_may_be_socks(t->known),
 				  .reached = t->port != 0 ? &t->to : NULL,
 				  .plain = t->known && !t->known->url && t->redirects == 0 ? &t->known->plain : NULL};
 
