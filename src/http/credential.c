@@ -43,6 +43,8 @@ static bool may_name_client(char first)
 {
 	switch (ascii_lower(first)) {
 	case 'a':
+	case 'c':
+	case 'd':
 	case 'j':
 	case 'o':
 	case 'p':

@@ -24,7 +24,16 @@ static void headers_that_name_the_client_are_known(void **state)
 					    "x-shopify-access-token: a",
 					    "x-goog-api-key: a",
 					    "Ocp-Apim-Subscription-Key: a",
-					    "X-RapidAPI-Key: a"};
+					    "X-RapidAPI-Key: a",
+					    "DD-API-KEY: a",
+					    "dd-api-key: a",
+					    "X-Vault-Token: a",
+					    "X-Figma-Token: a",
+					    "Circle-Token: a",
+					    "circle-token: a",
+					    "X-Redmine-API-Key: a",
+					    "X-Algolia-API-Key: a",
+					    "xi-api-key: a"};
 	static const char *const others[] = {"Accept: a", "Cookie: a", "X-Api-Key;", "X-Api-Key:", "Authorization", "", ":"};
 
 	(void)state;
