@@ -18,6 +18,7 @@
 
 #define COUNT(f) (sizeof(f) / sizeof(f)[0])
 #define NUMBER   offsetof(struct seccomp_data, nr)
+#define FIRST    offsetof(struct seccomp_data, args[0])
 #define SECOND   offsetof(struct seccomp_data, args[1])
 
 static uint32_t answer(const struct sock_filter *f, size_t count, int number, uint64_t second)
@@ -62,6 +63,25 @@ static void filters_answer_as_the_kernel_reads_them(void **state)
 	assert_true(weir_getpid() > 0);
 }
 
+/* src/preload/core/readable.c asks it for something that there is not. */
+static void a_filter_that_kills_for_an_unknown_change_of_the_mask_is_heeded(void **state)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NUMBER),   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigprocmask, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIRST),    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SIG_SETMASK, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+
+	(void)state;
+	weir_filter_heed(f, COUNT(f));
+	assert_true(weir_kernel_allows(SYS_write));
+	assert_false(weir_kernel_allows(SYS_rt_sigprocmask));
+	memset(weir_kernel_forbidden, 0, sizeof weir_kernel_forbidden);
+	f[COUNT(f) - 1].k = SECCOMP_RET_ERRNO | EPERM;
+	weir_filter_heed(f, COUNT(f));
+	assert_true(weir_kernel_allows(SYS_rt_sigprocmask));
+}
+
 static void no_filter_reads_or_jumps_out_of_bounds(void **state)
 {
 	struct sock_filter f[64];
@@ -82,6 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_answer_as_the_kernel_reads_them),
+		cmocka_unit_test(a_filter_that_kills_for_an_unknown_change_of_the_mask_is_heeded),
 		cmocka_unit_test(no_filter_reads_or_jumps_out_of_bounds),
 	};
 
