@@ -7,6 +7,9 @@
  * of going.
  */
 #include "look.h"
+
+#include <signal.h>
+
 #include "release.h"
 #include "units.h"
 #include "weir/outage.h"
@@ -139,29 +142,44 @@ static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_
 	return WEIR_WAIT;
 }
 
-/* Who asked last in this thread, as most often asks again. */
+/* Who asked last in this thread, as most often asks again. `busy`: the thread is here already, and this is a signal handler of
+ * its; for good, where that has jumped. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
+	volatile sig_atomic_t busy;
 	uint64_t salt[2], credential, path;
 	struct weir_asker asker;
 } last;
 
-struct weir_asker request_asker(const struct weir_segment *s, uint64_t credential, uint64_t path)
+static struct weir_asker digests(const uint64_t salt[2], uint64_t credential, uint64_t path)
 {
-	const uint64_t salt[2] = {s->header->salt[0], s->header->salt[1]};
-
-	if (last.credential == credential && last.path == path && last.salt[0] == salt[0] && last.salt[1] == salt[1])
-		return last.asker;
-	last.asker = (struct weir_asker){
+	return (struct weir_asker){
 		/* Without a credential there is nothing to hide. */
 		.credential = credential == WEIR_NOBODY ? (uint32_t)WEIR_NOBODY
 							: weir_quota_share_digest(salt, credential, QUOTA_CREDENTIAL),
 		.path = path != 0 ? weir_quota_share_digest(salt, path, QUOTA_PATH) : 0,
 	};
-	last.salt[0] = salt[0];
-	last.salt[1] = salt[1];
-	last.credential = credential;
-	last.path = path;
-	return last.asker;
+}
+
+struct weir_asker request_asker(const struct weir_segment *s, uint64_t credential, uint64_t path)
+{
+	const uint64_t salt[2] = {s->header->salt[0], s->header->salt[1]};
+	struct weir_asker asker;
+
+	if (last.busy)
+		return digests(salt, credential, path);
+	last.busy = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (last.credential != credential || last.path != path || last.salt[0] != salt[0] || last.salt[1] != salt[1]) {
+		last.asker = digests(salt, credential, path);
+		last.salt[0] = salt[0];
+		last.salt[1] = salt[1];
+		last.credential = credential;
+		last.path = path;
+	}
+	asker = last.asker;
+	atomic_signal_fence(memory_order_seq_cst);
+	last.busy = 0;
+	return asker;
 }
 
 uint64_t request_spent_until(const struct weir_request *r, const struct scope *host, uint64_t now_ns)
