@@ -87,10 +87,11 @@ static void note_start(void)
 
 bool weir_object_stays(const struct weir_object *object)
 {
-	const struct link_map *last = atomic_load_explicit(&last_at_start, memory_order_relaxed), *map = object->link_map;
+	const struct link_map *map = atomic_load_explicit(&last_at_start, memory_order_relaxed);
 
-	while (map && map != last)
-		map = map->l_next;
+	/* Backwards: behind the last are those that another thread may be unloading. */
+	while (map && map != object->link_map)
+		map = map->l_prev;
 	return map != NULL;
 }
 
