@@ -330,8 +330,8 @@ static void feed_sent(const struct weir_gate *g, struct weir_record *r, const ch
 			turn_opaque(g, r);
 		else if (event == WEIR_WIRE_REQUEST)
 			head_passed(g, r);
-		if (event == WEIR_WIRE_REQUEST && at_request && weir_wire_at_request(&r->wire))
-			weir_same_head_passed(r, bytes, used);
+		if (event == WEIR_WIRE_REQUEST)
+			weir_same_head_passed(r, bytes, at_request && weir_wire_at_request(&r->wire) ? used : 0);
 		bytes += used;
 		n -= used;
 	}

@@ -20,7 +20,6 @@ void weir_same_head_comes(struct weir_record *r, const void *bytes, size_t n)
 void weir_same_head_passed(struct weir_record *r, const void *bytes, size_t n)
 {
 	/* Something else may be sent than what was to be. */
-	if (n == r->coming_bytes && memcmp(r->head, bytes, n) == 0)
-		r->head_bytes = (uint16_t)n;
+	r->head_bytes = n == r->coming_bytes && memcmp(r->head, bytes, n) == 0 ? (uint16_t)n : 0;
 	r->coming_bytes = 0;
 }

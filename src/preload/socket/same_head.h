@@ -20,7 +20,8 @@ bool weir_same_head(const struct weir_record *r, const void *bytes, size_t n);
 /* Another head, or what may be one, is about to be sent; what is kept is forgotten. The record's `whose` is of it. */
 void weir_same_head_comes(struct weir_record *r, const void *bytes, size_t n);
 
-/* These n bytes have been sent, began where a request may begin, and were a head and nothing else. */
+/* A head has been sent that is not the one that is kept: that one is forgotten, as it is not the last any more. n: of a head that
+ * is these bytes and nothing else, has come in one piece and has no body; 0: of any other. */
 void weir_same_head_passed(struct weir_record *r, const void *bytes, size_t n);
 
 #endif
