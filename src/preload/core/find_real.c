@@ -171,14 +171,20 @@ static void *in_object(const struct link_map *map, const char *name)
 	return function;
 }
 
-void *weir_find_real(const char *name, const void *caller)
+void *weir_find_needed(const char *name, const void *caller)
 {
 	struct weir_object object;
-	void *function = NULL;
 
 	/* Another copy of the library in front of us is no place to look: it would find itself. */
-	if (weir_object_of(caller, &object) && object.link_map != ourselves() && !is_weir(object.link_map))
-		function = in_object(object.link_map, name);
+	if (!weir_object_of(caller, &object) || object.link_map == ourselves() || is_weir(object.link_map))
+		return NULL;
+	return in_object(object.link_map, name);
+}
+
+void *weir_find_real(const char *name, const void *caller)
+{
+	void *function = weir_find_needed(name, caller);
+
 	return function ? function : foreign(dlsym(RTLD_NEXT, name));
 }
 

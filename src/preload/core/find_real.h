@@ -52,6 +52,10 @@ bool weir_is_first(const char *name);
  * microseconds and the dynamic linker's lock: callers cache. */
 void *weir_find_real(const char *name, const void *caller);
 
+/* The same, looked up in the caller's object and what it needs alone: for a function that is given what belongs to the caller's
+ * own library, and not to another one of that name. */
+void *weir_find_needed(const char *name, const void *caller);
+
 /* dlopen without our hook of it. NULL as well where there is none. */
 void *weir_dlopen(const char *file, int mode);
 

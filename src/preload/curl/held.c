@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "src/preload/core/find_real.h"
 #include "src/preload/curl/transfer.h"
 #include "weir/gate.h"
 
@@ -20,14 +21,15 @@ struct datum {
 
 typedef int alpn_gnutls(void *session, struct datum *name);
 
-/* What the session has agreed to speak. False when that cannot be told. */
+/* What the session has agreed to speak. False when that cannot be told: where libcurl has the TLS library inside, as wheels do,
+ * the one that others in this process use is no match for its sessions. */
 static bool protocol_of(const struct weir_curl *curl, const struct curl_tlssessioninfo *s, const void **name, size_t *n)
 {
 	const void *inside = (const void *)(uintptr_t)curl->perform;
 
 	*n = 0;
 	if (s->backend == CURLSSLBACKEND_OPENSSL) {
-		alpn_openssl *ask = (alpn_openssl *)weir_find_real("SSL_get0_alpn_selected", inside);
+		alpn_openssl *ask = (alpn_openssl *)weir_find_needed("SSL_get0_alpn_selected", inside);
 		const unsigned char *text = NULL;
 		unsigned length = 0;
 
@@ -38,7 +40,7 @@ static bool protocol_of(const struct weir_curl *curl, const struct curl_tlssessi
 		return ask != NULL;
 	}
 	if (s->backend == CURLSSLBACKEND_GNUTLS) {
-		alpn_gnutls *ask = (alpn_gnutls *)weir_find_real("gnutls_alpn_get_selected_protocol", inside);
+		alpn_gnutls *ask = (alpn_gnutls *)weir_find_needed("gnutls_alpn_get_selected_protocol", inside);
 		struct datum text = {NULL, 0};
 
 		if (ask && ask(s->internals, &text) == 0 && text.data) {
