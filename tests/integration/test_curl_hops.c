@@ -293,6 +293,34 @@ static int take_back(int argc, char **argv)
 	return 0;
 }
 
+/* Takes it out in the midst of a callback, which libcurl does not let it do. */
+static size_t take_out(char *data, size_t size, size_t count, void *user)
+{
+	(void)data;
+	(void)user;
+	loop.wrong |= curl_multi_remove_handle(loop.multi, loop.hops) == CURLM_OK;
+	return size * count;
+}
+
+/* It goes on all the same. argv: where it begins, a URL of the other host. */
+static int take_out_inside(int argc, char **argv)
+{
+	int running;
+
+	(void)argc;
+	make_loop(argv[0]);
+	PART_CHECK(curl_multi_add_handle(loop.multi, loop.hops) == CURLM_OK);
+	PART_CHECK(turn_until_answered());
+	loop.free_one = handle_for(argv[1]);
+	curl_easy_setopt(loop.free_one, CURLOPT_WRITEFUNCTION, take_out);
+	PART_CHECK(curl_multi_add_handle(loop.multi, loop.free_one) == CURLM_OK);
+	while (took(curl_multi_perform(loop.multi, &running)) && loop.turns < TURNS)
+		curl_multi_poll(loop.multi, NULL, 0, 20000, NULL);
+	PART_CHECK(loop.over && loop.result == CURLE_OK && !loop.wrong);
+	end_loop();
+	return 0;
+}
+
 /* What the program pauses itself stays so, and what it lets go on while its hop is held waits all the same. argv[0]: where it
  * begins. */
 static int pause_and_go_on(int argc, char **argv)
@@ -332,6 +360,7 @@ static int be_refused(int argc, char **argv)
 static const struct host_part parts[] = {
 	{"follow", follow},       {"follow_beside", follow_beside},     {"run_out_of_time", run_out_of_time},
 	{"take_back", take_back}, {"pause_and_go_on", pause_and_go_on}, {"be_refused", be_refused},
+	{"take_out_inside", take_out_inside},
 };
 
 /* --- The tests ------------------------------------------------------------------------------------------------------------- */
@@ -591,6 +620,19 @@ static void a_hop_that_is_held_can_be_taken_back(void **state)
 	assert_int_equal(quotad_count(s.other).requests, 1);
 }
 
+static void a_held_hop_goes_on_where_libcurl_does_not_let_go_of_it(void **state)
+{
+	struct outcome o;
+	struct stage s;
+	char path[512];
+
+	stage_open_with(&s, state, "rate = { strategy = \"fixed\"; max = \"1/20s\"; burst = 1; };", http_port);
+	o = run_three(&s, "take_out_inside", chain_of(s.limited, 1, path), quotad_url(s.other, "/n/1"), NULL);
+	outcome_free(&o);
+	assert_int_equal(quotad_count(s.limited).requests, 2);
+	assert_int_equal(leases_held(s.scene), 0);
+}
+
 static void what_the_program_pauses_meanwhile_waits_as_well(void **state)
 {
 	struct stage s;
@@ -718,6 +760,7 @@ int main(int argc, char **argv)
 		SCENE(git_follows_at_the_rate_inside_tls),
 		SCENE(the_hop_s_wait_is_part_of_the_program_s_time),
 		SCENE(a_hop_that_is_held_can_be_taken_back),
+		SCENE(a_held_hop_goes_on_where_libcurl_does_not_let_go_of_it),
 		SCENE(what_the_program_pauses_meanwhile_waits_as_well),
 		SCENE(a_hop_whose_host_is_shut_meanwhile_is_refused),
 		SCENE(a_connection_that_is_closed_under_a_held_hop_is_made_anew),

@@ -164,7 +164,8 @@ WEIR_HOOK CURLMcode curl_multi_remove_handle(CURLM *multi, CURL *handle)
 	struct weir_handle *h;
 	struct weir_multi *m;
 	CURLMcode code;
-	bool kept;
+	bool kept, held;
+	int paused;
 
 	if (curl)
 		return curl->multi_remove(multi, handle);
@@ -176,11 +177,16 @@ WEIR_HOOK CURLMcode curl_multi_remove_handle(CURLM *multi, CURL *handle)
 	h = weir_handle_find(handle);
 	t = h && weir_handle_transfer(h)->multi == m ? weir_handle_transfer(h) : NULL;
 	kept = t && t->place == WEIR_PLACE_KEPT;
+	held = t && t->held;
+	paused = held ? t->paused : 0;
 	if (t)
 		weir_kept_drop(t);
 	else
 		weir_done_forget(m, handle);
 	code = kept ? CURLM_OK : curl->multi_remove(multi, handle);
+	/* In the midst of a callback it stays, and nobody else would let it go on. */
+	if (held && code != CURLM_OK)
+		curl->pause(handle, paused);
 	leave(m);
 	return code;
 }
