@@ -358,8 +358,12 @@ static int be_refused(int argc, char **argv)
 }
 
 static const struct host_part parts[] = {
-	{"follow", follow},       {"follow_beside", follow_beside},     {"run_out_of_time", run_out_of_time},
-	{"take_back", take_back}, {"pause_and_go_on", pause_and_go_on}, {"be_refused", be_refused},
+	{"follow", follow},
+	{"follow_beside", follow_beside},
+	{"run_out_of_time", run_out_of_time},
+	{"take_back", take_back},
+	{"pause_and_go_on", pause_and_go_on},
+	{"be_refused", be_refused},
 	{"take_out_inside", take_out_inside},
 };
 
@@ -559,6 +563,19 @@ static void curl_in_parallel_follows_at_the_rate(void **state)
 	expect_pace(&s, 6);
 }
 
+/* Libcurl measures while it holds the hop, as long as it waits for an answer. */
+static void a_hop_s_wait_is_no_slow_transfer(void **state)
+{
+	char shell[600], path[512];
+	struct stage s;
+
+	stage_open_with(&s, state, "rate = { strategy = \"fixed\"; max = \"1/8s\"; burst = 1; };", http_port);
+	snprintf(shell, sizeof shell, "curl -sSZL --speed-limit 100000 --speed-time 3 -o /dev/null %s",
+		 chain_of(s.limited, 1, path));
+	run_shell(&s, shell);
+	assert_int_equal(quotad_count(s.limited).requests, 2);
+}
+
 /* OpenSSL's libcurl. */
 static void curl_in_parallel_follows_at_the_rate_inside_tls(void **state)
 {
@@ -756,6 +773,7 @@ int main(int argc, char **argv)
 		SCENE(a_held_hop_keeps_nobody_in_a_loop_of_epoll),
 		SCENE(a_hop_to_another_host_waits_on_the_open_connection),
 		SCENE(curl_in_parallel_follows_at_the_rate),
+		SCENE(a_hop_s_wait_is_no_slow_transfer),
 		SCENE(curl_in_parallel_follows_at_the_rate_inside_tls),
 		SCENE(git_follows_at_the_rate_inside_tls),
 		SCENE(the_hop_s_wait_is_part_of_the_program_s_time),

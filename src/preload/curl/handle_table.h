@@ -51,6 +51,7 @@ struct weir_handle {
 		uint8_t scheme, type;               /* see proxy.c; CURLOPT_PROXYTYPE counts where there is no scheme */
 		uint16_t port;                      /* CURLOPT_PROXYPORT, 0 = not set */
 	} proxy;
+	long low_speed_time;           /* CURLOPT_LOW_SPEED_TIME */
 	long fresh_connect;            /* CURLOPT_FRESH_CONNECT */
 	struct curl_slist *connect_to; /* CURLOPT_CONNECT_TO */
 	curl_prereq_callback prereq;   /* CURLOPT_PREREQFUNCTION, and its data */

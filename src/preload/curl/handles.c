@@ -84,6 +84,7 @@ static bool is_remembered(CURLoption option)
 	case CURLOPT_TIMEOUT_MS:
 	case CURLOPT_CONNECTTIMEOUT:
 	case CURLOPT_CONNECTTIMEOUT_MS:
+	case CURLOPT_LOW_SPEED_TIME:
 	case CURLOPT_UNIX_SOCKET_PATH:
 	case CURLOPT_ABSTRACT_UNIX_SOCKET:
 	case CURLOPT_HTTPHEADER:
@@ -135,6 +136,9 @@ static void remember(struct weir_handle *h, CURLoption option, void *word)
 		break;
 	case CURLOPT_CONNECTTIMEOUT_MS:
 		h->connect_timeout_ms = positive(word);
+		break;
+	case CURLOPT_LOW_SPEED_TIME:
+		h->low_speed_time = (long)(intptr_t)word;
 		break;
 	case CURLOPT_HTTPHEADER:
 		remember_headers(h, word);

@@ -66,6 +66,13 @@ static bool is_its_own(const struct weir_transfer *t, bool *tls)
 	return protocol_of(t->curl, s, &name, &n) && !(n == 2 && memcmp(name, "h2", 2) == 0);
 }
 
+/* Libcurl measures how fast a transfer is as long as it does not pause for receiving. */
+static void set_low_speed_time(const struct weir_transfer *t, long seconds)
+{
+	if (t->known->low_speed_time != 0)
+		t->curl->setopt(t->handle, CURLOPT_LOW_SPEED_TIME, seconds);
+}
+
 bool weir_held_begin(struct weir_transfer *t, int local_port)
 {
 	struct weir_hop_way way = {.port = local_port > 0 && local_port <= UINT16_MAX ? (uint16_t)local_port : 0};
@@ -76,6 +83,7 @@ bool weir_held_begin(struct weir_transfer *t, int local_port)
 	if (!t->held)
 		m->held++;
 	t->held = true;
+	set_low_speed_time(t, 0);
 	t->tries = 0;
 	t->paused = CURLPAUSE_CONT;
 	m->expects = true;
@@ -88,8 +96,10 @@ bool weir_held_begin(struct weir_transfer *t, int local_port)
 
 static void wait_no_more(struct weir_transfer *t)
 {
-	if (t->held && t->multi)
+	if (t->held && t->multi) {
 		t->multi->held--;
+		set_low_speed_time(t, t->known->low_speed_time);
+	}
 	t->held = false;
 }
 

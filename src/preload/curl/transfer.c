@@ -340,6 +340,8 @@ void weir_transfer_copied(const struct weir_curl *curl, CURL *copy, const struct
 		curl->setopt(copy, CURLOPT_PREREQDATA, original->prereq_data);
 	}
 	weir_connects_copied(curl, copy, original, h);
+	if (weir_handle_transfer(original)->held && original->low_speed_time != 0)
+		curl->setopt(copy, CURLOPT_LOW_SPEED_TIME, original->low_speed_time);
 	if (original->shortened) {
 		curl->setopt(copy, CURLOPT_TIMEOUT_MS, original->timeout_ms);
 		if (h)
