@@ -251,6 +251,35 @@ static void the_same_head_again_is_a_request_under_the_same_name(void **state)
 	assert_int_equal(leases_held(s.scene), 0);
 }
 
+/* What goes out behind it in the same call is no request of its own yet, but it is the last head then. */
+static void the_same_head_with_another_behind_it_is_of_its_own_kind(void **state)
+{
+	struct stage s;
+	struct host_counts n;
+	char other[64];
+
+	stage_open(&s, state, NULL);
+	expect_python(&s,
+		      IMPORTS "x = socket.create_connection(('127.0.0.1', port))\n"
+			      "got = b''\n"
+			      "def head(method):\n"
+			      "    h = method + b' /n/1 HTTP/1.1\\r\\nHost: one.test\\r\\nX-Fill: '\n"
+			      "    return h + b'x' * (508 - len(h)) + b'\\r\\n\\r\\n'\n"
+			      "def answer(end):\n"
+			      "    global got\n"
+			      "    while end not in got: got += x.recv(9999)\n"
+			      "    assert got.startswith(b'HTTP/1.1 200 '), got\n"
+			      "    got = got[got.index(end) + len(end):]\n"
+			      "for behind in False, True, False, False:\n"
+			      "    x.sendmsg([head(b'GET')] + ([head(b'HEAD')] if behind else []))\n"
+			      "    answer(b'\\r\\n\\r\\n1\\n')\n"
+			      "    if behind: answer(b'\\r\\n\\r\\n')\n",
+		      "");
+	n = counts_of(s.scene, host_port_of(other, "one.test", s.server->http_port));
+	assert_int_equal(n.succeeded, 5);
+	assert_int_equal(leases_held(s.scene), 0);
+}
+
 static void heads_in_pieces_and_heads_together_are_counted_each(void **state)
 {
 	struct stage s;
@@ -524,6 +553,7 @@ int main(void)
 		SCENE(who_greets_like_an_answer_has_given_none),
 		SCENE(a_request_counts_under_the_name_in_its_head),
 		SCENE(the_same_head_again_is_a_request_under_the_same_name),
+		SCENE(the_same_head_with_another_behind_it_is_of_its_own_kind),
 		SCENE(heads_in_pieces_and_heads_together_are_counted_each),
 		SCENE(loops_of_every_kind_are_told_when_a_request_may_go),
 		SCENE(a_loop_that_does_not_ask_to_write_is_told_when_it_may),
