@@ -38,10 +38,14 @@ static void heed(const void *program)
 	struct sock_filter *filter;
 	size_t bytes;
 
-	if (!copy(&p, program, sizeof p) || p.len == 0 || p.len > BPF_MAXINSNS) {
+	if (!weir_kernel_allows(SYS_rt_sigprocmask)) {
 		weir_filter_fear();
 		return;
 	}
+	/* The kernel refuses what it cannot read or what has no such length, and nothing has changed: programs ask so whether
+	 * there are filters at all. */
+	if (!copy(&p, program, sizeof p) || p.len == 0 || p.len > BPF_MAXINSNS)
+		return;
 	bytes = p.len * sizeof *filter;
 	filter = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (filter == MAP_FAILED) {
@@ -50,8 +54,6 @@ static void heed(const void *program)
 	}
 	if (copy(filter, p.filter, bytes))
 		weir_filter_heed(filter, p.len);
-	else
-		weir_filter_fear();
 	munmap(filter, bytes);
 }
 
