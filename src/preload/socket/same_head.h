@@ -4,7 +4,8 @@
  * generator. What has been found out of a head of which every byte is the same need not be found out once more: whom it asks,
  * whose it is, and that no body follows.
  *
- * Kept is the last head that passed in one piece, had no body and named no client: nobody's secret lies here.
+ * Kept is the last head that passed in one piece, had no body and named no client: none of the secrets by which
+ * clients are told apart lies here. A cookie may; it does not leave the process.
  */
 #ifndef WEIR_SAME_HEAD_H
 #define WEIR_SAME_HEAD_H
