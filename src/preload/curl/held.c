@@ -141,12 +141,12 @@ void weir_held_pause(struct weir_multi *m)
 	m->expects = false;
 	weir_hop_expect(NULL, NULL);
 	for (struct weir_transfer *t = m->line[WEIR_PLACE_UNDER_WAY].first; t && m->held > 0; t = next) {
-		next = t->next;
-		if (t->held)
-			look_at(t);
 		/* Libcurl has called the program, which has moved it. */
 		if (t->multi != m || t->place != WEIR_PLACE_UNDER_WAY)
 			return;
+		next = t->next;
+		if (t->held)
+			look_at(t);
 	}
 }
 

@@ -201,13 +201,13 @@ static uint64_t look_at_under_way(struct weir_multi *m, uint64_t now_ns)
 	struct weir_transfer *next;
 
 	for (struct weir_transfer *t = m->line[WEIR_PLACE_UNDER_WAY].first; t && m->parked + m->held > 0; t = next) {
+		/* Libcurl has called the program, which has moved it: what is left is looked at next time. */
+		if (t->multi != m || t->place != WEIR_PLACE_UNDER_WAY)
+			return now_ns;
 		next = t->next;
 		if (t->parks == 0 && !t->held)
 			continue;
 		look_at_stopped(t, now_ns);
-		/* Libcurl has called the program, which has moved it: what is left is looked at next time. */
-		if (t->multi != m || t->place != WEIR_PLACE_UNDER_WAY)
-			return now_ns;
 		if (waits(t) && t->wake_ns < wake)
 			wake = t->wake_ns;
 	}
