@@ -162,8 +162,11 @@ void weir_transfer_look(struct weir_transfer *t)
 
 void weir_transfer_depart(struct weir_transfer *t)
 {
-	if (t->refused == 0)
-		take(t, weir_gate_depart(t->gate, t->request, weir_now_ns(), &t->wake_ns));
+	enum weir_verdict verdict = t->refused == 0 ? weir_gate_depart(t->gate, t->request, weir_now_ns(), &t->wake_ns) : WEIR_GO;
+
+	/* That it goes has been told. */
+	if (verdict != WEIR_GO)
+		take(t, verdict);
 }
 
 /* What the next request is. Libcurl tells its URL while the transfer runs, also where the connection goes to a proxy. */
