@@ -24,8 +24,12 @@ enum weir_outcome weir_gate_classify(const struct weir_gate *g, const struct wei
 {
 	struct scope host;
 
-	if (g->segment == NULL || g->segment->base == NULL || !scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host))
+	/* Nobody's rule: what went behind another request, or is a proxy's own answer. */
+	if (g->segment == NULL || g->segment->base == NULL || !scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host)) {
+		if (http_status == 429 || (says_when && slows_down(http_status)))
+			return WEIR_THROTTLED;
 		return http_status >= 500 ? WEIR_FAILED : WEIR_SUCCEEDED;
+	}
 	for (uint32_t i = 0; i < host.rule->throttle_codes && i < WEIR_THROTTLE_CODES; i++)
 		if (host.rule->throttle_code[i] == http_status)
 			return WEIR_THROTTLED;

@@ -397,6 +397,54 @@ static void a_request_in_a_tunnel_is_the_target_s(void **state)
 	proxy_stop(&p);
 }
 
+/* Python asks a proxy for a tunnel to the target, and gets none. */
+#define ASK_FOR_A_TUNNEL                                                                                                         \
+	"exec /usr/bin/python3 -c 'import http.client, sys\n"                                                                    \
+	"c = http.client.HTTPConnection(\"127.0.0.1\", int(sys.argv[1]), timeout=20)\n"                                          \
+	"c.set_tunnel(\"127.0.0.1\", int(sys.argv[2]))\n"                                                                        \
+	"try: c.request(\"GET\", \"/\")\n"                                                                                       \
+	"except (OSError, http.client.HTTPException): sys.exit(9)' $P $T"
+
+/* The same outside libcurl. */
+static void what_a_proxy_answers_to_connect_is_its_own_in_any_program(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *target = quotad_start(scene->dir, NULL);
+	struct host_counts n;
+	struct proxy p;
+
+	rule_for_this_machine(scene);
+	proxy_start(&p, LITERAL("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"), NULL, 0);
+	for (int i = 0; i < 6; i++)
+		expect(scene, 9, ASK_FOR_A_TUNNEL, p.port, target->http_port);
+	assert_int_equal(at(scene, target->http_port).failed, 0);
+	assert_int_equal(at(scene, target->http_port).ignored, 6);
+	assert_int_equal(at(scene, p.port).succeeded, 6);
+	proxy_stop(&p);
+	proxy_start(&p, LITERAL("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nbad"), NULL, 0);
+	for (int i = 0; i < 6; i++)
+		expect(scene, 9, ASK_FOR_A_TUNNEL, p.port, target->http_port);
+	assert_int_equal(at(scene, p.port).failed, 0);
+	proxy_stop(&p);
+	proxy_start(&p, LITERAL(""), NULL, 0);
+	for (int i = 0; i < 6; i++)
+		expect(scene, 9, ASK_FOR_A_TUNNEL, p.port, target->http_port);
+	assert_int_equal(p.asked, 6);
+	proxy_stop(&p);
+	proxy_start(&p, LITERAL("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 8\r\nContent-Length: 0\r\n\r\n"), NULL, 0);
+	expect(scene, 9, ASK_FOR_A_TUNNEL, p.port, target->http_port);
+	n = at(scene, p.port);
+	assert_int_equal(n.throttled, 1);
+	assert_true(n.hold_s > 0 && n.hold_s <= 8);
+	n = at(scene, target->http_port);
+	assert_int_equal(n.throttled + n.failed + n.refused, 0);
+	assert_int_equal(n.ignored, 19);
+	assert_true(n.hold_s == 0);
+	expect(scene, 0, "curl -s http://127.0.0.1:$T/n/1", p.port, target->http_port);
+	assert_int_equal(leases_held(scene), 0);
+	proxy_stop(&p);
+}
+
 static void explain_tells_of_a_proxy_in_the_environment(void **state)
 {
 	struct scene *scene = *state;
@@ -428,6 +476,7 @@ int main(void)
 		SCENE(what_a_socks_proxy_says_is_told_while_the_target_is_refused),
 		SCENE(what_an_https_proxy_says_is_told_while_the_target_is_refused),
 		SCENE(a_request_in_a_tunnel_is_the_target_s),
+		SCENE(what_a_proxy_answers_to_connect_is_its_own_in_any_program),
 		SCENE(explain_tells_of_a_proxy_in_the_environment),
 	};
 

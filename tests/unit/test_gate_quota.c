@@ -25,6 +25,19 @@ static void with_a_time_to_come_back_these_statuses_are_throttled(void **state)
 	assert_int_equal(weir_gate_classify(&gate, &r, 500, false), WEIR_FAILED);
 }
 
+/* A proxy's answer to CONNECT, or that to what was sent together with the request before it. */
+static void what_is_under_nobody_s_rule_is_throttled_where_it_says_so(void **state)
+{
+	const struct weir_request none = {.phase = WEIR_PHASE_ADMITTED, .scope[0].slot = WEIR_NONE};
+
+	(void)state;
+	publish();
+	assert_int_equal(weir_gate_classify(&gate, &none, 429, false), WEIR_THROTTLED);
+	assert_int_equal(weir_gate_classify(&gate, &none, 503, true), WEIR_THROTTLED);
+	assert_int_equal(weir_gate_classify(&gate, &none, 503, false), WEIR_FAILED);
+	assert_int_equal(weir_gate_classify(&gate, &none, 405, true), WEIR_SUCCEEDED);
+}
+
 static void a_failed_answer_that_says_when_to_come_back_holds_everybody(void **state)
 {
 	struct weir_request r, other;
@@ -399,6 +412,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(with_a_time_to_come_back_these_statuses_are_throttled),
+		TEST(what_is_under_nobody_s_rule_is_throttled_where_it_says_so),
 		TEST(a_failed_answer_that_says_when_to_come_back_holds_everybody),
 		TEST(what_is_left_may_be_used_at_once),
 		TEST(what_is_left_may_be_used_by_who_is_not_known),

@@ -236,6 +236,8 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 		return wish.ahead ? WEIR_GO : weir_gate_depart(g, &r->next, weir_now_ns(), &wake);
 	}
 	if (!same_host) {
+		if (r->connects && r->proxy[0] == '\0')
+			memcpy(r->proxy, r->host_port, sizeof r->proxy);
 		memcpy(r->host_port, host_port, sizeof host_port);
 		r->here = weir_host_is_loopback(host_port);
 	}
@@ -419,9 +421,35 @@ __attribute__((noinline)) static void settle_later(const struct weir_gate *g, st
 		weir_gate_hop(g, r->host_port, &result, weir_now_ns());
 }
 
+/* A CONNECT that is not granted is the proxy's own word, and its target was not asked: libcurl's transfers are told of it alike
+ * (weir_exchange_settle_proxy). */
+__attribute__((noinline)) static void settle_not_granted(const struct weir_gate *g, struct weir_record *r)
+{
+	const struct weir_request none = {.phase = WEIR_PHASE_ADMITTED, .scope[0].slot = WEIR_NONE};
+	const struct weir_header_lines lines = {line_of, r};
+	struct weir_result result;
+
+	memset(&result, 0, weir_opaque(sizeof result));
+	weir_answer_read(g, &none, (int)weir_wire_status(&r->wire), &lines, &result);
+	/* 502 and its like tell of the target. */
+	if (result.outcome != WEIR_THROTTLED) {
+		result.outcome = WEIR_SUCCEEDED;
+		result.retry_after_ns = 0;
+	}
+	if (r->proxy[0] != '\0' && weir_host_chosen(r->proxy))
+		weir_gate_hop(g, r->proxy, &result, weir_now_ns());
+	settle_as(g, r, oldest(r), WEIR_IGNORED, 0);
+	if (r->answers < UINT8_MAX)
+		r->answers++;
+	r->connects = false;
+}
+
 static void settle_oldest(const struct weir_gate *g, struct weir_record *r)
 {
-	settle_answered(g, r, oldest(r));
+	if (r->connects)
+		settle_not_granted(g, r);
+	else
+		settle_answered(g, r, oldest(r));
 	drop_oldest(r);
 	r->answering = false;
 	r->line_bytes = 0;
@@ -557,11 +585,12 @@ void weir_exchange_cut(const struct weir_gate *g, struct weir_record *r)
 		if (r->answering && event == WEIR_WIRE_END)
 			settle_oldest(g, r);
 		else if (r->answering) {
-			settle_as(g, r, oldest(r), WEIR_FAILED, 0);
+			settle_as(g, r, oldest(r), r->connects ? WEIR_IGNORED : WEIR_FAILED, 0);
 			drop_oldest(r);
 			r->answering = false;
 		}
-		settle_unanswered(g, r, r->answers == 0 ? WEIR_FAILED : WEIR_IGNORED);
+		/* What takes a CONNECT and leaves, or is silent, may be the proxy, and may have asked the target. */
+		settle_unanswered(g, r, r->answers == 0 && !r->connects ? WEIR_FAILED : WEIR_IGNORED);
 	} else if (r->hands > 0) {
 		weir_own_tls_end(g, r);
 		settle_unanswered(g, r, r->answers == 0 ? WEIR_FAILED : WEIR_IGNORED);
@@ -582,7 +611,7 @@ void weir_exchange_lost(const struct weir_gate *g, struct weir_record *r)
 static void settle_left(const struct weir_gate *g, struct weir_record *r)
 {
 	struct weir_request *request = oldest(r);
-	bool late = request->phase == WEIR_PHASE_ADMITTED && weir_now_ns() - request->admitted_ns >= GIVEN_UP_NS;
+	bool late = !r->connects && request->phase == WEIR_PHASE_ADMITTED && weir_now_ns() - request->admitted_ns >= GIVEN_UP_NS;
 	struct weir_result result;
 
 	if (r->answering) {

@@ -62,7 +62,7 @@ struct weir_record {
 			    WEIR_NOWHERE */
 	bool http2;      /* what was to be sent last began so */
 	bool has_unit;   /* `opened` has */
-	bool connects;   /* `next` is a CONNECT */
+	bool connects;   /* the request that was begun last is a CONNECT */
 	bool tunnel;     /* a proxy's CONNECT has been answered */
 	bool heard;      /* a byte has been received */
 	bool here;       /* host_port is this very machine */
@@ -85,7 +85,8 @@ struct weir_record {
 	uint32_t connections; /* not told of yet: 1, then 0 */
 	uint8_t random[32];   /* of its ClientHello */
 	char host_port[WEIR_HOST_PORT_MAX];
-	struct weir_request opened; /* the connection's own: of its connect, or of what is opaque */
+	char proxy[WEIR_HOST_PORT_MAX]; /* with connects: whom the connection was made to; "" = the same */
+	struct weir_request opened;     /* the connection's own: of its connect, or of what is opaque */
 	struct weir_request next;
 	struct weir_request hand[WEIR_HANDS];
 	struct weir_wire wire;
