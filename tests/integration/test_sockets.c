@@ -357,9 +357,18 @@ static void a_pointer_that_leads_nowhere_is_the_program_s_error_on_sockets(void 
 	       3);
 }
 
+/* AddressSanitizer reads what is given to poll and posix_spawn before the hooks do. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZER_READS_FIRST true
+#else
+#define SANITIZER_READS_FIRST false
+#endif
+
 /* While a request is held back the waits are looked into. */
 static void a_pointer_that_leads_nowhere_is_the_program_s_error_in_waits(void **state)
 {
+	if (SANITIZER_READS_FIRST)
+		skip();
 	expect(state,
 	       IMPORTS NOWHERE
 	       "def abuse(s, e):\n"
@@ -406,6 +415,8 @@ static void a_pointer_that_leads_nowhere_is_the_program_s_error_in_exec(void **s
 		/* One that is whole and ends with its page is none of these. */
 		"env = ctypes.create_string_buffer(words(edge(b'A=1\\0'), 0)); libc.execve(true, argv, env)\n";
 
+	if (SANITIZER_READS_FIRST)
+		skip();
 	stage_open(&s, state);
 	run(&s, COMMAND_BARE, script, &bare);
 	run(&s, COMMAND_UNDER_WEIR, script, &under);
