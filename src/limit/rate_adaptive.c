@@ -108,10 +108,7 @@ static uint64_t below(const struct rate_state *s)
 {
 	uint64_t margin = 1000000 / (s->trust + 1);
 
-	if (margin > 250000)
-		margin = 250000;
-	if (margin < MARGIN_PPM)
-		margin = MARGIN_PPM;
+	margin = margin > 250000 ? 250000 : margin < MARGIN_PPM ? MARGIN_PPM : margin;
 	return rate_mul_div(s->estimate, 1000000 - margin, 1000000);
 }
 
@@ -139,17 +136,44 @@ static void begin_learning(struct rate_step *step)
 	struct rate_state *s = step->s;
 	uint64_t pause = 2 * latency_ns(step);
 
-	if (pause < PAUSE_MIN_NS)
-		pause = PAUSE_MIN_NS;
+	pause = pause < PAUSE_MIN_NS ? PAUSE_MIN_NS : pause;
 	s->phase = RATE_CLIMB;
 	s->estimate = s->trust = s->agreed = 0;
 	s->growth_ppm = 1000000;
 	begin_step(step, rate_of(1, pause), 1);
 	s->empty_ns = step->now_ns;
 	s->empty_accepted = step->accepted;
-	rate_window_held(step);
+	rate_window_held(step, 0);
 	refused(step, true);
 	rate_pause_until(step, step->now_ns + pause);
+}
+
+/* The host has named a time to come back, and has not yet been found to refuse again and again when that has come. */
+static bool takes_its_word(const struct rate_step *step)
+{
+	const struct rate_state *s = step->s;
+	uint64_t until = step->answer->hold_until_ns, ns = s->estimate != 0 ? rate_time_ns(1, s->estimate) : 0;
+
+	return until > step->now_ns && s->runs < LONG_RUN && ns / 4 < until - step->now_ns;
+}
+
+/* Refused in a row, with far more between the last two than the pause, or the hold, asked for: in the rest nobody asked, so it is
+ * no part of the run. Whether there was such a rest. */
+static bool leave_out_idle(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t sent = step->answer->admitted_ns ? step->answer->admitted_ns : step->now_ns;
+	uint64_t hold = step->answer->hold_until_ns > step->now_ns ? step->answer->hold_until_ns - step->now_ns : 0;
+	uint64_t apart = s->held_ns > s->run_last_ns ? s->held_ns - s->run_last_ns : hold, idle; /* the last is about like this */
+
+	apart = apart > s->pause_ns ? apart : s->pause_ns;
+	apart = (apart > PAUSE_MIN_NS ? apart : PAUSE_MIN_NS) + 2 * latency_ns(step);
+	if (sent <= s->run_last_ns || (sent - s->run_last_ns) / UNASKED_TIMES <= apart)
+		return false;
+	idle = sent - s->run_last_ns - apart;
+	s->run_ns += idle;
+	s->empty_ns = s->empty_ns + idle < sent ? s->empty_ns + idle : sent;
+	return true;
 }
 
 /* The host refuses again and has accepted nothing since: no news about the rate, but this is no time to ask. */
@@ -157,6 +181,7 @@ static void refused_again(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
 	uint64_t pause;
+	bool unasked_since = leave_out_idle(step);
 
 	refused(step, false);
 	if (rate_ban(s))
@@ -165,7 +190,10 @@ static void refused_again(struct rate_step *step)
 		rate_window_exhausted(step);
 	if (rate_window_pause(step))
 		return;
-	pause = 2 * (s->pause_ns > PAUSE_MIN_NS ? s->pause_ns : PAUSE_MIN_NS);
+	pause = s->pause_ns > PAUSE_MIN_NS ? s->pause_ns : PAUSE_MIN_NS;
+	/* Nobody knows yet that the time which the host has named is too short; nor long after it. */
+	if (!takes_its_word(step) && (!unasked_since || step->answer->hold_until_ns <= step->now_ns))
+		pause *= 2;
 	rate_pause_until(step, step->now_ns + (pause < PAUSE_BLIND_NS ? pause : PAUSE_BLIND_NS));
 }
 
@@ -258,17 +286,50 @@ static void judge_plateau(struct rate_state *s, uint64_t n, uint64_t measured)
 	s->trust = worth(s, n);
 }
 
-/* Of the time since the bucket was last empty, that in which the host refused or was asked: the run of refusals and the pause
- * behind it (or the hold that it asked for), and what n accepts take at the pace of then. The rest nobody asked, which says
- * nothing. */
-static uint64_t busy_ns(const struct rate_step *step, uint64_t n)
+/* Whether nobody asked for most of the time since the bucket was last empty. What counts is the run of refusals and the pause
+ * behind it, and what n accepts take at the pace of then; a hold that the host asked for is left out, because nobody could ask.
+ */
+static bool unasked(const struct rate_step *step, uint64_t n, uint64_t *busy_ns)
 {
 	const struct rate_state *s = step->s;
-	uint64_t run = s->run_last_ns > s->empty_ns ? s->run_last_ns - s->empty_ns : 0;
+	uint64_t run = s->run_last_ns > s->empty_ns ? s->run_last_ns - s->empty_ns : 0, passed = step->now_ns - s->empty_ns;
+	uint64_t held = s->held_ns > s->run_last_ns && s->held_ns < step->now_ns ? s->held_ns - s->run_last_ns : 0;
+	uint64_t pace = s->step_from < s->rate && s->step_from != 0 ? s->step_from : s->rate;
+	uint64_t busy = rate_mul_div(n + 1, rate_time_ns(1, pace) + 2 * latency_ns(step), 1);
 
-	return run + 2 * s->pause_ns +
-	       (n + 1) *
-		       (rate_time_ns(1, s->step_from < s->rate && s->step_from ? s->step_from : s->rate) + 2 * latency_ns(step));
+	*busy_ns = busy < UINT64_MAX / 2 ? run + 2 * s->pause_ns + busy : UINT64_MAX / 2;
+	passed -= held < passed ? held : passed;
+	return *busy_ns < (n < FEW ? passed : passed / 2);
+}
+
+/* A handful, or nobody had asked for most of the time: the bucket was empty when it refused, and that is all. One in the time for
+ * which the host is known to have refused, a second at least, is as low as it goes. */
+static void keep_known(struct rate_step *step, uint64_t before, uint64_t trust, bool word)
+{
+	struct rate_state *s = step->s;
+	uint64_t run = s->run_last_ns > s->empty_ns ? s->run_last_ns - s->empty_ns : 0, least;
+
+	if (word)
+		run = step->answer->hold_until_ns - step->now_ns;
+	least = rate_of(1, run > UNKNOWN_NS ? run : UNKNOWN_NS);
+	/* What a handful had taught is no better than that. */
+	if (before != 0 && before < least && trust >= FEW)
+		least = before;
+	if (s->phase == RATE_FALL && s->estimate / 4 < least) {
+		s->phase = RATE_PLATEAU;
+		s->estimate /= 2;
+	}
+	if (s->estimate < least)
+		s->estimate = rate_clamp(least, step->p);
+}
+
+/* Until the next token, after a refusal at this pace: about twice the excess per request at which the bucket was emptied. */
+static uint64_t missing_ns(const struct rate_state *s, uint64_t pace)
+{
+	uint64_t spaced = rate_time_ns(1, s->rate), ns;
+
+	ns = pace > s->estimate ? rate_mul_div(spaced, 2 * (pace - s->estimate), s->estimate) : 0;
+	return ns > spaced ? spaced : ns < spaced / 4 ? spaced / 4 : ns;
 }
 
 /* The host refuses after it has accepted: its bucket is empty, as it was at the last such time. */
@@ -276,11 +337,13 @@ static void refused_anew(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
 	uint64_t n = step->accepted - s->empty_accepted;
-	uint64_t measured = rate_of(n, step->now_ns - s->empty_ns), pause, over = s->rate;
+	uint64_t measured = rate_of(n, step->now_ns - s->empty_ns), pause, over = s->rate, before = s->estimate, trust = s->trust,
+		 busy_ns;
+	bool unknown = unasked(step, n, &busy_ns), word = takes_its_word(step);
 
-	if (n < FEW && busy_ns(step, n) < (step->now_ns - s->empty_ns) / 2) {
+	if (n < FEW && unknown) {
 		/* A handful over idle time is no estimate, but a bound: it was less than the pace. */
-		uint64_t least = s->estimate != 0 ? s->estimate / 2 : rate_of(n ? n : 1, busy_ns(step, n));
+		uint64_t least = s->estimate != 0 ? s->estimate / 2 : rate_of(n ? n : 1, busy_ns);
 
 		measured = measured > least ? measured : least;
 	}
@@ -289,7 +352,7 @@ static void refused_anew(struct rate_step *step)
 		rate_ban_pause(step);
 		return;
 	}
-	rate_window_held(step);
+	rate_window_held(step, busy_ns);
 	if (s->window_ns != 0 && s->window_limit != 0) {
 		s->estimate = rate_of(s->window_limit, s->window_ns);
 		s->trust = s->window_limit;
@@ -308,6 +371,8 @@ static void refused_anew(struct rate_step *step)
 		step->surprised = true;
 		judge_plateau(s, n, measured);
 	}
+	if ((unknown || (n < FEW && word)) && (s->window_ns == 0 || s->window_limit == 0))
+		keep_known(step, before, unknown ? trust : FEW, word);
 	s->empty_ns = step->now_ns;
 	s->empty_accepted = step->accepted;
 	s->idle = 0;
@@ -319,15 +384,8 @@ static void refused_anew(struct rate_step *step)
 	if (rate_window_pause(step) || rate_ban_try(step))
 		return;
 	pause = 2 * latency_ns(step);
-	if (s->phase != RATE_FALL) {
-		uint64_t spaced = rate_time_ns(1, s->rate);
-
-		/* It was emptied at this excess per request, so about twice that is missing to the next one. */
-		over = over > s->estimate ? rate_mul_div(spaced, 2 * (over - s->estimate), s->estimate) : 0;
-		over = over > spaced ? spaced : over < spaced / 4 ? spaced / 4 : over;
-		if (pause < over)
-			pause = over;
-	}
+	if (s->phase != RATE_FALL && pause < missing_ns(s, over))
+		pause = missing_ns(s, over);
 	rate_pause_until(step, step->now_ns + pause);
 }
 
@@ -367,7 +425,6 @@ static void stepped(struct rate_step *step)
 	uint64_t n = step->accepted - s->step_accepted;
 	uint64_t took = step->now_ns - s->step_ns;
 	uint64_t accepts = s->trust / 4 < 4 ? 4 : s->trust / 4 > STEP_MAX ? STEP_MAX : s->trust / 4;
-
 	uint64_t next;
 
 	accepts = s->flight > 2 ? accepts * s->flight / 2 : accepts;

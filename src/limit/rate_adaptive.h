@@ -19,6 +19,8 @@
 #define PLATEAU_MAX     UINT64_C(65536)
 #define AGREED_MANY     UINT64_C(7) /* looks that must confirm the estimate before they become rare */
 #define FEW             UINT64_C(8) /* accepts that are no measurement if nobody asked for most of the time */
+#define UNKNOWN_NS      RATE_SECOND /* what is not known makes nobody wait for longer */
+#define UNASKED_TIMES   UINT64_C(2) /* of two refusals in a row further apart than so many pauses: nobody asked */
 #define SUSTAINED_TRUST UINT64_C(8) /* of a pace that was accepted for a while: the limit is above it */
 #define TRUST_MAX       UINT64_C(65536)
 
@@ -39,8 +41,9 @@ void rate_quota_sanitize(struct rate_state *s, uint64_t now_ns);
 /* Sends nothing before until_ns. */
 void rate_pause_until(struct rate_step *step, uint64_t until_ns);
 
-/* A refusal says when to come back: a boundary, if it is far enough away. Before rate_window_exhausted. */
-void rate_window_held(struct rate_step *step);
+/* A refusal says when to come back: a boundary, if it is far enough away. Before rate_window_exhausted. busy_ns: of the time
+ * since the last boundary, that in which the host was asked. */
+void rate_window_held(struct rate_step *step, uint64_t busy_ns);
 /* An accept comes in that was under way when the host began to refuse. */
 void rate_window_straggler(struct rate_step *step);
 /* An accept has ended a run of refusals: a window's boundary, perhaps. */

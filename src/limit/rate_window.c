@@ -56,7 +56,7 @@ static void settle_on_window(struct rate_step *step)
 	s->goal_accepted = step->accepted + s->plateau;
 }
 
-void rate_window_held(struct rate_step *step)
+void rate_window_held(struct rate_step *step, uint64_t busy_ns)
 {
 	struct rate_state *s = step->s;
 	uint64_t until = step->answer->hold_until_ns, n = step->accepted - s->window_accepted;
@@ -64,7 +64,10 @@ void rate_window_held(struct rate_step *step)
 	/* A bucket asks for less than the time of four tokens. */
 	if (until <= step->now_ns || (s->estimate != 0 && until - step->now_ns < rate_time_ns(4, s->estimate)))
 		return;
-	if (s->window_ns == 0 && s->held_ns != 0 && until > s->held_ns + RATE_SECOND / 2 && n >= 4) {
+	/* In a window that is spent the host was asked, or refuses; of a few it has refused for a good part of it. */
+	if (s->window_ns == 0 && s->held_ns != 0 && until > s->held_ns + RATE_SECOND / 2 && n >= 4 &&
+	    (n >= 2 * FEW ? busy_ns + (until - step->now_ns) >= (until - s->held_ns) / 2
+			  : until - step->now_ns >= (until - s->held_ns) / 4)) {
 		s->window_ns = until - s->held_ns;
 		s->window_limit = n;
 		for (uint64_t i = 0; i < LENGTHS; i++)
