@@ -5,13 +5,18 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +167,158 @@ static int look_up(void)
 	return good && gethostbyname2_r("127.0.0.1", AF_INET, &entry, room, sizeof room, &result, &error) == 0;
 }
 
+static int child_is_well(pid_t child)
+{
+	int status = -1;
+
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int every_start(void)
+{
+	pid_t child = -1;
+	FILE *f;
+
+	if (posix_spawn(&child, "/bin/true", NULL, NULL, no_arguments, environ) != 0 || !child_is_well(child))
+		return 0;
+	if (posix_spawnp(&child, "true", NULL, NULL, no_arguments, environ) != 0 || !child_is_well(child))
+		return 0;
+	f = popen("true", "r");                            /* NOLINT(cert-env33-c): one of the hooks */
+	return f && pclose(f) == 0 && system("true") == 0; /* NOLINT(cert-env33-c) */
+}
+
+/* One request in each way of sending, its answer in each way of waiting and receiving; `way` is 0 to WAYS - 1. */
+#define WAYS 5
+
+static ssize_t say(int fd, const char *text, int way)
+{
+	size_t length = strlen(text);
+	struct iovec part = {.iov_base = (void *)(uintptr_t)text, .iov_len = length};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	switch (way) {
+	case 0:
+		return send(fd, text, length, MSG_NOSIGNAL);
+	case 1:
+		return write(fd, text, length);
+	case 2:
+		return writev(fd, &part, 1);
+	case 3:
+		return sendmsg(fd, &message, MSG_NOSIGNAL);
+	default:
+		return sendto(fd, text, length, MSG_NOSIGNAL, NULL, 0);
+	}
+}
+
+static int await(int fd, int way)
+{
+	const struct timespec long_enough = {.tv_sec = 60};
+	struct timeval tv = {.tv_sec = 60};
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct epoll_event event = {.events = EPOLLIN};
+	fd_set set;
+	int set_fd, n;
+
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	switch (way) {
+	case 0:
+		return poll(&p, 1, 60000);
+	case 1:
+		return ppoll(&p, 1, &long_enough, NULL);
+	case 2:
+		return select(fd + 1, &set, NULL, NULL, &tv);
+	case 3:
+		return pselect(fd + 1, &set, NULL, NULL, &long_enough, NULL);
+	default:
+		set_fd = epoll_create1(EPOLL_CLOEXEC);
+		n = epoll_ctl(set_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? epoll_wait(set_fd, &event, 1, 60000) : -1;
+		close(set_fd);
+		return n;
+	}
+}
+
+static ssize_t hear(int fd, char *out, size_t room, int way)
+{
+	struct iovec part = {.iov_base = out, .iov_len = room};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	switch (way) {
+	case 0:
+		return recv(fd, out, room, 0);
+	case 1:
+		return read(fd, out, room);
+	case 2:
+		return readv(fd, &part, 1);
+	case 3:
+		return recvmsg(fd, &message, 0);
+	default:
+		return recvfrom(fd, out, room, 0, NULL, NULL);
+	}
+}
+
+static int every_way_to_talk(void)
+{
+	static char received[8192];
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)closed), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd, error = 0;
+	socklen_t length = sizeof error;
+
+	if (connect(first, (struct sockaddr *)&a, sizeof a) != 0)
+		return 0;
+	fd = dup(first);
+	if (close(first) != 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+		return 0;
+	first = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (dup3(fd, first, O_CLOEXEC) != first || dup2(fd, first) != first || close(fd) != 0)
+		return 0;
+	for (int way = 0; way < WAYS; way++)
+		if (say(first, "GET /n/7 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", way) <= 0 || await(first, way) != 1 ||
+		    hear(first, received, sizeof received, way) <= 0 || strncmp(received, "HTTP/1.1 200", 12) != 0)
+			return 0;
+	return close_range((unsigned)first, (unsigned)first, 0) == 0;
+}
+
+static int transfer_with_others(void)
+{
+	CURLM *multi = curl_multi_init();
+	CURL *h = curl_easy_init();
+	CURLMsg *message;
+	long milliseconds;
+	int running = 1, left, good = 0;
+
+	curl_easy_setopt(h, CURLOPT_URL, url);
+	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, drop);
+	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
+	curl_multi_add_handle(multi, h);
+	for (int turns = 0; running && turns < 10000; turns++) {
+		curl_multi_perform(multi, &running);
+		curl_multi_timeout(multi, &milliseconds);
+		curl_multi_poll(multi, NULL, 0, 10, NULL);
+		curl_multi_wait(multi, NULL, 0, 1, NULL);
+		curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	}
+	while ((message = curl_multi_info_read(multi, &left)))
+		good += message->msg == CURLMSG_DONE && message->data.result == CURLE_OK;
+	curl_easy_pause(h, CURLPAUSE_CONT);
+	curl_multi_remove_handle(multi, h);
+	curl_easy_cleanup(h);
+	curl_multi_cleanup(multi);
+	return good == 1;
+}
+
+/* As what it is already. */
+static int change_of_user(void)
+{
+	uid_t u = getuid();
+	gid_t g = getgid();
+
+	return setuid(u) == 0 && seteuid(u) == 0 && setreuid(u, u) == 0 && setresuid(u, u, u) == 0 && setgid(g) == 0 &&
+	       setegid(g) == 0 && setregid(g, g) == 0 && setresgid(g, g, g) == 0;
+}
+
 static const struct work {
 	const char *name;
 	int (*run)(void);
@@ -171,6 +328,10 @@ static const struct work {
 	{"exec", every_exec},
 	{"transfer", transfer},
 	{"names", look_up},
+	{"start", every_start},
+	{"talk", every_way_to_talk},
+	{"multi", transfer_with_others},
+	{"user", change_of_user},
 };
 static const struct work *work;
 
@@ -300,7 +461,7 @@ static void every_exec_fits_on_a_small_stack(void **state)
 static void no_hook_goes_much_deeper_than_what_it_hooks(void **state)
 {
 	struct quotad *q;
-	char port[16];
+	char port[16], server[16], path[32];
 	int fd;
 
 	skip_when_instrumented();
@@ -308,6 +469,13 @@ static void no_hook_goes_much_deeper_than_what_it_hooks(void **state)
 	snprintf(port, sizeof port, "%d", closed_port(&fd));
 	expect_depth(*state, "exec", port);
 	expect_depth(*state, "names", port);
+	expect_depth(*state, "start", port);
+	expect_depth(*state, "user", port);
+	expect_depth(*state, "multi", quotad_url(q, "/n/1"));
+	snprintf(path, sizeof path, "/redirect/%d/n/1", q->http_port);
+	expect_depth(*state, "multi", quotad_url(q, path));
+	snprintf(server, sizeof server, "%d", q->http_port);
+	expect_depth(*state, "talk", server);
 	expect_depth(*state, "transfer", quotad_url(q, "/n/1"));
 	quotad_set(q, "dialect=ratelimit-draft,x-ratelimit-epoch");
 	expect_depth(*state, "transfer", quotad_url(q, "/n/1"));
