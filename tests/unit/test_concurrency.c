@@ -520,18 +520,6 @@ static void a_host_with_ample_capacity_keeps_its_throughput_whatever_its_latency
 		}
 }
 
-/* Two slots of 0.3 ms and four clients: a queue, but one that nobody minds, and what is saved by standing in no queue is less
- * than what standing in ours costs. */
-static void a_host_next_door_is_left_alone(void **state)
-{
-	struct world w = {.slots = 2, .mean_s = 0.0003, .service = LOGNORMAL, .clients = 4, .duration_s = 60};
-
-	(void)state;
-	fresh(NULL);
-	live(&w, 1);
-	assert_int_equal(weir_concurrency_limit(&c, &p), UINT32_MAX);
-}
-
 static void a_slower_host_with_ample_capacity_is_not_taken_for_a_full_one(void **state)
 {
 	struct world w = {.slots = 100000,
@@ -770,7 +758,6 @@ int main(void)
 		cmocka_unit_test_setup(scenario_8_with_thirty_per_cent_503, fresh),
 		cmocka_unit_test_setup(other_distributions_are_served_as_well, fresh),
 		cmocka_unit_test_setup(a_host_with_ample_capacity_keeps_its_throughput_whatever_its_latency_does, fresh),
-		cmocka_unit_test_setup(a_host_next_door_is_left_alone, fresh),
 		cmocka_unit_test_setup(a_slower_host_with_ample_capacity_is_not_taken_for_a_full_one, fresh),
 		cmocka_unit_test_setup(few_requests_are_never_limited, fresh),
 		cmocka_unit_test_setup(it_stays_within_min_and_max, fresh),
