@@ -411,6 +411,14 @@ static bool tells_of_nowhere(long status)
 	return status >= 300 && status != 407;
 }
 
+/* Whether it has nothing to do with the refusal. A connect that fails may be the one to a proxy that cannot be reached. */
+static bool was_found_by_libcurl(const struct weir_transfer *t, CURLcode code, bool behind_socks)
+{
+	if (code == CURLE_COULDNT_CONNECT)
+		return t->by_proxy && !t->proxy_refused && t->known && t->known->refusing && weir_proxy_may_greet(t->known);
+	return code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK && code != CURLE_SEND_ERROR && !behind_socks;
+}
+
 /* A refused transfer ends as if its connect had failed; only the text is weir's. What libcurl found wrong before that stands. */
 __attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_transfer *t, const struct weir_request *r,
 							 CURLcode code)
@@ -421,12 +429,7 @@ __attribute__((noinline)) CURLcode weir_transfer_refusal(const struct weir_trans
 	/* An https proxy that works cannot connect there either. */
 	if (code == CURLE_RECV_ERROR && t->known && t->known->refusing && tells_of_nowhere(long_of(t, CURLINFO_HTTP_CONNECTCODE)))
 		code = CURLE_COULDNT_CONNECT;
-	else if (code != CURLE_COULDNT_CONNECT && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK &&
-		 code != CURLE_SEND_ERROR && !behind_socks)
-		return code;
-	/* It is the proxy that could not be reached. */
-	else if (code == CURLE_COULDNT_CONNECT && t->by_proxy && !t->proxy_refused && t->known && t->known->refusing &&
-		 weir_proxy_may_greet(t->known))
+	else if (was_found_by_libcurl(t, code, behind_socks))
 		return code;
 	if (t->known)
 		t->known->refused_with = t->refused;
