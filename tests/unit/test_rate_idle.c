@@ -48,6 +48,16 @@ static void begin_anew(uint64_t with)
 	publish();
 }
 
+/* The same where nobody has been asked yet. */
+static void open_anew(uint64_t with)
+{
+	void *none = NULL;
+
+	close_gate(&none);
+	open_gate(&none);
+	begin_anew(with);
+}
+
 /* All at once: each asks whether it would be refused, and goes again; the queue is that of as many. */
 static unsigned refused_of_a_crowd(unsigned count)
 {
@@ -76,11 +86,7 @@ static void single_refusals_at_long_distances_teach_no_pace(void **state)
 {
 	(void)state;
 	for (uint64_t pattern = 1; pattern <= 40; pattern++) {
-		void *none = NULL;
-
-		close_gate(&none);
-		open_gate(&none);
-		begin_anew(pattern);
+		open_anew(pattern);
 		for (int i = 0; i < 60; i++) {
 			unsigned good = pattern % 4 == 3 ? (unsigned)between(0, 2) : 1 + (unsigned)(pattern % 4 % 2);
 
@@ -98,11 +104,7 @@ static void bursts_of_refusals_minutes_apart_teach_no_pace(void **state)
 {
 	(void)state;
 	for (uint64_t pattern = 1; pattern <= 40; pattern++) {
-		void *none = NULL;
-
-		close_gate(&none);
-		open_gate(&none);
-		begin_anew(pattern);
+		open_anew(pattern);
 		for (int repeat = 0; repeat < 12; repeat++) {
 			for (int i = 0; i < 3; i++)
 				ask(429, SECOND);
@@ -132,11 +134,7 @@ static void many_accepts_over_idle_time_are_no_pace_either(void **state)
 {
 	(void)state;
 	for (uint64_t good = 8; good <= 64; good *= 2) {
-		void *none = NULL;
-
-		close_gate(&none);
-		open_gate(&none);
-		begin_anew(good);
+		open_anew(good);
 		for (int i = 0; i < 20; i++) {
 			for (uint64_t j = 0; j < good; j++, now += between(2000, 20000) * MS)
 				ask(200, 0);

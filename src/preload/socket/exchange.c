@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "src/preload/core/answer.h"
 #include "src/preload/core/environment.h"
 #include "src/preload/core/flight.h"
+#include "src/preload/socket/answer_lines.h"
 #include "src/preload/socket/own_tls.h"
 #include "src/preload/socket/same_head.h"
 #include "src/preload/socket/target.h"
@@ -161,20 +161,24 @@ void weir_exchange_goes(const struct weir_gate *g, struct weir_record *r)
 
 /* --- Sending --------------------------------------------------------------------------------------------------------------- */
 
+/* Whether what is sent on it next, as it is, may begin a request. */
+static bool plain_may_begin(const struct weir_record *r)
+{
+	return talk_of(r) == WEIR_TALK_OPENING || (talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire));
+}
+
 bool weir_exchange_may_begin(const struct weir_record *r)
 {
 	if (r->asked)
 		return false;
-	return talk_of(r) == WEIR_TALK_OPENING || (talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire)) ||
-	       weir_own_tls_may_begin(r);
+	return plain_may_begin(r) || weir_own_tls_may_begin(r);
 }
 
 bool weir_exchange_is_due(const struct weir_record *r, const struct iovec *iov, size_t parts)
 {
 	if (r->asked)
 		return false;
-	return talk_of(r) == WEIR_TALK_OPENING || (talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire)) ||
-	       weir_own_tls_is_due(r, iov, parts);
+	return plain_may_begin(r) || weir_own_tls_is_due(r, iov, parts);
 }
 
 bool weir_exchange_plain_is_due(struct weir_record *r)
@@ -359,41 +363,11 @@ void weir_exchange_plain_sent(const struct weir_gate *g, struct weir_record *r, 
 
 /* --- Receiving ------------------------------------------------------------------------------------------------------------- */
 
-/* Keeps a line that concerns the host's limits. What there is no room for is not known. */
-static void keep_line(void *of, const char *name, size_t name_bytes, const char *value, size_t value_bytes)
-{
-	struct weir_record *r = of;
-	char *to = r->lines + r->line_bytes;
-
-	if (!weir_said_concerns(name, name_bytes) || name_bytes + value_bytes + 2 > sizeof r->lines - r->line_bytes)
-		return;
-	memcpy(to, name, name_bytes);
-	to[name_bytes] = '\0';
-	memcpy(to + name_bytes + 1, value, value_bytes);
-	to[name_bytes + 1 + value_bytes] = '\0';
-	r->line_bytes = (uint16_t)(r->line_bytes + name_bytes + value_bytes + 2);
-	r->limits |= name_bytes > 4;
-}
-
-static const char *line_of(const void *of, const char *name, uint32_t nth)
-{
-	const struct weir_record *r = of;
-
-	for (size_t at = 0; at < r->line_bytes;) {
-		const char *here = r->lines + at, *value = here + strlen(here) + 1;
-
-		if (strcasecmp(here, name) == 0 && nth-- == 0)
-			return value;
-		at = (size_t)(value + strlen(value) + 1 - r->lines);
-	}
-	return NULL;
-}
-
 /* By the answer whose status and lines the record has. */
 __attribute__((noinline)) static void settle_answered(const struct weir_gate *g, struct weir_record *r,
 						      struct weir_request *request)
 {
-	const struct weir_header_lines lines = {line_of, r};
+	const struct weir_header_lines lines = {weir_answer_line, r};
 	struct weir_result result;
 	int status = (int)weir_wire_status(&r->wire);
 
@@ -408,15 +382,25 @@ __attribute__((noinline)) static void settle_answered(const struct weir_gate *g,
 		r->answers++;
 }
 
+/* What the answer whose status and lines the record has says of the request. */
+static void read_answer(const struct weir_gate *g, const struct weir_record *r, const struct weir_request *request,
+			struct weir_result *result)
+{
+	const struct weir_header_lines lines = {weir_answer_line, r};
+
+	memset(result, 0, weir_opaque(sizeof *result));
+	weir_answer_read(g, request, (int)weir_wire_status(&r->wire), &lines, result);
+}
+
+/* Of which no more is in hand: nobody's rule classifies the answer to it. */
+static const struct weir_request nobodys = {.phase = WEIR_PHASE_ADMITTED, .scope[0].slot = WEIR_NONE};
+
 /* A request that went together with the one before it. */
 __attribute__((noinline)) static void settle_later(const struct weir_gate *g, struct weir_record *r)
 {
-	const struct weir_request none = {.phase = WEIR_PHASE_ADMITTED, .scope[0].slot = WEIR_NONE};
-	const struct weir_header_lines lines = {line_of, r};
 	struct weir_result result;
 
-	memset(&result, 0, weir_opaque(sizeof result));
-	weir_answer_read(g, &none, (int)weir_wire_status(&r->wire), &lines, &result);
+	read_answer(g, r, &nobodys, &result);
 	if (weir_host_chosen(r->host_port))
 		weir_gate_hop(g, r->host_port, &result, weir_now_ns());
 }
@@ -425,12 +409,9 @@ __attribute__((noinline)) static void settle_later(const struct weir_gate *g, st
  * (weir_exchange_settle_proxy). */
 __attribute__((noinline)) static void settle_not_granted(const struct weir_gate *g, struct weir_record *r)
 {
-	const struct weir_request none = {.phase = WEIR_PHASE_ADMITTED, .scope[0].slot = WEIR_NONE};
-	const struct weir_header_lines lines = {line_of, r};
 	struct weir_result result;
 
-	memset(&result, 0, weir_opaque(sizeof result));
-	weir_answer_read(g, &none, (int)weir_wire_status(&r->wire), &lines, &result);
+	read_answer(g, r, &nobodys, &result);
 	/* 502 and its like tell of the target. */
 	if (result.outcome != WEIR_THROTTLED) {
 		result.outcome = WEIR_SUCCEEDED;
@@ -452,8 +433,7 @@ static void settle_oldest(const struct weir_gate *g, struct weir_record *r)
 		settle_answered(g, r, oldest(r));
 	drop_oldest(r);
 	r->answering = false;
-	r->line_bytes = 0;
-	r->limits = false;
+	weir_answer_lines_drop(r);
 }
 
 /* The oldest request lives on as the connection's own: what it asked for is the connection. */
@@ -487,8 +467,7 @@ static void answered(const struct weir_gate *g, struct weir_record *r)
 	if (mind != WEIR_MIND_HAND || r->hands == 0) {
 		if (mind == WEIR_MIND_LATER)
 			settle_later(g, r);
-		r->line_bytes = 0;
-		r->limits = false;
+		weir_answer_lines_drop(r);
 	} else if (r->connects && status < 300) {
 		begin_tunnel(r);
 	} else if (status == 101) {
@@ -502,7 +481,7 @@ static void answered(const struct weir_gate *g, struct weir_record *r)
 
 static void feed_received(const struct weir_gate *g, struct weir_record *r, const char *at, size_t n)
 {
-	const struct weir_wire_sink sink = {keep_line, r};
+	const struct weir_wire_sink sink = {weir_answer_line_keep, r};
 	enum weir_wire_event event = WEIR_WIRE_NONE;
 
 	while (n > 0 && event != WEIR_WIRE_OPAQUE && !r->wire.opaque && (talk_of(r) == WEIR_TALK_HTTP || r->plain)) {
@@ -517,8 +496,7 @@ static void feed_received(const struct weir_gate *g, struct weir_record *r, cons
 		else if (event == WEIR_WIRE_OPAQUE)
 			turn_opaque(g, r);
 		if (event == WEIR_WIRE_INTERIM || event == WEIR_WIRE_END) {
-			r->line_bytes = 0;
-			r->limits = false;
+			weir_answer_lines_drop(r);
 		}
 	}
 }
