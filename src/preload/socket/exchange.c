@@ -8,6 +8,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/flight.h"
 #include "src/preload/socket/answer_lines.h"
+#include "src/preload/socket/order.h"
 #include "src/preload/socket/own_tls.h"
 #include "src/preload/socket/same_head.h"
 #include "src/preload/socket/target.h"
@@ -89,35 +90,6 @@ static void settle_connection(const struct weir_gate *g, struct weir_record *r)
 }
 
 /* --- The order of requests ------------------------------------------------------------------------------------------------- */
-
-static void push_mind(struct weir_record *r, enum weir_mind mind)
-{
-	if (r->minds >= WEIR_WIRE_DEPTH)
-		return;
-	r->mind |= (uint64_t)mind << (2 * r->minds++);
-}
-
-static enum weir_mind pop_mind(struct weir_record *r)
-{
-	enum weir_mind mind = (enum weir_mind)(r->mind & 3);
-
-	if (r->minds == 0)
-		return WEIR_MIND_NONE;
-	r->mind >>= 2;
-	r->minds--;
-	return mind;
-}
-
-static struct weir_request *oldest(struct weir_record *r)
-{
-	return &r->hand[r->oldest % WEIR_HANDS];
-}
-
-static void drop_oldest(struct weir_record *r)
-{
-	r->oldest = (uint8_t)((r->oldest + 1) % WEIR_HANDS);
-	r->hands--;
-}
 
 static void hold(const struct weir_gate *g, struct weir_record *r, struct weir_request *request)
 {
