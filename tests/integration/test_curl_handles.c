@@ -13,27 +13,11 @@
 #include <curl/curl.h>
 
 #include "tests/harness/environment.h"
+#include "tests/integration/curl_handle.h"
 #include "tests/integration/closed_port.h"
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
 #include "tests/integration/host_program.h"
-
-static size_t drop(char *data, size_t size, size_t count, void *user)
-{
-	(void)data;
-	(void)user;
-	return size * count;
-}
-
-static CURL *handle_for(const char *url)
-{
-	CURL *h = curl_easy_init();
-
-	curl_easy_setopt(h, CURLOPT_URL, url);
-	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, drop);
-	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-	return h;
-}
 
 static int status_of(CURL *h)
 {

@@ -19,6 +19,7 @@
 #include <curl/curl.h>
 
 #include "tests/harness/wait.h"
+#include "tests/integration/curl_handle.h"
 #include "tests/integration/host_counts.h"
 #include "tests/integration/host_program.h"
 #include "tests/integration/weir_program.h"
@@ -42,20 +43,11 @@ static struct {
 	double due_s; /* 0 = no timer */
 } loop;
 
-static size_t drop(char *data, size_t size, size_t count, void *user)
+/* That follows redirects. */
+static CURL *follower_of(const char *url)
 {
-	(void)data;
-	(void)user;
-	return size * count;
-}
+	CURL *h = handle_for(url);
 
-static CURL *handle_for(const char *url)
-{
-	CURL *h = curl_easy_init();
-
-	curl_easy_setopt(h, CURLOPT_URL, url);
-	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, drop);
-	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
 	return h;
 }
@@ -178,7 +170,7 @@ static void make_loop(const char *url)
 {
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	loop.multi = curl_multi_init();
-	loop.hops = handle_for(url);
+	loop.hops = follower_of(url);
 }
 
 static int drive(const char *name)
@@ -228,7 +220,7 @@ static int follow_beside(int argc, char **argv)
 {
 	(void)argc;
 	make_loop(argv[1]);
-	loop.free_one = handle_for(argv[2]);
+	loop.free_one = follower_of(argv[2]);
 	PART_CHECK(drive(argv[0]) == 0);
 	PART_CHECK(loop.result == CURLE_OK);
 	printf("%d\n", loop.served);
@@ -312,7 +304,7 @@ static int take_out_inside(int argc, char **argv)
 	make_loop(argv[0]);
 	PART_CHECK(curl_multi_add_handle(loop.multi, loop.hops) == CURLM_OK);
 	PART_CHECK(turn_until_answered());
-	loop.free_one = handle_for(argv[1]);
+	loop.free_one = follower_of(argv[1]);
 	curl_easy_setopt(loop.free_one, CURLOPT_WRITEFUNCTION, take_out);
 	PART_CHECK(curl_multi_add_handle(loop.multi, loop.free_one) == CURLM_OK);
 	while (took(curl_multi_perform(loop.multi, &running)) && monotonic_s() - begun_s < 30)

@@ -20,6 +20,7 @@
 
 #include <curl/curl.h>
 
+#include "tests/integration/curl_handle.h"
 #include "tests/integration/every_agent.h"
 #include "tests/integration/host_counts.h"
 #include "tests/integration/host_program.h"
@@ -42,23 +43,6 @@ static bool forbid(const int *calls, size_t count, uint32_t action)
 	filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	program.len = n;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-static size_t drop(char *data, size_t size, size_t count, void *user)
-{
-	(void)data;
-	(void)user;
-	return size * count;
-}
-
-static CURL *handle_for(const char *url)
-{
-	CURL *h = curl_easy_init();
-
-	curl_easy_setopt(h, CURLOPT_URL, url);
-	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, drop);
-	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-	return h;
 }
 
 /* One call after the other is refused; whichever it is that weir needs, the transfer goes on. */
