@@ -37,8 +37,9 @@ struct weir_bucket {
 	_Atomic uint64_t spent;     /* the last unit that was used before its time */
 	_Atomic uint64_t kept;      /* the units up to this one were not made void when the numbering rose last */
 	_Atomic uint64_t gone;      /* the last departure: see weir_bucket_depart */
+	_Atomic uint64_t reserved_queue[16];
 };
-_Static_assert(sizeof(struct weir_bucket) == 128, "two cache lines");
+_Static_assert(sizeof(struct weir_bucket) == 256, "four cache lines");
 
 /* The pace in force. rate = 0: no limit. */
 struct weir_pace {

@@ -47,8 +47,14 @@ struct weir_rule {
 	uint64_t wait_max_ns; /* nobody waits longer than this */
 	uint64_t hold_max_ns; /* no hold is longer than this */
 	uint64_t grace_ns;    /* so long into an outage requests wait for its end; 0: they are refused at once */
-	uint64_t reserved[8];
+	/* room, zero: of priorities and the queue, of quotas, of retries, of who it is for beside the host, of degradation */
+	uint64_t reserved_queue[8];
+	uint64_t reserved_quota[20];
+	uint64_t reserved_retry[6];
+	uint64_t reserved_narrow[32];
+	uint64_t reserved_degrade[8];
+	uint64_t reserved[6];
 };
-_Static_assert(sizeof(struct weir_rule) == 640, "ABI");
+_Static_assert(sizeof(struct weir_rule) == 1216, "ABI");
 
 #endif

@@ -171,7 +171,7 @@ struct weir_entry {
 	_Atomic uint64_t hold_cause;      /* enum weir_cause of the hold */
 	_Atomic uint64_t audit_due;       /* not 0: a holder died and the permit count must be re-derived from the leases */
 	uint64_t pad1[1];
-	struct weir_bucket bucket[WEIR_RATES]; /* 512 bytes: [0] is the rate controller's, the rest fixed */
+	struct weir_bucket bucket[WEIR_RATES]; /* 1,024 bytes: [0] is the rate controller's, the rest fixed */
 	struct weir_concurrency concurrency;   /* 512 bytes */
 	struct weir_rate rate;                 /* 768 bytes */
 	struct weir_window window;             /* 160 bytes */
@@ -183,13 +183,19 @@ struct weir_entry {
 	struct weir_quota_share quota; /* 256 bytes: who shares what the server says is left */
 	struct weir_meaning meaning;   /* 64 bytes: whether it is down, and how long it takes */
 	struct weir_refusal refusal;   /* 160 bytes: what its refusals depend on */
+	/* room, zero: of priorities and the queue, of quotas, of retries, of narrowed rules, of degradation */
+	uint64_t reserved_queue[16];
+	uint64_t reserved_quota[16];
+	uint64_t reserved_retry[8];
+	uint64_t reserved_narrow[8];
+	uint64_t reserved_degrade[16];
 };
 _Static_assert(offsetof(struct weir_entry, set_rate) == 64, "ABI");
 _Static_assert(offsetof(struct weir_entry, bucket) == 128, "ABI");
-_Static_assert(offsetof(struct weir_entry, concurrency) == 640, "ABI");
-_Static_assert(offsetof(struct weir_entry, rate) == 1152, "ABI");
-_Static_assert(offsetof(struct weir_entry, window) == 1920, "ABI");
-_Static_assert(offsetof(struct weir_entry, counters) == 2368, "ABI");
+_Static_assert(offsetof(struct weir_entry, concurrency) == 1152, "ABI");
+_Static_assert(offsetof(struct weir_entry, rate) == 1664, "ABI");
+_Static_assert(offsetof(struct weir_entry, window) == 2432, "ABI");
+_Static_assert(offsetof(struct weir_entry, counters) == 2880, "ABI");
 _Static_assert(sizeof(struct weir_entry) % 64 == 0, "whole cache lines");
 
 /* State of a lease: FREE; WAITING for its turn; MOVING: permits are changing hands; IN_FLIGHT; SETTLING: about to be freed by its
@@ -223,8 +229,11 @@ struct weir_lease {
 	_Atomic uint32_t
 		admitted_s; /* second of CLOCK_MONOTONIC, modulo 2^32, in which the request began, or later was admitted */
 	_Atomic uint64_t begun_ns;
+	uint32_t reserved_queue[4];
+	uint32_t reserved_narrow[4];
+	uint64_t reserved[4];
 };
-_Static_assert(sizeof(struct weir_lease) == 64, "one cache line");
+_Static_assert(sizeof(struct weir_lease) == 128, "two cache lines");
 
 enum weir_event_kind {
 	WEIR_EVENT_NONE = 0,

@@ -73,6 +73,11 @@ static struct field {
 	FIELD(weir_rule, wait_max_ns),
 	FIELD(weir_rule, hold_max_ns),
 	FIELD(weir_rule, grace_ns),
+	FIELD(weir_rule, reserved_queue),
+	FIELD(weir_rule, reserved_quota),
+	FIELD(weir_rule, reserved_retry),
+	FIELD(weir_rule, reserved_narrow),
+	FIELD(weir_rule, reserved_degrade),
 	FIELD(weir_rule, reserved),
 	FIELD(weir_rate_params, strategy),
 	FIELD(weir_rate_params, burst),
@@ -115,6 +120,9 @@ static struct field {
 	FIELD(weir_lease, breaker_probe),
 	FIELD(weir_lease, admitted_s),
 	FIELD(weir_lease, begun_ns),
+	FIELD(weir_lease, reserved_queue),
+	FIELD(weir_lease, reserved_narrow),
+	FIELD(weir_lease, reserved),
 	FIELD(weir_event, sequence),
 	FIELD(weir_event, at_ns),
 	FIELD(weir_event, until_ns),
@@ -169,6 +177,11 @@ static struct field {
 	FIELD(weir_meaning, outage_ns),
 	FIELD(weir_meaning, reserved),
 	FIELD(weir_entry, refusal),
+	FIELD(weir_entry, reserved_queue),
+	FIELD(weir_entry, reserved_quota),
+	FIELD(weir_entry, reserved_retry),
+	FIELD(weir_entry, reserved_narrow),
+	FIELD(weir_entry, reserved_degrade),
 	FIELD(weir_refusal, held),
 	FIELD(weir_refusal, due_accepted),
 	FIELD(weir_refusal, cap),
@@ -184,6 +197,7 @@ static struct field {
 	FIELD(weir_bucket, spent),
 	FIELD(weir_bucket, kept),
 	FIELD(weir_bucket, gone),
+	FIELD(weir_bucket, reserved_queue),
 	FIELD(weir_concurrency, permits),
 	FIELD(weir_concurrency, due_ns),
 	FIELD(weir_concurrency, generation),
@@ -429,10 +443,10 @@ static void the_documentation_leaves_no_byte_of_a_structure_out(void **state)
 static void the_file_of_the_default_geometry_has_the_documented_size(void **state)
 {
 	(void)state;
-	assert_int_equal(weir_segment_bytes(NULL), 4183040);
-	assert_true(weir_segment_bytes(NULL) <= 4 << 20);
-	assert_int_equal(sizeof(struct weir_entry), 3200);
-	assert_int_equal(sizeof(struct weir_policy_half), 4896);
+	assert_int_equal(weir_segment_bytes(NULL), 5790848);
+	assert_true(weir_segment_bytes(NULL) <= 6 << 20);
+	assert_int_equal(sizeof(struct weir_entry), 4224);
+	assert_int_equal(sizeof(struct weir_policy_half), 5472);
 }
 
 int main(void)
