@@ -29,4 +29,8 @@ char *weir_print_duration(uint64_t ns, char *out, size_t size);
  * has at most three decimals per second, is printed exactly; others with three digits. Returns out. size >= 32. */
 char *weir_print_rate(uint64_t nano_per_s, char *out, size_t size);
 
+/* A rate that was learned and not written by anybody, for people: from 1/s on rounded to three digits, so that one that is whole
+ * per day by chance (7.03125/s) is not printed as 607500/d. */
+uint64_t weir_round_rate(uint64_t nano_per_s);
+
 #endif

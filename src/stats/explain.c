@@ -97,7 +97,8 @@ static void say_rate(struct weir_explanation *e, const struct weir_rule *rule, c
 	else
 		say(e, "Rate: %s, between %s and %s; %s now.",
 		    names[p->strategy <= WEIR_AGGRESSIVE ? p->strategy : WEIR_ADAPTIVE], rate(&w, p->min),
-		    p->max ? rate(&w, p->max) : "any", h && h->limit ? rate(&w, h->limit) : "no request yet");
+		    p->max ? rate(&w, p->max) : "any",
+		    h && h->limit ? rate(&w, h->learned ? weir_round_rate(h->limit) : h->limit) : "no request yet");
 	for (size_t i = 0; i < WEIR_RATES - 1; i++)
 		if (rule->fixed[i].rate)
 			say(e, "Rate: besides, never more than %s with a burst of %" PRIu32 ".", rate(&w, rule->fixed[i].rate),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/stats/history.h"
 
+#include "src/stats/event_text.h"
 #include "src/stats/render.h"
 #include "weir/units.h"
 
@@ -44,7 +45,7 @@ static void put_values(json_t *o, const struct weir_event *e)
 
 json_t *weir_history_event(const struct weir_event *e, uint64_t now_ns, uint64_t wall_ns)
 {
-	char at[32];
+	char at[32], text[WEIR_EVENT_TEXT];
 	json_t *o = json_object();
 	uint64_t sequence = e->sequence;
 	weir_render_time(e->at_ns <= now_ns ? wall_ns - (now_ns - e->at_ns) : wall_ns, at);
@@ -60,6 +61,7 @@ json_t *weir_history_event(const struct weir_event *e, uint64_t now_ns, uint64_t
 	if (e->until_ns > now_ns && e->until_ns != WEIR_NEVER)
 		json_object_set_new(o, "ends_in_seconds", json_real((double)(e->until_ns - now_ns) / 1e9));
 	json_object_set_new(o, "pid", number(e->pid));
+	json_object_set_new(o, "text", json_string(weir_event_text(e, text)));
 	return o;
 }
 

@@ -124,7 +124,7 @@ static bool put_reason(const struct weir_host_view *h, const char *before, FILE 
 			put_hold(h, out);
 		else if (h->limit && h->learned)
 			fprintf(out, "the server slowed weir down within the last minute; %s was learned",
-				weir_print_rate(h->limit, rate, sizeof rate));
+				weir_print_rate(weir_round_rate(h->limit), rate, sizeof rate));
 		else
 			fputs("the server slowed weir down within the last minute", out);
 		return true;
@@ -164,10 +164,11 @@ static void put_findings(const struct weir_host_view *h, const char *before, boo
 static void format_rate(const struct weir_host_view *h, char out[80])
 {
 	char limit[32];
+	uint64_t bound = h->learned ? weir_round_rate(h->limit) : h->limit;
 	if (h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL)
-		snprintf(out, 80, "%s", h->limit ? weir_print_rate(h->limit, limit, sizeof limit) : "-");
-	else if (h->limit)
-		snprintf(out, 80, "%.1f/s of %s", h->rate_per_s, weir_print_rate(h->limit, limit, sizeof limit));
+		snprintf(out, 80, "%s", bound ? weir_print_rate(bound, limit, sizeof limit) : "-");
+	else if (bound)
+		snprintf(out, 80, "%.1f/s of %s", h->rate_per_s, weir_print_rate(bound, limit, sizeof limit));
 	else
 		snprintf(out, 80, "%.1f/s", h->rate_per_s);
 }

@@ -130,3 +130,14 @@ char *weir_print_rate(uint64_t nano_per_s, char *out, size_t size)
 	weir_text_add(&t, per[i].name);
 	return out;
 }
+
+uint64_t weir_round_rate(uint64_t nano_per_s)
+{
+	uint64_t step = 1;
+
+	if (nano_per_s < WEIR_RATE_ONE)
+		return nano_per_s;
+	while (nano_per_s / step >= 1000)
+		step *= 10;
+	return nano_per_s <= UINT64_MAX - step / 2 ? (nano_per_s + step / 2) / step * step : nano_per_s;
+}

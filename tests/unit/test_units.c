@@ -273,6 +273,31 @@ static void rates_print_as_people_write_them(void **state)
 	}
 }
 
+static void learned_rates_print_with_three_digits(void **state)
+{
+	static const struct {
+		uint64_t rate;
+		const char *text;
+	} row[] = {
+		{7031250000, "7.03/s"},
+		{S, "1/s"},
+		{999999999, "60/m"},
+		{1388888888, "1.39/s"},
+		{99960 * (S / 1000), "100/s"},
+		{12345678912345, "12300/s"},
+		{0, "none"},
+		{WEIR_RATE_MAX, "100000000/s"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		char out[32];
+
+		assert_string_equal(weir_print_rate(weir_round_rate(row[i].rate), out, sizeof out), row[i].text);
+	}
+	(void)weir_round_rate(UINT64_MAX);
+}
+
 /* xorshift64*: the same sequence everywhere. */
 static uint64_t next(uint64_t *x)
 {
@@ -397,6 +422,7 @@ int main(void)
 		cmocka_unit_test(counts_are_read_up_to_their_bound),
 		cmocka_unit_test(durations_print_as_people_write_them),
 		cmocka_unit_test(rates_print_as_people_write_them),
+		cmocka_unit_test(learned_rates_print_with_three_digits),
 		cmocka_unit_test(what_is_printed_reads_back_as_nearly_the_same),
 		cmocka_unit_test(rates_written_as_whole_numbers_read_back_exactly),
 		cmocka_unit_test(a_rate_of_less_than_one_a_day_never_reads_as_none),
