@@ -51,7 +51,7 @@ LIBS_INC := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 src = $(sort $(wildcard $(1)/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-CORE_SRC    := $(call src,src/limit) $(call src,src/segment) $(call src,src/gate) $(call src,src/http) $(call src,src/wire) $(call src,src/log) $(call src,src/runtime) $(call src,src/units)
+CORE_SRC    := $(call src,src/limit) $(call src,src/segment) $(call src,src/gate) $(call src,src/http) $(call src,src/answer) $(call src,src/wire) $(call src,src/log) $(call src,src/runtime) $(call src,src/units)
 PRELOAD_SRC := $(call src,src/preload) $(call src,src/preload/*)
 PROGRAM_SRC := $(call src,src/policy) $(call src,src/stats) $(call src,src/agent) $(call src,src/cli)
 $(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_SRC) $(PRELOAD_SRC)): private IN_LIBRARY = yes

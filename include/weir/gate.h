@@ -34,6 +34,7 @@ struct weir_gate {
 	struct weir_run run;
 	bool dry_run;         /* decide and count, never delay or refuse */
 	uint64_t wait_max_ns; /* bound on every wait beside the rule's, 0 = the rule's alone */
+	uint32_t attempts;    /* of each request, in place of the rule's: 1 = nothing is asked again; 0 = the rule's number */
 	/* Told once of a request that weir_gate_admit is about to let wait for more than WEIR_LONG_WAIT_NS, or, where the end is
 	 * not known, has let wait so long. NULL = nobody is. */
 	void (*long_wait)(const struct weir_request *r, const char *host_port, uint64_t now_ns);
@@ -89,6 +90,7 @@ struct weir_request {
 	bool ahead;                     /* struct weir_wish */
 	bool kept;                      /* on its way, after it had had its turn: weir_gate_depart */
 	bool delay_counted;
+	bool retries; /* it may be asked again: weir_gate_retry */
 	struct weir_asker asker;
 	uint64_t not_before_ns; /* by the rates for which the table had no entry */
 	struct weir_breaker_ticket ticket;
@@ -172,6 +174,23 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 /* Ends a request that will not be made: gives back units and permits where it can. */
 void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns);
 
+/* What holds for asking again after this request, whether or not it has been settled. False, and *out untouched, when nothing is
+ * asked again. */
+bool weir_gate_retry(const struct weir_gate *g, const struct weir_request *r, struct weir_retry_params *out);
+
+/* Whether it is known when the next request to the same host may go: a hold, or a pace that was learned or set. */
+bool weir_gate_retry_is_held(const struct weir_gate *g, const struct weir_request *r, uint64_t now_ns);
+
+/* A first attempt pays into its host's retry budget. */
+void weir_gate_retry_earn(const struct weir_gate *g, const struct weir_request *r, uint64_t now_ns);
+
+/* Takes a retry out of the budget and counts it. False: there is none, which is counted as well. */
+bool weir_gate_retry_spend(const struct weir_gate *g, const struct weir_request *r, uint64_t now_ns);
+
+/* How it ended: a retry has brought a good answer, or the last attempt allowed has failed, too. */
+void weir_gate_retry_saved(const struct weir_gate *g, const struct weir_request *r);
+void weir_gate_retry_gave_up(const struct weir_gate *g, const struct weir_request *r);
+
 /* Accounts for an exchange that has already happened on another hop (a redirect): takes its unit, counts it as admitted, and
  * settles it. */
 void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struct weir_result *result, uint64_t now_ns);
@@ -183,6 +202,9 @@ enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request
 
 /* The second half of weir_gate_admit: waits with a request that weir_gate_begin has told to wait. */
 enum weir_verdict weir_gate_await(const struct weir_gate *g, struct weir_request *r, const char *host_port);
+
+/* Sleeps until that time (CLOCK_MONOTONIC), with no request in hand; pthread_cancel ends it. For a pause between two requests. */
+void weir_gate_sleep(uint64_t until_ns);
 
 /* A jump, or the thread's end, has left weir_gate_await: nobody waits there any more. Does nothing where it was not left. */
 void weir_gate_await_left(void);

@@ -13,6 +13,7 @@
 #include "weir/breaker.h"
 #include "weir/concurrency.h"
 #include "weir/rate.h"
+#include "weir/retry.h"
 
 #define WEIR_RATES          4 /* buckets of one entry: the controlled one and three fixed ones */
 #define WEIR_THROTTLE_CODES 8
@@ -50,7 +51,7 @@ struct weir_rule {
 	/* room, zero: of priorities and the queue, of quotas, of retries, of who it is for beside the host, of degradation */
 	uint64_t reserved_queue[8];
 	uint64_t reserved_quota[20];
-	uint64_t reserved_retry[6];
+	struct weir_retry_params retry;
 	uint64_t reserved_narrow[32];
 	uint64_t reserved_degrade[8];
 	uint64_t reserved[6];

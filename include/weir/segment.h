@@ -30,6 +30,7 @@
 #include "weir/quota_share.h"
 #include "weir/rate.h"
 #include "weir/refusal.h"
+#include "weir/retry.h"
 #include "weir/rule.h"
 #include "weir/window.h"
 
@@ -186,7 +187,7 @@ struct weir_entry {
 	/* room, zero: of priorities and the queue, of quotas, of retries, of narrowed rules, of degradation */
 	uint64_t reserved_queue[16];
 	uint64_t reserved_quota[16];
-	uint64_t reserved_retry[8];
+	struct weir_retry_budget retry;
 	uint64_t reserved_narrow[8];
 	uint64_t reserved_degrade[16];
 };

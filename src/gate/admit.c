@@ -95,6 +95,14 @@ enum weir_verdict weir_gate_await(const struct weir_gate *g, struct weir_request
 	return verdict;
 }
 
+void weir_gate_sleep(uint64_t until_ns)
+{
+	static _Atomic uint32_t nobody; /* wakes it */
+
+	while (weir_now_ns() < until_ns)
+		sleep_until(&nobody, 0, until_ns);
+}
+
 enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish)
 {
 	uint64_t wake = 0;

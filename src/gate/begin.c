@@ -116,6 +116,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 		}
 	}
 	scopes_settle_in(g, scope);
+	r->retries = g->attempts != 0 ? g->attempts > 1 : scope[SCOPE_HOST].rule->retry.attempts > 1;
 	if (!wish->paid)
 		r->not_before_ns =
 			spares ? spare_take(g, wish->host_port, scope, g->dry_run ? UINT64_MAX : r->latest_ns, now_ns) : now_ns;

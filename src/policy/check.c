@@ -20,6 +20,7 @@ static const struct order {
 	{WEIR_FIELD_CONCURRENCY_MIN, WEIR_FIELD_CONCURRENCY_INITIAL, true, true},
 	{WEIR_FIELD_CONCURRENCY_INITIAL, WEIR_FIELD_CONCURRENCY_MAX, true, false},
 	{WEIR_FIELD_OPEN_TIME, WEIR_FIELD_OPEN_TIME_MAX, false, false},
+	{WEIR_FIELD_RETRY_BASE, WEIR_FIELD_RETRY_CAP, false, false},
 };
 
 static bool said(const struct weir_draft *d, enum weir_field_id id)

@@ -57,6 +57,12 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 	[WEIR_FIELD_GRACE] = {"breaker.grace", WEIR_KIND_DURATION, false, AT(grace_ns), 0, DAY},
 	[WEIR_FIELD_WAIT_MAX] = {"wait.max", WEIR_KIND_DURATION, true, AT(wait_max_ns), 0, 7 * DAY},
 	[WEIR_FIELD_HOLD_MAX] = {"hold.max", WEIR_KIND_DURATION, false, AT(hold_max_ns), 0, 31 * DAY},
+	[WEIR_FIELD_RETRY_ATTEMPTS] = {"retry.attempts", WEIR_KIND_COUNT, false, AT(retry.attempts), 1, WEIR_RETRY_ATTEMPTS_MAX},
+	[WEIR_FIELD_RETRY_ON] = {"retry.on", WEIR_KIND_WORDS, false, AT(retry.on), 0, 0},
+	[WEIR_FIELD_RETRY_METHODS] = {"retry.methods", WEIR_KIND_WORDS, false, AT(retry.methods), 0, 0},
+	[WEIR_FIELD_RETRY_BUDGET] = {"retry.budget", WEIR_KIND_PERMILLE, false, AT(retry.budget_permille), 0, 1000},
+	[WEIR_FIELD_RETRY_BASE] = {"retry.base", WEIR_KIND_DURATION, false, AT(retry.base_ns), MS, DAY},
+	[WEIR_FIELD_RETRY_CAP] = {"retry.cap", WEIR_KIND_DURATION, false, AT(retry.cap_ns), MS, DAY},
 };
 
 static const char *const strategies[] = {"adaptive", "fixed", "conservative", "aggressive", NULL};
@@ -179,6 +185,9 @@ void weir_field_read(struct weir_draft *d, enum weir_field_id id, const struct w
 	case WEIR_KIND_DURATION:
 		ok = weir_value_duration(s, f->min, f->max, &value);
 		break;
+	case WEIR_KIND_WORDS:
+		ok = weir_words_read(s, id, &value);
+		break;
 	}
 	if (!ok)
 		return;
@@ -209,6 +218,8 @@ char *weir_field_print(const struct weir_rule *r, enum weir_field_id id)
 
 	uint64_t n = weir_field_get(r, id);
 
+	if (kind == WEIR_KIND_WORDS)
+		return weir_words_print(n, id);
 	if (kind == WEIR_KIND_EXEMPT || kind == WEIR_KIND_SWITCH)
 		return strdup(n ? "true" : "false");
 	if (kind == WEIR_KIND_COUNT)

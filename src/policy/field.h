@@ -16,6 +16,7 @@ enum weir_kind {
 	WEIR_KIND_PERMILLE, /* uint32_t */
 	WEIR_KIND_RATE,     /* uint64_t, nano/s; "none" is 0 */
 	WEIR_KIND_DURATION, /* uint64_t, ns */
+	WEIR_KIND_WORDS,    /* uint32_t, a bit for each of a list of words: words.c */
 };
 
 struct weir_field {
@@ -42,6 +43,10 @@ char *weir_field_print(const struct weir_rule *r, enum weir_field_id id);
 /* quota.c: `rates`. The first goes to the controlled bucket as a fixed rate unless `rate_said`; the others beside it. */
 void weir_quotas_read(struct weir_draft *d, const struct weir_setting *s, bool rate_said);
 char *weir_quotas_print(const struct weir_rule *r);
+
+/* words.c: a list of words of a set, each of which is a bit. */
+bool weir_words_read(const struct weir_setting *s, enum weir_field_id id, uint64_t *bits);
+char *weir_words_print(uint64_t bits, enum weir_field_id id);
 
 /* match.c: which hosts a rule is for. Lowers letters, strips brackets. Returns NULL or what is wrong. */
 const char *weir_match_read(const char *text, char match[WEIR_MATCH_MAX], uint32_t *flags);

@@ -12,10 +12,10 @@
 static const char *const sections[] = {"defaults", "hosts", "total", "agent", "segment", NULL};
 
 /* What a rule may hold, by the section it stands in. */
-static const char *const rule_keys[] = {"match", "group", "exempt", "throttle_status", "rate", "rates", "concurrency", "breaker",
-					"wait",  "hold",  NULL};
-static const char *const default_keys[] = {"exempt", "throttle_status", "rate", "rates", "concurrency", "breaker", "wait", "hold",
-					   NULL};
+static const char *const rule_keys[] = {"match",   "group", "exempt", "throttle_status", "rate", "rates", "concurrency",
+					"breaker", "wait",  "hold",   "retry",           NULL};
+static const char *const default_keys[] = {"exempt", "throttle_status", "rate", "rates", "concurrency", "breaker", "wait",
+					   "hold",   "retry",           NULL};
 static const char *const total_keys[] = {"rate", "rates", "concurrency", "wait", NULL};
 
 static bool listed(const char *name, const char *const names[])
@@ -168,6 +168,27 @@ static void take_bound(struct weir_draft *d, const struct weir_setting *s, const
 		weir_setting_expected(s, "a group such as { max = \"60s\"; }", NULL);
 }
 
+/* retry = { ... }, retry = 3, retry = true, retry = false. A group that says no number means the usual one. */
+static void take_retry(struct weir_draft *d, const struct weir_setting *s)
+{
+	struct weir_place at = weir_setting_place(s);
+	struct weir_setting attempts;
+	uint64_t n;
+
+	if (weir_setting_is_group(s)) {
+		if (weir_setting_children(s) > 0 && !weir_setting_member(s, "attempts", &attempts) &&
+		    weir_field_get(&d->rule, WEIR_FIELD_RETRY_ATTEMPTS) < 2)
+			say(d, WEIR_FIELD_RETRY_ATTEMPTS, WEIR_RETRY_ATTEMPTS_DEFAULT, at);
+		take_group(d, s, "retry");
+	} else if (config_setting_type(s->setting) == CONFIG_TYPE_BOOL) {
+		say(d, WEIR_FIELD_RETRY_ATTEMPTS, is_false(s) ? 1 : WEIR_RETRY_ATTEMPTS_DEFAULT, at);
+	} else if (!weir_setting_number(s)) {
+		weir_setting_expected(s, "a number of attempts such as 3, true, false or a group { }", NULL);
+	} else if (weir_value_count(s, 1, WEIR_RETRY_ATTEMPTS_MAX, &n)) {
+		say(d, WEIR_FIELD_RETRY_ATTEMPTS, n, at);
+	}
+}
+
 static void take_text(struct weir_draft *d, const struct weir_setting *s, bool match)
 {
 	const char *what = match ? "a host such as \"api.example.org\", \"*.example.org:443\" or \"[::1]:8080\""
@@ -204,6 +225,8 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 		take_concurrency(d, s);
 	else if (strcmp(name, "breaker") == 0)
 		take_breaker(d, s);
+	else if (strcmp(name, "retry") == 0)
+		take_retry(d, s);
 	else
 		take_bound(d, s, name);
 }

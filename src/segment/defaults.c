@@ -27,6 +27,15 @@ const struct weir_rule weir_rule_builtin = {
 			.error_threshold_permille = 100, /* a tenth of the answers of an interval */
 			.interval_ns = SECOND,
 		},
+	.retry =
+		{
+			.attempts = 1, /* off: an answer of weir's own only where it is asked for */
+			.on = WEIR_RETRY_ALL,
+			.methods = WEIR_METHODS_IDEMPOTENT,
+			.budget_permille = 200,       /* Finagle's and Envoy's 20 % */
+			.base_ns = 200 * MILLISECOND, /* a round trip over an ocean */
+			.cap_ns = 20 * SECOND,        /* AWS SDKs' max_backoff */
+		},
 	.concurrency =
 		{
 			.mode = WEIR_CONCURRENCY_ADAPTIVE,

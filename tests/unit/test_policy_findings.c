@@ -32,7 +32,7 @@ static void unknown_keys_come_with_a_suggestion(void **state)
 		{"defaults = {\n braeker = { };\n};", "t:2: defaults.braeker: unknown key; did you mean \"breaker\"?"},
 		{"defaults = { match = \"a\"; };",
 		 "t:1: defaults.match: unknown key; the keys here are exempt, throttle_status, rate, "
-		 "rates, concurrency, breaker, wait, hold"},
+		 "rates, concurrency, breaker, wait, hold, retry"},
 		{"defaults = { rate = { maximum = \"1/s\"; }; };", "t:1: defaults.rate.maximum: unknown key; the keys here are "
 								   "strategy, min, max, initial, burst, backoff, recovery, "
 								   "success_threshold, error_threshold, interval"},
@@ -529,6 +529,28 @@ static void more_rules_than_there_is_room_for_are_refused(void **state)
 	free(text);
 }
 
+static void what_retry_cannot_be_is_said(void **state)
+{
+	static const struct row row[] = {
+		{"defaults = { retry = \"often\"; };",
+		 "t:1: defaults.retry: expected a number of attempts such as 3, true, false or a group { }, got \"often\""},
+		{"defaults = { retry = 21; };",
+		 "t:1: defaults.retry: expected a whole number from 1 to 20, got 21 (the number is too large)"},
+		{"defaults = { retry = { on = [ \"trottled\" ]; }; };",
+		 "t:1: defaults.retry.on[0]: expected \"throttled\", \"connect\", \"timeout\" or \"server_error\", got "
+		 "\"trottled\""},
+		{"defaults = { retry = { methods = \"POST\"; }; };",
+		 "t:1: defaults.retry.methods: expected a list of words such as [ \"GET\", \"HEAD\" ], got \"POST\""},
+		{"defaults = { retry = { atempts = 2; }; };",
+		 "t:1: defaults.retry.atempts: unknown key; did you mean \"attempts\"?"},
+		{"defaults = { retry = { base = \"30s\"; }; };",
+		 "t:1: defaults.retry.base: expected at most retry.cap, which is \"20s\" (built in), got \"30s\""},
+		{"total = { retry = 3; };", "t:1: total.retry: unknown key; did you mean \"rate\"?"},
+	};
+
+	each_is(*state, row, COUNT(row));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -546,6 +568,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_findings_are_reported_in_order_of_their_lines, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(thousands_of_findings_are_all_reported, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(more_rules_than_there_is_room_for_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_retry_cannot_be_is_said, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -318,6 +318,32 @@ static void origins_are_exact_in_value_and_place(void **state)
 	}
 }
 
+static void retry_is_a_number_a_word_or_a_group(void **state)
+{
+	struct bench *b = *state;
+	const struct weir_rule *r = rule_of(b, "defaults = { retry = 4; };", 0);
+
+	assert_int_equal(r->retry.attempts, 4);
+	assert_int_equal(r->retry.methods, WEIR_METHODS_IDEMPOTENT);
+	assert_int_equal(rule_of(b, "defaults = { retry = true; };", 0)->retry.attempts, 3);
+	r = rule_of(b,
+		    "defaults = { retry = { on = [ \"throttled\", \"timeout\" ]; methods = [ \"GET\", \"POST\" ]; "
+		    "budget = 0.1; base = \"1s\"; cap = \"5s\"; }; };",
+		    0);
+	assert_int_equal(r->retry.attempts, 3);
+	assert_int_equal(r->retry.on, WEIR_RETRY_THROTTLED | WEIR_RETRY_TIMEOUT);
+	assert_int_equal(r->retry.methods, WEIR_METHOD_GET | WEIR_METHOD_POST);
+	assert_int_equal(r->retry.budget_permille, 100);
+	assert_int_equal(r->retry.base_ns, S);
+	assert_int_equal(r->retry.cap_ns, 5 * S);
+	/* A rule switches off what the defaults switch on, and keeps the rest of them. */
+	r = rule_of(b, "defaults = { retry = { attempts = 5; budget = 0.5; }; }; hosts = ( { match = \"a\"; retry = false; } );",
+		    0);
+	assert_int_equal(r->retry.attempts, 1);
+	assert_int_equal(r->retry.budget_permille, 500);
+	assert_int_equal(rule_of(b, "", 0)->retry.attempts, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +360,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(total_is_in_use_once_it_limits_anything, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(agent_and_segment_are_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(origins_are_exact_in_value_and_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(retry_is_a_number_a_word_or_a_group, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

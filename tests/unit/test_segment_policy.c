@@ -312,7 +312,7 @@ static void publish_number(uint64_t n)
 {
 	for (uint32_t i = 0; i < ALL; i++) {
 		rules[i].rate.max = n;
-		rules[i].reserved[7] = n;
+		rules[i].reserved[5] = n;
 	}
 	weir_policy_publish(&segment, rules, ALL, NULL, NULL, 0, false, n);
 }
@@ -339,7 +339,7 @@ static void readers_never_see_a_policy_of_two_halves(void **state)
 				if (v.rule_count != ALL || first < last)
 					_exit(1);
 				for (uint32_t k = 0; k < ALL; k++) {
-					uint64_t a = r[k].rate.max, b = r[k].reserved[7];
+					uint64_t a = r[k].rate.max, b = r[k].reserved[5];
 
 					/* Two publications during one reading are no error of the publisher. */
 					if ((a != first || b != first) &&
@@ -385,7 +385,7 @@ static void a_publisher_killed_at_any_moment_leaves_the_last_policy_in_force(voi
 		assert_int_equal(v.rule_count, ALL);
 		for (uint32_t k = 0; k < ALL; k++) {
 			assert_int_equal(v.rules[k].rate.max, v.rules[0].rate.max);
-			assert_int_equal(v.rules[k].reserved[7], v.rules[0].rate.max);
+			assert_int_equal(v.rules[k].reserved[5], v.rules[0].rate.max);
 		}
 	}
 }
@@ -435,7 +435,7 @@ static void the_defaults_limit_nothing_until_there_is_a_reason(void **state)
 	assert_int_equal(r.wait_max_ns, 60 * SECOND);
 	assert_int_equal(r.hold_max_ns, 3600 * SECOND);
 	assert_int_equal(r.grace_ns, 30 * SECOND);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 6; i++)
 		assert_int_equal(r.reserved[i], 0);
 }
 
