@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weir/order.h"
 #include "weir/published.h"
 
 #define WEIR_UNIT_SHIFT 20
@@ -29,6 +30,18 @@
 
 #define WEIR_BUCKET_WORDS 4 /* V0, t0_ns, rate (nano/s), burst (admissions) */
 
+/* What the bucket knows beside its tail: see "Classes" and "Lateness" below. */
+struct weir_bucket_turns {
+	_Atomic uint64_t classes; /* 0: not used yet; the class that has used it alone + 1; WEIR_BUCKET_CLASSED: several */
+	_Atomic uint64_t origin;  /* the unit that counts as place 0 of who waited when the second class came */
+	_Atomic uint64_t lent;    /* until when, ms:40 | how late it was noticed, us:24 */
+	struct weir_order order;
+	_Atomic uint64_t passed[WEIR_CLASSES]; /* who is first, and since when others have gone instead */
+	uint64_t pad[4];
+};
+_Static_assert(sizeof(struct weir_bucket_turns) == 128, "ABI");
+#define WEIR_BUCKET_CLASSED UINT64_C(256)
+
 struct weir_bucket {
 	_Atomic uint64_t tail;       /* the last unit given out; one CAS takes the next */
 	_Atomic uint64_t generation; /* of the pace */
@@ -37,7 +50,7 @@ struct weir_bucket {
 	_Atomic uint64_t spent;     /* the last unit that was used before its time */
 	_Atomic uint64_t kept;      /* the units up to this one were not made void when the numbering rose last */
 	_Atomic uint64_t gone;      /* the last departure: see weir_bucket_depart */
-	_Atomic uint64_t reserved_queue[16];
+	struct weir_bucket_turns turns;
 };
 _Static_assert(sizeof(struct weir_bucket) == 256, "four cache lines");
 
@@ -126,6 +139,58 @@ void weir_bucket_charge(struct weir_bucket *b, uint64_t now_ns);
 
 /* The request of this unit goes before the unit's time: it is used, although nobody waits with it. */
 void weir_bucket_spend(struct weir_bucket *b, uint64_t unit);
+
+/*
+ * Classes. As long as one class alone uses a bucket, who waits has taken its unit and goes when that is ready. When a second
+ * class comes the units of those who wait are made void, as those of the dead are (above), and become places in the bucket's
+ * order (weir/order.h); from then on a unit is taken only at the moment of going, by whom the order names: who waits with j
+ * before it goes when j + 1 units are ready, and takes the next one, so that what those before it have not come for yet is left
+ * to them. A high one moves everybody below it by one unit, and wakes nobody: who wakes at the old time sees that it has a new
+ * one.
+ *
+ * The tail still gives out all units, one compare-and-swap each, so no order and no damage to it lets through more than
+ * burst + rate x (time + slack) in any window. The slack is what who waited may be late without a loss to anybody: it takes the
+ * unit that was ready slack_ns ago or later. Whose unit has been ready for longer when somebody behind it goes has lost its
+ * place. Nobody waits for ever: V grows, and when j + 1 units are ready it goes, whoever does not come.
+ *
+ * What if the process dies here: before its unit is taken, it is one of the dead in the order. Between the unit and the place's
+ * end, the same. In the middle of the change to classes: who comes next changes anew, and who waited takes new places.
+ */
+struct weir_turn {
+	uint32_t class;
+	uint64_t place;     /* in the order; 0: none yet */
+	uint64_t waited_ns; /* units that were ready as long ago may be taken still, within the slack; 0: it came just now */
+	struct weir_shares shares;
+};
+#define WEIR_TURN_SLACK_NS UINT64_C(20000000) /* as for departures: a busy machine wakes a sleeper some milliseconds late */
+
+/* Whether several classes use the bucket, this one included. Makes it so when another has used it alone. */
+bool weir_bucket_join(struct weir_bucket *b, unsigned class, uint64_t now_ns);
+static inline bool weir_bucket_classed(struct weir_bucket *b, unsigned class, uint64_t now_ns)
+{
+	uint64_t classes = atomic_load_explicit(&b->turns.classes, memory_order_acquire);
+
+	return classes != (uint64_t) class + 1 && (classes == WEIR_BUCKET_CLASSED || weir_bucket_join(b, class, now_ns));
+}
+
+/* The time from which who has this turn may go, as things are: <= now_ns when it may go now. Takes nothing. */
+uint64_t weir_bucket_turn_ns(const struct weir_bucket *b, const struct weir_turn *t, uint64_t now_ns);
+
+/* Takes a unit for it if it may go now, and ends its place. Returns the unit; 0 when it may not (then *ready_ns is later than
+ * now_ns) or when the bucket has no limit. Lock-free. */
+uint64_t weir_bucket_go(struct weir_bucket *b, const struct weir_turn *t, uint64_t now_ns, uint64_t *ready_ns);
+
+/* The place that a unit became which was taken before there were several classes; 0: none. */
+uint64_t weir_bucket_place_of(const struct weir_bucket *b, unsigned class, uint64_t unit);
+
+/*
+ * Lateness. Who sleeps until its unit is ready wakes some fifty microseconds later, or, on a busy machine, some milliseconds.
+ * Where others wait behind it that costs nothing; where it is alone the time is lost, which at thousands a second is much. So who
+ * wakes late says so, and for a moment units that were ready as long ago are given out still: the bucket lets through at most
+ * burst + rate x (time + WEIR_LATE_MAX_NS) in any window, and no more than burst + rate x time where nobody was late.
+ */
+#define WEIR_LATE_MAX_NS UINT64_C(4000000) /* a tick of the scheduler at 250 Hz */
+void weir_bucket_late(struct weir_bucket *b, uint64_t late_ns, uint64_t now_ns);
 
 /* Reads the pace in force. */
 struct weir_pace weir_bucket_pace(const struct weir_bucket *b);

@@ -12,6 +12,7 @@
 
 #include "weir/breaker.h"
 #include "weir/concurrency.h"
+#include "weir/queue.h"
 #include "weir/rate.h"
 #include "weir/retry.h"
 
@@ -48,8 +49,8 @@ struct weir_rule {
 	uint64_t wait_max_ns; /* nobody waits longer than this */
 	uint64_t hold_max_ns; /* no hold is longer than this */
 	uint64_t grace_ns;    /* so long into an outage requests wait for its end; 0: they are refused at once */
-	/* room, zero: of priorities and the queue, of quotas, of retries, of who it is for beside the host, of degradation */
-	uint64_t reserved_queue[8];
+	struct weir_queue_params queue;
+	/* room, zero: of quotas, of retries, of who it is for beside the host, of degradation */
 	uint64_t reserved_quota[20];
 	struct weir_retry_params retry;
 	uint64_t reserved_narrow[32];

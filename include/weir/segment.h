@@ -184,8 +184,8 @@ struct weir_entry {
 	struct weir_quota_share quota; /* 256 bytes: who shares what the server says is left */
 	struct weir_meaning meaning;   /* 64 bytes: whether it is down, and how long it takes */
 	struct weir_refusal refusal;   /* 160 bytes: what its refusals depend on */
-	/* room, zero: of priorities and the queue, of quotas, of retries, of narrowed rules, of degradation */
-	uint64_t reserved_queue[16];
+	struct weir_entry_queue queue; /* 128 bytes: who waits, by class */
+	/* room, zero: of quotas, of retries, of narrowed rules, of degradation */
 	uint64_t reserved_quota[16];
 	struct weir_retry_budget retry;
 	uint64_t reserved_narrow[8];
@@ -230,7 +230,7 @@ struct weir_lease {
 	_Atomic uint32_t
 		admitted_s; /* second of CLOCK_MONOTONIC, modulo 2^32, in which the request began, or later was admitted */
 	_Atomic uint64_t begun_ns;
-	uint32_t reserved_queue[4];
+	struct weir_lease_queue queue;
 	uint32_t reserved_narrow[4];
 	uint64_t reserved[4];
 };

@@ -1,28 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "weir/bucket.h"
 
-/*
- * Arithmetic. A rate is r nano-admissions per second, so dt nanoseconds bring r * dt * 1e-18 admissions, or r * dt * 2^20 / 1e18
- * units of V. With x = r * dt >> 30 that is x * 2^50 / 1e18 = x * SCALE >> 54, SCALE = 2^104 / 1e18 rounded down. Bounds: r <=
- * 1e17 < 2^57 and dt <= 2^53 (104 days), so r * dt < 2^110, x < 2^80, x * SCALE < 2^125. Every rounding is downwards: V is never
- * ahead of its time.
- */
-#define SCALE        UINT64_C(20282409603651)
-#define DT_MAX       (UINT64_C(1) << 53)
-#define UNIT_PER_SEC ((unsigned __int128)1000000000 * 1000000000) /* 1e18 */
-#define V_MAX        (UINT64_C(1) << 62)
-
-/* No queue is this long; a tail that is further ahead of V is damage. */
-#define QUEUE_MAX (UINT64_C(16) << 20)
-
-/* A CAS that loses has let somebody else through; this many in a row mean that the word is being hammered by something hostile.
- */
-#define CAS_TRIES 10000
-
-/* Clocks of two processors, and a load that was made before the clock was read, are out of order by far less. */
-#define OUT_OF_ORDER_NS UINT64_C(1000000)
-
-typedef unsigned __int128 u128;
+#include "virtual_time.h"
 
 enum { WORD_V0, WORD_T0, WORD_RATE, WORD_BURST };
 
@@ -39,53 +18,10 @@ struct weir_pace weir_bucket_pace(const struct weir_bucket *b)
 	return p;
 }
 
-static uint64_t virtual_time(const struct weir_pace *p, uint64_t now_ns)
-{
-	uint64_t dt;
-
-	if (now_ns <= p->t0_ns)
-		return p->v0;
-	dt = now_ns - p->t0_ns;
-	if (dt > DT_MAX)
-		dt = DT_MAX;
-	return p->v0 + (uint64_t)(((((u128)p->rate * dt) >> 30) * SCALE) >> 54);
-}
-
-/* The first time at which V >= v. */
-static uint64_t time_of(const struct weir_pace *p, uint64_t v)
-{
-	u128 dt;
-
-	if (v <= p->v0)
-		return p->t0_ns;
-	dt = ((u128)(v - p->v0) * UNIT_PER_SEC >> WEIR_UNIT_SHIFT) / p->rate;
-	/* V is rounded down by less than two units of its last place; so much later it has surely arrived. */
-	dt += (u128)2 * (UNIT_PER_SEC >> WEIR_UNIT_SHIFT) / p->rate + 2;
-	if (dt > DT_MAX)
-		return WEIR_NEVER;
-	return p->t0_ns + (uint64_t)dt;
-}
-
-static uint64_t sane_tail(uint64_t tail, uint64_t v)
-{
-	return tail > v + (QUEUE_MAX << WEIR_UNIT_SHIFT) ? v : tail;
-}
-
-/* When a unit may go: V(t) >= unit - burst, and not while V is frozen. v is V(now). */
-static uint64_t ready_ns(const struct weir_pace *p, uint64_t unit, uint64_t v, uint64_t now_ns)
-{
-	uint64_t ahead = p->burst << WEIR_UNIT_SHIFT;
-	uint64_t due = unit > ahead ? unit - ahead : 0;
-
-	if (now_ns >= p->t0_ns && v >= due)
-		return now_ns;
-	return time_of(p, due);
-}
-
 uint64_t weir_bucket_take_by(struct weir_bucket *b, uint64_t now_ns, uint64_t latest_ns, uint64_t *ready)
 {
 	struct weir_pace p;
-	uint64_t v, tail, unit = 0;
+	uint64_t v, tail, least, unit = 0;
 
 	*ready = now_ns;
 	if (weir_bucket_unused(b))
@@ -94,11 +30,12 @@ uint64_t weir_bucket_take_by(struct weir_bucket *b, uint64_t now_ns, uint64_t la
 	if (p.rate == 0)
 		return 0;
 	v = virtual_time(&p, now_ns);
+	least = unit_floor(b, &p, v, now_ns);
 	tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
 	for (int i = 0; i < CAS_TRIES; i++) {
 		uint64_t from = sane_tail(tail, v);
 
-		unit = (from > v ? from : v) + WEIR_UNIT;
+		unit = (from > least ? from : least) + WEIR_UNIT;
 		*ready = ready_ns(&p, unit, v, now_ns);
 		if (*ready > now_ns && *ready > latest_ns)
 			return 0;
@@ -245,7 +182,11 @@ bool weir_bucket_units_from(struct weir_bucket *b, uint64_t void_tail, uint64_t 
 {
 	struct weir_pace p = weir_bucket_pace(b);
 	uint64_t last = last_used(b, &p, void_tail, now_ns + OUT_OF_ORDER_NS), from;
+	uint64_t gone = atomic_load_explicit(&b->gone, memory_order_acquire);
 
+	/* Where the time was read long before: what has left was ready. */
+	if (gone > last && gone <= void_tail)
+		last = gone;
 	if (p.rate == 0 || last >= void_tail)
 		return false;
 	/* So many whole units before the tail that the next one is the first after the last that may have been used; and the
