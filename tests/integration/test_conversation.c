@@ -7,70 +7,7 @@
 
 #include "tests/integration/closed_port.h"
 #include "tests/integration/every_agent.h"
-#include "tests/integration/host_counts.h"
-
-#define RATE_20 "hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"20/s\"; burst = 1; }; } );\n"
-
-struct stage {
-	struct scene *scene;
-	struct quotad *server;
-	char port[32], host_port[64];
-	const char *env[2];
-};
-
-static void stage_open(struct stage *s, void **state, const char *const *options)
-{
-	require_localhost();
-	memset(s, 0, sizeof *s);
-	s->scene = *state;
-	s->server = quotad_start(s->scene->dir, options);
-	snprintf(s->port, sizeof s->port, "PORT=%d", s->server->http_port);
-	host_port_of(s->host_port, "localhost", s->server->http_port);
-	s->env[0] = s->port;
-}
-
-/* A script of Python's: `c` is a connection to the server. */
-#define IMPORTS                                                                                                                  \
-	"import os, sys, time, socket, http.client\n"                                                                            \
-	"port = int(os.environ['PORT'])\n"                                                                                       \
-	"c = http.client.HTTPConnection('localhost', port)\n"                                                                    \
-	"def get(path, method='GET', body=None):\n"                                                                              \
-	"    c.request(method, path, body)\n"                                                                                    \
-	"    r = c.getresponse()\n"                                                                                              \
-	"    return r.status, r.read()\n"
-
-static struct outcome python_in(struct stage *s, enum command_mode mode, const char *script)
-{
-	char *file = write_file(s->scene->dir, "script.py", script);
-	const char *argv[] = {"/usr/bin/python3", file, NULL};
-	struct outcome o = command_run(&(struct command){.argv = argv, .mode = mode, .dir = s->scene->dir, .env = s->env});
-
-	free(file);
-	return o;
-}
-
-/* Runs it under weir; returns the seconds that it took. */
-static double expect_python(struct stage *s, const char *script, const char *out)
-{
-	struct outcome o = python_in(s, COMMAND_UNDER_WEIR, script);
-	double seconds = o.seconds;
-
-	if (o.exit_status != 0 || strcmp(o.out, out) != 0)
-		fail_msg("exit %d: %s%s", o.exit_status, o.out, o.err);
-	outcome_free(&o);
-	return seconds;
-}
-
-static void expect_requests(struct stage *s, uint64_t succeeded, uint64_t connections)
-{
-	struct host_counts n = counts_of(s->scene, s->host_port);
-
-	assert_int_equal(n.succeeded, succeeded);
-	assert_int_equal(n.admitted, succeeded);
-	assert_int_equal(n.connections, connections);
-	assert_int_equal(n.permits, 0);
-	assert_int_equal(leases_held(s->scene), 0);
-}
+#include "tests/integration/python_stage.h"
 
 static void every_request_of_a_kept_connection_is_counted(void **state)
 {
@@ -84,19 +21,6 @@ static void every_request_of_a_kept_connection_is_counted(void **state)
 			      "assert get('/status/204') == (204, b'')\n",
 		      "");
 	expect_requests(&s, 203, 1);
-}
-
-/* The server's own record of when they came. A fraction of a millisecond is the way from the admission to the server. */
-static void expect_spaced(struct stage *s, size_t count, double gap_s)
-{
-	size_t n;
-	struct quotad_arrival *a = quotad_journal(s->server, &n);
-
-	assert_int_equal(n, count);
-	/* Each unit has its time: however late one is, the nth is not before n gaps. */
-	for (size_t i = 1; i < n; i++)
-		assert_true(a[i].arrival_s - a[0].arrival_s > (double)i * gap_s - gap_s / 2);
-	free(a);
 }
 
 static void a_fixed_rate_spaces_the_requests_of_one_connection(void **state)
@@ -299,102 +223,6 @@ static void heads_in_pieces_and_heads_together_are_counted_each(void **state)
 	expect_requests(&s, 8, 1);
 }
 
-/* Whatever way a loop waits in, it is woken once more for each request that was held back, and the requests are spaced. */
-static void loops_of_every_kind_are_told_when_a_request_may_go(void **state)
-{
-	static const char script[] = IMPORTS
-		"import select\n"
-		"head = b'GET /n/1 HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n'\n"
-		"class Epoll:\n"
-		"    def __init__(self, extra): self.e=select.epoll(); self.x=extra; self.known={}\n"
-		"    def ask(self, fd, out):\n"
-		"        m=select.EPOLLIN|(select.EPOLLOUT if out else 0)|self.x\n"
-		"        if fd in self.known: self.e.modify(fd,m)\n"
-		"        else: self.e.register(fd,m); self.known[fd]=1\n"
-		"    def wait(self,t): return [(fd,bool(m&select.EPOLLIN),bool(m&select.EPOLLOUT)) for fd,m in self.e.poll(t)]\n"
-		"class Poll:\n"
-		"    def __init__(self,_): self.p=select.poll()\n"
-		"    def ask(self,fd,out): self.p.register(fd,select.POLLIN|(select.POLLOUT if out else 0))\n"
-		"    def wait(self,t): return [(fd,bool(m&select.POLLIN),bool(m&select.POLLOUT)) for fd,m in "
-		"self.p.poll(t*1000)]\n"
-		"class Select:\n"
-		"    def __init__(self,_): self.f={}\n"
-		"    def ask(self,fd,out): self.f[fd]=out\n"
-		"    def wait(self,t):\n"
-		"        r,w,_=select.select(list(self.f),[f for f in self.f if self.f[f]],[],t)\n"
-		"        return [(fd,fd in r,fd in w) for fd in set(r)|set(w)]\n"
-		"def run(kind, extra=0):\n"
-		"    l=kind(extra); s={}; asked={}; eagain=0; wakes=0; times=[]\n"
-		"    for i in range(4):\n"
-		"        x=socket.socket(); x.setblocking(False)\n"
-		"        try: x.connect(('127.0.0.1',port))\n"
-		"        except BlockingIOError: pass\n"
-		"        s[x.fileno()]=x; asked[x.fileno()]=False; l.ask(x.fileno(),True)\n"
-		"    t0=time.monotonic(); left=4\n"
-		"    while left and time.monotonic()-t0<5:\n"
-		"        for fd,i,o in l.wait(1):\n"
-		"            wakes+=1\n"
-		"            if o and not asked[fd]:\n"
-		"                try: s[fd].send(head); asked[fd]=True; times.append(time.monotonic()-t0)\n"
-		"                except BlockingIOError: eagain+=1\n"
-		"                l.ask(fd, not asked[fd])\n"
-		"            elif i:\n"
-		"                assert b' 200 ' in s[fd].recv(9999); left-=1; l.ask(fd,False)\n"
-		"            else: l.ask(fd, not asked[fd])\n"
-		"    for x in s.values(): x.close()\n"
-		"    assert left == 0 and eagain <= 4 and wakes <= 8 + eagain, (left, eagain, wakes)\n"
-		"    assert times[3] - times[0] > 0.08, times\n"
-		"for name,k,x in "
-		"(('level',Epoll,0),('edge',Epoll,select.EPOLLET),('oneshot',Epoll,select.EPOLLONESHOT),('poll',Poll,0),('select'"
-		",Select,0)): run(k, x)\n"
-		"print('good')\n";
-	struct stage s;
-
-	stage_open(&s, state, NULL);
-	scene_configure(s.scene, RATE_20);
-	expect_python(&s, script, "good\n");
-	expect_spaced(&s, 20, 0.05);
-}
-
-/* Five requests wait for a second, all in all; another host is asked meanwhile, again and again. */
-static void a_loop_goes_on_while_its_requests_wait(void **state)
-{
-	static const char script[] =
-		IMPORTS "import asyncio\n"
-			"worst = 0; stop = False; served = 0\n"
-			"async def one(name):\n"
-			"    r, w = await asyncio.open_connection(name, port)\n"
-			"    w.write(b\"GET /n/1 HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n\" % name.encode())\n"
-			"    d = await r.read(); w.close()\n"
-			"    assert b\" 200 \" in d\n"
-			"async def tick():\n"
-			"    global worst\n"
-			"    while not stop:\n"
-			"        t = time.monotonic(); await asyncio.sleep(0.001); worst = max(worst, time.monotonic() - t)\n"
-			"async def free():\n"
-			"    global served\n"
-			"    while not stop: await one(\"127.0.0.1\"); served += 1\n"
-			"async def main():\n"
-			"    global stop\n"
-			"    await one(\"localhost\")\n"
-			"    others = [asyncio.create_task(tick()), asyncio.create_task(free())]\n"
-			"    t = time.monotonic()\n"
-			"    await asyncio.gather(*[one(\"localhost\") for i in range(5)])\n"
-			"    took = time.monotonic() - t\n"
-			"    stop = True\n"
-			"    for o in others: await o\n"
-			"    assert took > 0.8, took\n"
-			"    assert served > 20, served\n"
-			"    assert worst < 0.5, worst\n"
-			"asyncio.run(main())\n";
-	struct stage s;
-
-	stage_open(&s, state, NULL);
-	scene_configure(s.scene,
-			"hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"5/s\"; burst = 1; }; } );\n");
-	expect_python(&s, script, "");
-}
-
 /* A server that sends back what it gets. What is no HTTP is one request for each connection, and comes back byte by byte. */
 #define ECHO                                                                                                                     \
 	"import threading\n"                                                                                                     \
@@ -505,41 +333,6 @@ static void a_server_of_the_programs_own_may_cut_its_answers_as_often_as_it_like
 	expect_python(&s, IMPORTS CUTS "print(told.count('IncompleteRead'), told[-1])\n", "5 ConnectionRefusedError\n");
 }
 
-/* serf, while it shakes hands: it is told all the same, or it would wait for ever. */
-static void a_loop_that_does_not_ask_to_write_is_told_when_it_may(void **state)
-{
-	struct stage s;
-
-	stage_open(&s, state, NULL);
-	scene_configure(s.scene,
-			"hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"2/s\"; burst = 1; }; } );\n");
-	expect_python(&s,
-		      IMPORTS "import select\n"
-			      "x = socket.create_connection(('localhost', port)); x.setblocking(False)\n"
-			      "ep = select.epoll(); ep.register(x, select.EPOLLIN | select.EPOLLOUT)\n"
-			      "def wait(what):\n"
-			      "    for i in range(100):\n"
-			      "        if any(e & what for fd, e in ep.poll(0.1)): return\n"
-			      "    sys.exit('not told')\n"
-			      "def get():\n"
-			      "    x.send(b'GET /n/1 HTTP/1.1\\r\\nHost: localhost:%d\\r\\n\\r\\n' % port)\n"
-			      "wait(select.EPOLLOUT)\n"
-			      "get()\n"
-			      "ep.modify(x, select.EPOLLIN)\n"
-			      "wait(select.EPOLLIN)\n"
-			      "assert b' 200 ' in x.recv(9999)\n"
-			      "try: get()\n"
-			      "except BlockingIOError:\n"
-			      "    ep.modify(x, select.EPOLLIN)\n"
-			      "    wait(select.EPOLLOUT)\n"
-			      "    get()\n"
-			      "wait(select.EPOLLIN)\n"
-			      "assert b' 200 ' in x.recv(9999)\n"
-			      "assert not ep.poll(0)\n",
-		      "");
-	expect_requests(&s, 2, 1);
-}
-
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -555,9 +348,6 @@ int main(void)
 		SCENE(the_same_head_again_is_a_request_under_the_same_name),
 		SCENE(the_same_head_with_another_behind_it_is_of_its_own_kind),
 		SCENE(heads_in_pieces_and_heads_together_are_counted_each),
-		SCENE(loops_of_every_kind_are_told_when_a_request_may_go),
-		SCENE(a_loop_that_does_not_ask_to_write_is_told_when_it_may),
-		SCENE(a_loop_goes_on_while_its_requests_wait),
 		SCENE(what_is_no_http_passes_untouched),
 		SCENE(a_conversation_goes_with_its_socket),
 		SCENE(a_refused_request_on_an_open_connection_ends_it),
