@@ -135,6 +135,48 @@ static void a_loop_goes_on_while_its_requests_wait(void **state)
 	expect_python(&s, script, "");
 }
 
+/* A wait that was looked up in the C library (libffi, ctypes) is not seen, and tells of a request that is held back at once that
+ * it may go. Two wait for .4 s; another host is asked meanwhile, and the loop does not spin. */
+static void a_loop_whose_waits_are_not_seen_goes_on(void **state)
+{
+	static const char script[] = IMPORTS
+		"import ctypes, select\n"
+		"class Poll(ctypes.Structure):\n"
+		"    _fields_ = [('fd', ctypes.c_int), ('events', ctypes.c_short), ('found', ctypes.c_short)]\n"
+		"unseen = ctypes.CDLL('libc.so.6').poll\n"
+		"def glance(fd, what):\n"
+		"    p = select.poll(); p.register(fd, what); return p.poll(0)\n"
+		"class Talk:\n"
+		"    def __init__(self, name):\n"
+		"        self.x = socket.socket(); self.x.setblocking(False); self.name = name; self.sent = False; self.got = 0\n"
+		"        try: self.x.connect(('127.0.0.1', port))\n"
+		"        except BlockingIOError: pass\n"
+		"    def turn(self):\n"
+		"        if not glance(self.x.fileno(), select.POLLIN if self.sent else select.POLLOUT): return\n"
+		"        try:\n"
+		"            if self.sent: assert b' 200 ' in self.x.recv(9999); self.got += 1; self.sent = False\n"
+		"            else: self.x.send(b'GET /n/1 HTTP/1.1\\r\\nHost: %s\\r\\n\\r\\n' % self.name); self.sent = True\n"
+		"        except BlockingIOError: pass\n"
+		"assert get('/n/0')[0] == 200\n"
+		"waiting = [Talk(b'localhost'), Talk(b'localhost')]; free = Talk(b'127.0.0.1'); turns = 0\n"
+		"begun = time.monotonic()\n"
+		"while waiting:\n"
+		"    all = [*waiting, free]; turns += 1\n"
+		"    unseen((Poll * len(all))(*[(t.x.fileno(), 1 if t.sent else 4, 0) for t in all]), len(all), 5000)\n"
+		"    for t in all: t.turn()\n"
+		"    waiting = [t for t in waiting if t.got == 0]\n"
+		"took = time.monotonic() - begun\n"
+		"assert took > 0.3, took\n"
+		"assert free.got > 20, free.got\n"
+		"assert turns < 1000 * took + 200, (turns, took)\n";
+	struct stage s;
+
+	stage_open(&s, state, NULL);
+	scene_configure(s.scene,
+			"hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"5/s\"; burst = 1; }; } );\n");
+	expect_python(&s, script, "");
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
 
 int main(void)
@@ -143,6 +185,7 @@ int main(void)
 		SCENE(loops_of_every_kind_are_told_when_a_request_may_go),
 		SCENE(a_loop_that_does_not_ask_to_write_is_told_when_it_may),
 		SCENE(a_loop_goes_on_while_its_requests_wait),
+		SCENE(a_loop_whose_waits_are_not_seen_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,7 @@
 #include "src/preload/socket/conversation.h"
 #include "src/preload/socket/fast_open.h"
 #include "src/preload/socket/paid.h"
+#include "src/preload/socket/loop.h"
 #include "src/preload/socket/pending.h"
 #include "src/preload/socket/tcp_state.h"
 #include "weir/gate.h"
@@ -190,6 +191,7 @@ __attribute__((noinline)) static int attempt_now(const struct weir_gate *g, int 
 	int answer, error, saved = errno;
 	enum weir_verdict verdict = weir_gate_begin(g, &request, &wish, weir_now_ns(), &wake);
 
+	weir_loop_glances(fd);
 	if (verdict == WEIR_REFUSE)
 		return refuse(g, &request, t->host_port);
 	if (verdict == WEIR_WAIT)

@@ -31,6 +31,9 @@ static _Atomic uint8_t waited[WEIR_MARKS];
 static WEIR_THREAD_LOCAL struct {
 	uint32_t waits;  /* so far */
 	uint32_t polled; /* connections in the last poll or select */
+	int glanced;     /* + 1: the connection that it has looked at last without a wait for one; 0 = none since it waited */
+	int dozes;       /* + 1: the connection whose looks take a little; 0 = none */
+	bool unseen;     /* it has looked at several so: it is in a loop whose waits are not seen */
 	int waits_on;    /* + 1: the epoll set that it is counted as waiting on; 0 = none */
 } mine;
 
@@ -54,6 +57,8 @@ void weir_loop_wait_begin(int ep)
 {
 	mine.waits++;
 	mine.polled = 0;
+	mine.unseen = false;
+	mine.glanced = 0;
 	/* It has jumped out of a wait, or is in a signal handler inside one, which the other's end is nothing to then. */
 	weir_loop_left();
 	if ((unsigned)ep >= WEIR_MARKS)
@@ -69,6 +74,26 @@ void weir_loop_polls(unsigned connections)
 {
 	mine.waits++;
 	mine.polled = connections;
+	if (connections == 0)
+		return;
+	mine.unseen = false;
+	mine.glanced = 0;
+}
+
+void weir_loop_glances(int fd)
+{
+	mine.waits++;
+	mine.unseen = mine.unseen || (mine.glanced != 0 && mine.glanced != fd + 1);
+	mine.glanced = fd + 1;
+}
+
+bool weir_loop_may_doze(int fd)
+{
+	if (!mine.unseen || !weir_loop_holds(fd))
+		return false;
+	if (mine.dozes == 0 || !weir_loop_holds(mine.dozes - 1))
+		mine.dozes = fd + 1;
+	return mine.dozes == fd + 1;
 }
 
 /* Changes what the epoll set is told of fd. False when it is not in there. */
@@ -182,7 +207,7 @@ bool weir_loop_hold(struct weir_record *r, int fd, uint64_t wake_ns)
 	if (r->prompted != 0)
 		stop_prompting(r);
 	ep = is_stubborn(r) ? BUSY : hush(fd);
-	if (ep == BUSY || (ep == NO_SET && mine.polled < 2)) {
+	if (ep == BUSY || (ep == NO_SET && mine.polled < 2 && !mine.unseen)) {
 		weir_loop_let_go(r);
 		return false;
 	}

@@ -7,6 +7,10 @@
  * on, or this thread's last poll or select held two connections or more. What is held back is let go by the thread that then
  * waits, as an event that another thread makes is lost on some programs. Where a program cannot be made to wait so, it waits in
  * place: another thread sits in epoll_wait on that set already, or three EAGAINs have come without a wait in between.
+ *
+ * A loop may also wait in a way that is not seen (by a select that was looked up with dlsym). It is told by what goes on inside
+ * it: the thread looks at one connection after the other, and waits for none. What it waits by says at once that it may send, so
+ * that it would spin; so a look at one that is held back takes a little (DOZE), once in a turn of the loop.
  */
 #ifndef WEIR_LOOP_H
 #define WEIR_LOOP_H
@@ -39,6 +43,12 @@ void weir_loop_left(void);
 
 /* This thread waits, or has waited, by poll or select, for so many connections of ours. */
 void weir_loop_polls(unsigned connections);
+
+/* This thread has begun to connect fd, or has asked how it is, without waiting for it. */
+void weir_loop_glances(int fd);
+
+/* Whether such a look at fd is to take a little, so that a loop whose waits are not seen does not spin. */
+bool weir_loop_may_doze(int fd);
 
 /* Lets those go whose time has come, of those that are held back in the set ep, or, where ep is -1, of those that `in` tells are
  * waited for. Returns when the next one's comes, WEIR_NEVER = none is left. */

@@ -23,6 +23,8 @@
 #define MS_NS     UINT64_C(1000000)
 /* In a larger poll nothing is held back. */
 #define POLL_MAX 256
+/* What a look at a connection takes in a loop whose waits are not seen, while that is held back. */
+#define DOZE_NS  (1 * MS_NS)
 #define WRITABLE (POLLOUT | POLLWRNORM | POLLWRBAND)
 
 static bool anything_held(void)
@@ -225,10 +227,23 @@ static unsigned connections_in(const struct poll_set *s)
 	return n;
 }
 
-/* After the call: the kernel has read them, but for where it says that it could or would not. */
-static int polled(const struct poll_set *s, int answer)
+static void note_poll(const struct poll_set *s, bool waits)
 {
-	weir_loop_polls(answer >= 0 || errno == EINTR ? connections_in(s) : 0);
+	unsigned connections = connections_in(s);
+
+	if (!waits && s->count == 1 && connections == 1)
+		weir_loop_glances(s->fds[0].fd);
+	else
+		weir_loop_polls(connections);
+}
+
+/* After the call: the kernel has read them, but for where it says that it could or would not. */
+static int polled(const struct poll_set *s, int answer, bool waits)
+{
+	if (answer >= 0 || errno == EINTR)
+		note_poll(s, waits);
+	else
+		weir_loop_polls(0);
 	return answer;
 }
 
@@ -283,6 +298,7 @@ WEIR_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
 	const struct weir_libc *libc = weir_libc();
 	struct poll_set s = {fds, count};
+	uint64_t end;
 
 	if (!libc->poll)
 		return (int)syscall(
@@ -290,9 +306,12 @@ WEIR_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 			in_timespec(timeout < 0 ? WEIR_NEVER : end_of((uint64_t)timeout * MS_NS), &(struct timespec){0}), NULL,
 			8);
 	if (!is_poll_held(&s))
-		return polled(&s, libc->poll(fds, count, timeout));
-	weir_loop_polls(connections_in(&s));
-	return poll_held(&s, timeout < 0 ? WEIR_NEVER : end_of((uint64_t)timeout * MS_NS), NULL, false);
+		return polled(&s, libc->poll(fds, count, timeout), timeout != 0);
+	note_poll(&s, timeout != 0);
+	end = timeout < 0 ? WEIR_NEVER : end_of((uint64_t)timeout * MS_NS);
+	if (timeout == 0 && count == 1 && weir_loop_may_doze(fds[0].fd))
+		end = end_of(DOZE_NS);
+	return poll_held(&s, end, NULL, false);
 }
 
 WEIR_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
@@ -305,8 +324,8 @@ WEIR_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *tim
 		return -1;
 	}
 	if (!is_poll_held(&s) || (timeout && !weir_readable(timeout, sizeof *timeout)))
-		return polled(&s, libc->ppoll(fds, count, timeout, mask));
-	weir_loop_polls(connections_in(&s));
+		return polled(&s, libc->ppoll(fds, count, timeout, mask), true);
+	note_poll(&s, true);
 	return poll_held(&s, end_of_timespec(timeout), mask, true);
 }
 
