@@ -98,6 +98,10 @@ bool weir_bucket_stale(const struct weir_bucket *b, uint64_t unit, uint64_t slac
 uint64_t weir_bucket_departs_ns(const struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns);
 bool weir_bucket_depart(struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns);
 
+/* The same for who has taken the unit at this very time and found it ready, without a look at the pace: true when nobody with a
+ * later unit has left, and it leaves. Else nothing is done, and weir_bucket_depart says more. unit is one that was taken. */
+bool weir_bucket_depart_fresh(struct weir_bucket *b, uint64_t unit);
+
 /* The time from which a request that arrived now could go. Takes nothing. */
 uint64_t weir_bucket_preview_ns(const struct weir_bucket *b, uint64_t now_ns);
 

@@ -136,6 +136,12 @@ static uint64_t slack_of(const struct weir_request *r)
 	return r->kept ? KEPT_NS : r->in_loop ? LATE_IN_LOOP_NS : LATE_NS;
 }
 
+/* Whether its units were taken at this very time: it has not waited for anything yet. */
+static bool takes_fresh_units(const struct weir_request *r)
+{
+	return !r->delayed && !r->kept && !r->paid;
+}
+
 /* What goes on the unit of an earlier attempt leaves when those that have left allow it. */
 static uint64_t unit_of(const struct weir_request *r, unsigned scope, unsigned rate)
 {
@@ -147,6 +153,8 @@ uint64_t request_departs_ns(const struct weir_request *r, const struct scope sco
 	uint64_t ready = now_ns, slack_ns = slack_of(r);
 	unsigned end = scopes_end(scope);
 
+	if (takes_fresh_units(r))
+		return now_ns;
 	for (unsigned i = 0; i < end; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
 			uint64_t at = weir_bucket_departs_ns(&scope[i].entry->bucket[j], unit_of(r, i, j), slack_ns, now_ns);
@@ -160,11 +168,16 @@ bool request_depart(const struct weir_request *r, const struct scope scope[WEIR_
 {
 	uint64_t slack_ns = slack_of(r);
 	unsigned end = scopes_end(scope);
-	bool leaves = true;
+	bool leaves = true, fresh = takes_fresh_units(r);
 
 	for (unsigned i = 0; i < end; i++)
-		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
-			leaves &= weir_bucket_depart(&scope[i].entry->bucket[j], unit_of(r, i, j), slack_ns, now_ns);
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
+			struct weir_bucket *b = &scope[i].entry->bucket[j];
+			uint64_t unit = unit_of(r, i, j);
+
+			if (unit != 0 && !(fresh && weir_bucket_depart_fresh(b, unit)))
+				leaves &= weir_bucket_depart(b, unit, slack_ns, now_ns);
+		}
 	return leaves;
 }
 

@@ -100,6 +100,15 @@ uint64_t weir_bucket_departs_ns(const struct weir_bucket *b, uint64_t unit, uint
 	return ready_ns(&p, departure(&p, gone, unit, slack_ns, now_ns), virtual_time(&p, now_ns), now_ns);
 }
 
+bool weir_bucket_depart_fresh(struct weir_bucket *b, uint64_t unit)
+{
+	uint64_t gone = atomic_load_explicit(&b->gone, memory_order_relaxed);
+
+	/* departure() of it is the unit itself: what is before it is what has gone, and it is later than V. */
+	return gone <= unit - WEIR_UNIT &&
+	       atomic_compare_exchange_strong_explicit(&b->gone, &gone, unit, memory_order_relaxed, memory_order_relaxed);
+}
+
 bool weir_bucket_depart(struct weir_bucket *b, uint64_t unit, uint64_t slack_ns, uint64_t now_ns)
 {
 	struct weir_pace p;
