@@ -11,6 +11,7 @@
 
 #define LEASE_TAG_MASK    UINT32_C(0xfffff)
 #define LEASE_HELD_MASK   0xfU
+#define LEASE_OWNER_MASK  (~UINT64_C(0xfff)) /* pid and tag */
 #define LEASE_ABANDONED_S 2U
 
 static inline uint64_t lease_word(uint32_t pid, uint32_t tag, unsigned held, enum weir_lease_state state)

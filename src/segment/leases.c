@@ -84,20 +84,6 @@ static bool raise_top(const struct weir_segment *s, uint32_t number)
 	return false;
 }
 
-/*
- * The owner's step from one word to the next: a look and a plain store, where everybody else needs a compare-and-swap. Only the
- * owner writes the word of a living lease; a reaper takes it over when the owner is dead, and then nobody is here, or when the
- * deadline has passed. An owner that is suspended right between look and store for just the moment of its deadline overwrites the
- * reaper's word: the permit is then given back twice, and the audit that the reaper has asked for puts the count right.
- */
-static bool hand_on(struct weir_lease *l, uint64_t from, uint64_t to)
-{
-	if (atomic_load_explicit(&l->word, memory_order_relaxed) != from)
-		return false;
-	atomic_store_explicit(&l->word, to, memory_order_release);
-	return true;
-}
-
 /* Tries to claim lease `number`: CLAIMED while the fields are filled in, then WAITING. */
 static bool claim(const struct weir_segment *s, uint32_t number, const struct weir_owner *o, uint32_t thread,
 		  const uint32_t entry[WEIR_SCOPES], uint64_t deadline_ns, uint64_t now_ns, uint32_t *tag)
@@ -123,7 +109,10 @@ static bool claim(const struct weir_segment *s, uint32_t number, const struct we
 	atomic_store_explicit(&l->breaker_probe, 0, memory_order_release);
 	atomic_store_explicit(&l->admitted_s, (uint32_t)(now_ns / UINT64_C(1000000000)), memory_order_release);
 	atomic_store_explicit(&l->begun_ns, now_ns, memory_order_release);
-	return hand_on(l, claimed, lease_word(o->pid, *tag, 0, WEIR_LEASE_WAITING));
+	if (atomic_load_explicit(&l->word, memory_order_relaxed) != claimed)
+		return false;
+	atomic_store_explicit(&l->word, lease_word(o->pid, *tag, 0, WEIR_LEASE_WAITING), memory_order_release);
+	return true;
 }
 
 uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner *o, uint32_t thread, uint32_t hint,
@@ -139,30 +128,41 @@ uint32_t weir_lease_claim(const struct weir_segment *s, const struct weir_owner 
 	return WEIR_NONE;
 }
 
-/* Replaces the word of a lease that is still the caller's. */
-static bool change(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, uint64_t to)
+/*
+ * The owner's step from one word to the next: a look and a plain store, where everybody else needs a compare-and-swap. Only the
+ * owner writes the word of a living lease; a reaper takes it over when the owner is dead, and then nobody is here, or when the
+ * deadline has passed. An owner that is suspended right between look and store for just the moment of its deadline overwrites the
+ * reaper's word: the permit is then given back twice, and the audit that the reaper has asked for puts the count right.
+ *
+ * Replaces the word of a lease that is still the caller's: pid and tag are as in the word that is to follow, or in `mine` where
+ * that is nobody's.
+ */
+static inline bool change(const struct weir_segment *s, uint32_t lease, uint64_t mine, uint64_t to)
 {
+	struct weir_lease *l;
 	uint64_t w;
 
 	if (lease >= s->leases)
 		return false;
-	w = atomic_load_explicit(&s->lease[lease].word, memory_order_relaxed);
-	if (lease_word_pid(w) != pid || lease_word_tag(w) != (tag & LEASE_TAG_MASK) || lease_word_state(w) == WEIR_LEASE_FREE)
+	l = &s->lease[lease];
+	w = atomic_load_explicit(&l->word, memory_order_relaxed);
+	if (((w ^ mine) & LEASE_OWNER_MASK) != 0 || lease_word_state(w) == WEIR_LEASE_FREE)
 		return false;
-	return hand_on(&s->lease[lease], w, to);
+	atomic_store_explicit(&l->word, to, memory_order_release);
+	return true;
 }
 
 bool weir_lease_set(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, enum weir_lease_state state,
 		    unsigned held)
 {
-	if (state == WEIR_LEASE_FREE || state > WEIR_LEASE_SETTLING)
-		return false;
-	return change(s, lease, tag, pid, lease_word(pid, tag, held, state));
+	uint64_t to = lease_word(pid, tag, held, state);
+
+	return state != WEIR_LEASE_FREE && state <= WEIR_LEASE_SETTLING && change(s, lease, to, to);
 }
 
 bool weir_lease_free(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid)
 {
-	return change(s, lease, tag, pid, lease_word(0, tag, 0, WEIR_LEASE_FREE));
+	return change(s, lease, lease_word(pid, tag, 0, WEIR_LEASE_FREE), lease_word(0, tag, 0, WEIR_LEASE_FREE));
 }
 
 void weir_lease_mark_spare(const struct weir_segment *s, uint32_t lease, uint32_t tag)
