@@ -93,17 +93,16 @@ bool scope_paced_to_spare(const struct scope *s, uint64_t now_ns)
 	return until > now_ns && until - now_ns <= WEIR_SHARE_WINDOW_MAX_NS;
 }
 
-void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_ns)
+/* A frame of its own: it is seldom called. */
+static __attribute__((noinline)) void apply(const struct weir_gate *g, const struct scope *s, uint64_t want, uint64_t now_ns)
 {
 	struct weir_entry *e = s->entry;
-	uint64_t want = wanted(s, now_ns), token;
+	uint64_t token;
 	struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK,
 					.cap = atomic_load_explicit(&e->refusal.cap, memory_order_relaxed)};
 	struct weir_rate_change change;
 	struct weir_rate_params own;
 
-	if (s->slot == g->segment->entries || atomic_load_explicit(&e->applied, memory_order_relaxed) == want)
-		return;
 	token = weir_trylock_take(&e->update_lock, now_ns);
 	if (token == 0)
 		return; /* whoever has it, or the next request, applies it */
@@ -120,4 +119,12 @@ void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_
 	atomic_store_explicit(&e->applied, want, memory_order_relaxed);
 	weir_trylock_release(&e->update_lock, token);
 	weir_entry_wake(g->segment, s->slot);
+}
+
+void scope_apply(const struct weir_gate *g, const struct scope *s, uint64_t now_ns)
+{
+	uint64_t want = wanted(s, now_ns);
+
+	if (s->slot != g->segment->entries && atomic_load_explicit(&s->entry->applied, memory_order_relaxed) != want)
+		apply(g, s, want, now_ns);
 }

@@ -62,6 +62,11 @@ static uint64_t pack(enum weir_breaker_state state, uint32_t trips, uint32_t gen
 	       ((generation & GENERATION_MASK) << GENERATION_SHIFT) | (time_ms & TIME_MASK);
 }
 
+static bool is_closed(uint64_t word)
+{
+	return word >> STATE_SHIFT == WEIR_BREAKER_CLOSED;
+}
+
 static bool swap(struct weir_breaker *b, uint64_t *seen, uint64_t word)
 {
 	return atomic_compare_exchange_strong_explicit(&b->word, seen, word, memory_order_acq_rel, memory_order_acquire);
@@ -218,10 +223,11 @@ static enum weir_breaker_answer judge(const struct weir_breaker_params *p, struc
 	return WEIR_BREAKER_REFUSE;
 }
 
-enum weir_breaker_answer weir_breaker_try(struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns,
-					  struct weir_breaker_ticket *ticket, uint64_t *until_ns)
+/* weir_breaker_try where it was not closed a moment ago. */
+static __attribute__((noinline)) enum weir_breaker_answer try_open(struct weir_breaker *b, const struct weir_breaker_params *p,
+								   uint64_t seen, uint64_t now_ns,
+								   struct weir_breaker_ticket *ticket, uint64_t *until_ns)
 {
-	uint64_t seen = load(b);
 	uint64_t now_ms = now_ns / NS_PER_MS;
 
 	for (int i = 0; i < TRIES; i++) {
@@ -260,6 +266,17 @@ enum weir_breaker_answer weir_breaker_try(struct weir_breaker *b, const struct w
 	return WEIR_BREAKER_REFUSE;
 }
 
+enum weir_breaker_answer weir_breaker_try(struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns,
+					  struct weir_breaker_ticket *ticket, uint64_t *until_ns)
+{
+	uint64_t seen = load(b);
+
+	if (!is_closed(seen))
+		return try_open(b, p, seen, now_ns, ticket, until_ns);
+	*ticket = (struct weir_breaker_ticket){.generation = unpack(seen).generation, .probe = 0};
+	return WEIR_BREAKER_PASS;
+}
+
 void weir_breaker_cut(struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns)
 {
 	uint64_t seen = load(b);
@@ -273,7 +290,9 @@ void weir_breaker_cut(struct weir_breaker *b, const struct weir_breaker_params *
 enum weir_breaker_answer weir_breaker_peek(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns,
 					   uint64_t *until_ns)
 {
-	return judge(p, unpack(load(b)), now_ns, until_ns);
+	uint64_t seen = load(b);
+
+	return is_closed(seen) ? WEIR_BREAKER_PASS : judge(p, unpack(seen), now_ns, until_ns);
 }
 
 static bool same_generation(struct fields f, struct weir_breaker_ticket ticket)
@@ -548,9 +567,10 @@ static bool ramping(const struct weir_breaker_params *p, struct fields f, uint64
 
 uint32_t weir_breaker_ramp(const struct weir_breaker *b, const struct weir_breaker_params *p, uint64_t now_ns)
 {
-	uint64_t elapsed;
+	uint64_t elapsed, seen = load(b);
 
-	if (!ramping(p, unpack(load(b)), now_ns / NS_PER_MS, &elapsed))
+	/* Most have never opened. */
+	if ((seen & TIME_MASK) == 0 || !ramping(p, unpack(seen), now_ns / NS_PER_MS, &elapsed))
 		return UINT32_MAX;
 	return UINT32_C(1) << (elapsed * 8 / to_ms(p->ramp_ns));
 }

@@ -214,6 +214,8 @@ uint32_t weir_concurrency_limit(const struct weir_concurrency *c, const struct w
 	if (p->mode != WEIR_CONCURRENCY_ADAPTIVE)
 		return UINT32_MAX;
 	limit = raw_limit(c);
+	if (limit == UINT32_MAX && p->max == 0)
+		return limit;
 	if (p->max != 0 && limit > p->max)
 		limit = p->max;
 	if (limit < p->min)

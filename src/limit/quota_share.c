@@ -256,7 +256,8 @@ static bool shares(const struct weir_quota_share *q, uint64_t word, struct weir_
 	return false;
 }
 
-uint64_t weir_quota_share_spent_until(const struct weir_quota_share *q, struct weir_asker who, uint64_t now_ns)
+/* A frame of its own: of most hosts no quota was ever heard. */
+static __attribute__((noinline)) uint64_t spent_until(const struct weir_quota_share *q, struct weir_asker who, uint64_t now_ns)
 {
 	uint64_t latest = 0;
 
@@ -273,6 +274,11 @@ uint64_t weir_quota_share_spent_until(const struct weir_quota_share *q, struct w
 			latest = until;
 	}
 	return latest;
+}
+
+uint64_t weir_quota_share_spent_until(const struct weir_quota_share *q, struct weir_asker who, uint64_t now_ns)
+{
+	return load(&q->quota[0].until_ns) == 0 && load(&q->quota[0].word) == 0 ? 0 : spent_until(q, who, now_ns);
 }
 
 /* The window of this quota is over: what the next one allows is its limit, until an answer tells. Whoever is first writes it. */

@@ -146,9 +146,13 @@ static bool touch(const struct weir_segment *s, uint32_t slot, uint64_t w, uint6
 	return slot == s->entries || atomic_load_explicit(&s->index[slot], memory_order_seq_cst) == w;
 }
 
-static bool is_other(const char *key)
+static bool is_other(const struct wanted *key)
 {
-	return strcmp(key, WEIR_OTHER_KEY) == 0;
+	uint64_t other = 0;
+
+	_Static_assert(sizeof WEIR_OTHER_KEY <= sizeof other, "one word");
+	memcpy(&other, WEIR_OTHER_KEY, sizeof WEIR_OTHER_KEY);
+	return key->words == 1 && key->word[0] == other;
 }
 
 uint32_t weir_entry_find(const struct weir_segment *s, const char *key)
@@ -165,7 +169,7 @@ uint32_t weir_entry_find_word(const struct weir_segment *s, const char *key, uin
 	*word = 0;
 	if (!want(&wanted, key))
 		return WEIR_NONE;
-	if (is_other(key))
+	if (is_other(&wanted))
 		return s->entries;
 	for (uint32_t i = 0; i < WINDOW; i++) {
 		uint32_t slot = slot_at(s, wanted.hash, i);
@@ -383,7 +387,7 @@ uint32_t weir_entry_acquire(const struct weir_segment *s, const char *key, uint6
 	struct wanted wanted;
 	unsigned pauses = 0;
 
-	if (!want(&wanted, key) || is_other(key)) {
+	if (!want(&wanted, key) || is_other(&wanted)) {
 		touch(s, s->entries, 0, now_ns);
 		return s->entries;
 	}
