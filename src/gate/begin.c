@@ -45,17 +45,18 @@ static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_
 	return sum_capped(now_ns, wait);
 }
 
-static void claim_lease(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish, uint64_t now_ns)
+static void claim_lease(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish, bool spares,
+			uint64_t now_ns)
 {
 	uint32_t entry[WEIR_SCOPES];
 	uint64_t lease_ns = wish->lease_ns != 0 ? wish->lease_ns : LEASE_DEFAULT_NS;
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		entry[i] = r->scope[i].slot == WEIR_NONE && r->spare[i].limit != 0 ? r->spare[i].tag : r->scope[i].slot;
+		entry[i] = spares && r->scope[i].slot == WEIR_NONE && r->spare[i].limit != 0 ? r->spare[i].tag : r->scope[i].slot;
 	r->lease = weir_lease_claim(g->segment, &g->owner, wish->thread, wish->lease_hint, entry,
 				    sum_capped(r->latest_ns, lease_ns), now_ns, &r->lease_tag);
 	r->owner_pid = g->owner.pid;
-	if (r->lease != WEIR_NONE && r->spare[SCOPE_HOST].limit != 0)
+	if (spares && r->lease != WEIR_NONE && r->spare[SCOPE_HOST].limit != 0)
 		weir_lease_mark_spare(g->segment, r->lease, r->spare[SCOPE_HOST].tag);
 }
 
@@ -102,7 +103,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 		spares = needs_spares(g, scope);
 		if (spares || tries > 0)
 			spare_permits(g, wish->host_port, scope, r->spare);
-		claim_lease(g, r, wish, now_ns);
+		claim_lease(g, r, wish, spares || tries > 0, now_ns);
 		/* Dekker with who evicts: our lease, then the index; his mark in the index, then the leases. From here on the
 		 * entries stay ours while we have the lease. Where they are taken from us again and again the overflow, which
 		 * nobody evicts, is the place to be: never a stranger's entry. */

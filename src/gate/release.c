@@ -4,7 +4,8 @@
 #include "scope.h"
 #include "units.h"
 
-void request_give_permits(const struct weir_gate *g, struct weir_request *r)
+/* A frame of its own: most requests have their host's permit alone. */
+static __attribute__((noinline)) void give_others(const struct weir_gate *g, struct weir_request *r)
 {
 	unsigned end = r->held > 1U << SCOPE_HOST ? WEIR_SCOPES : SCOPE_HOST + 1;
 
@@ -19,6 +20,18 @@ void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 	for (unsigned i = 0; i < end; i++)
 		if (r->spare[i].limit != 0 && (r->held & (1U << i)) != 0)
 			weir_entry_wake(g->segment, g->segment->entries); /* they all wait there */
+}
+
+void request_give_permits(const struct weir_gate *g, struct weir_request *r)
+{
+	uint32_t slot = r->scope[SCOPE_HOST].slot;
+
+	if (r->held != 1U << SCOPE_HOST || slot >= g->segment->entries) {
+		give_others(g, r);
+	} else if (scope_is_still(g, r, SCOPE_HOST)) {
+		weir_concurrency_give(&g->segment->entry[slot].concurrency);
+		weir_entry_wake(g->segment, slot);
+	}
 	r->held = 0;
 }
 

@@ -159,14 +159,35 @@ void weir_gate_key(const struct weir_segment *s, const char *host_port, char key
 	key[n] = '\0';
 }
 
-/* The host's entry with its rule. The usual case, an entry of its own whose rule is known for this generation, is one lookup. An
- * entry that is evicted meanwhile lends nobody its rule: the word is read once more after it, and by weir_gate_begin after the
- * lease is claimed. */
-static bool host_scope(const struct weir_segment *s, const struct weir_policy_view *view, const char *host_port, uint64_t now_ns,
-		       struct scope *out)
+/* The host's scope where its entry, or what stands in it of its rule, is not of today: the rule is looked for, and the entry
+ * made. */
+static __attribute__((noinline)) bool host_scope_anew(const struct weir_segment *s, const struct weir_policy_view *view,
+						      const char *host_port, uint64_t now_ns, struct scope *out)
 {
 	char key[WEIR_KEY_MAX];
 	uint32_t index = WEIR_NONE;
+
+	weir_gate_key(s, host_port, key, &index);
+	out->rule = view->rules != NULL && index < view->rule_count ? &view->rules[index] : &weir_rule_builtin;
+	if ((out->rule->flags & WEIR_RULE_EXEMPT) != 0)
+		return false;
+	out->slot = weir_entry_acquire(s, key, now_ns);
+	if (out->slot > s->entries)
+		return false;
+	out->entry = &s->entry[out->slot];
+	out->word = weir_entry_word(s, out->slot, key);
+	if (out->slot < s->entries && out->rule != &weir_rule_builtin)
+		out->rule_word = rule_word(view->generation, index);
+	return true;
+}
+
+/* The host's entry with its rule. The usual case, an entry of its own whose rule is known for this generation, is one lookup. An
+ * entry that is evicted meanwhile lends nobody its rule: the word is read once more after it, and by weir_gate_begin after the
+ * lease is claimed. */
+static inline bool host_scope(const struct weir_segment *s, const struct weir_policy_view *view, const char *host_port,
+			      uint64_t now_ns, struct scope *out)
+{
+	uint32_t index;
 
 	out->generation = view->generation;
 	out->rule_word = 0;
@@ -183,18 +204,7 @@ static bool host_scope(const struct weir_segment *s, const struct weir_policy_vi
 			return (out->rule->flags & WEIR_RULE_EXEMPT) == 0;
 		}
 	}
-	weir_gate_key(s, host_port, key, &index);
-	out->rule = view->rules != NULL && index < view->rule_count ? &view->rules[index] : &weir_rule_builtin;
-	if ((out->rule->flags & WEIR_RULE_EXEMPT) != 0)
-		return false;
-	out->slot = weir_entry_acquire(s, key, now_ns);
-	if (out->slot > s->entries)
-		return false;
-	out->entry = &s->entry[out->slot];
-	out->word = weir_entry_word(s, out->slot, key);
-	if (out->slot < s->entries && out->rule != &weir_rule_builtin)
-		out->rule_word = rule_word(view->generation, index);
-	return true;
+	return host_scope_anew(s, view, host_port, now_ns, out);
 }
 
 static uint32_t run_slot(const struct weir_gate *g, const char *host_port, uint64_t now_ns, uint64_t *word)
@@ -225,29 +235,41 @@ void scopes_settle_in(const struct weir_gate *g, const struct scope scope[WEIR_S
 	atomic_store_explicit(&run->set_rate, g->run.rate, memory_order_relaxed);
 }
 
+/* The scopes that few requests have. */
+static __attribute__((noinline)) void other_scopes(const struct weir_gate *g, const struct weir_policy_view *view,
+						   const char *host_port, bool run, uint64_t now_ns,
+						   struct scope out[WEIR_SCOPES])
+{
+	const struct weir_segment *s = g->segment;
+	uint64_t word = 0;
+	uint32_t slot;
+
+	if (run) {
+		slot = run_slot(g, host_port, now_ns, &word);
+		if (slot != WEIR_NONE)
+			fill(s, view, SCOPE_RUN, slot, &out[SCOPE_RUN]);
+		out[SCOPE_RUN].word = word;
+	}
+	if (view->total != NULL) {
+		slot = weir_entry_acquire(s, TOTAL_KEY, now_ns);
+		if (slot < s->entries)
+			fill(s, view, SCOPE_TOTAL, slot, &out[SCOPE_TOTAL]);
+		out[SCOPE_TOTAL].word = weir_entry_word(s, slot, TOTAL_KEY);
+	}
+}
+
 bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct scope out[WEIR_SCOPES])
 {
 	const struct weir_segment *s = g->segment;
 	struct weir_policy_view view = weir_policy_in_force(s);
-	uint64_t word = 0;
-	uint32_t slot;
+	bool run = g->run.id[0] != '\0' && (g->run.rate != 0 || g->run.concurrency != 0);
 
 	if (!host_scope(s, &view, host_port, now_ns, &out[SCOPE_HOST]))
 		return false;
 	out[SCOPE_RUN].slot = out[SCOPE_TOTAL].slot = WEIR_NONE;
 	out[SCOPE_TOTAL].rule = view.total;
-	if (g->run.id[0] != '\0' && (g->run.rate != 0 || g->run.concurrency != 0)) {
-		slot = run_slot(g, host_port, now_ns, &word);
-		if (slot != WEIR_NONE)
-			fill(s, &view, SCOPE_RUN, slot, &out[SCOPE_RUN]);
-		out[SCOPE_RUN].word = word;
-	}
-	if (view.total != NULL) {
-		slot = weir_entry_acquire(s, TOTAL_KEY, now_ns);
-		if (slot < s->entries)
-			fill(s, &view, SCOPE_TOTAL, slot, &out[SCOPE_TOTAL]);
-		out[SCOPE_TOTAL].word = weir_entry_word(s, slot, TOTAL_KEY);
-	}
+	if (run || view.total != NULL)
+		other_scopes(g, &view, host_port, run, now_ns, out);
 	return true;
 }
 
