@@ -92,16 +92,26 @@ static uint64_t drop_void_units(struct weir_request *r, const struct passed *p, 
 	return now_ns;
 }
 
-uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
-			     uint64_t now_ns)
+/* Whether no bucket is passed: most hosts have none with a limit, and most requests no other scopes. */
+static bool passes_none(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+{
+	const struct scope *host = &scope[SCOPE_HOST];
+
+	if (scopes_end(scope) > SCOPE_HOST + 1 || scope_is_overflow(g, host) || host->rule->fixed[0].rate != 0 ||
+	    !weir_bucket_unused(host->entry->bucket))
+		return false;
+	scope_apply(g, host, now_ns);
+	return weir_bucket_unused(host->entry->bucket);
+}
+
+/* A frame of its own. */
+static __attribute__((noinline)) uint64_t take_units(const struct weir_gate *g, struct weir_request *r,
+						     const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
 	struct passed p[WEIR_SCOPES * WEIR_RATES];
 	uint64_t ready = now_ns;
-	unsigned n;
+	unsigned n = buckets_passed(g, r, scope, now_ns, p);
 
-	if (r->paid)
-		return now_ns;
-	n = buckets_passed(g, r, scope, now_ns, p);
 	if (r->delayed) {
 		ready = drop_void_units(r, p, n, now_ns);
 		if (ready > now_ns)
@@ -129,6 +139,12 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 		}
 	}
 	return ready;
+}
+
+uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			     uint64_t now_ns)
+{
+	return r->paid || (!r->has_units && passes_none(g, scope, now_ns)) ? now_ns : take_units(g, r, scope, now_ns);
 }
 
 static uint64_t slack_of(const struct weir_request *r)
