@@ -14,6 +14,7 @@
 #define PYTHON "/usr/bin/python3"
 #define RULE   "hosts = ( { match = \"127.0.0.1\"; rate = { strategy = \"fixed\"; max = \"5/s\"; burst = 1; }; } );\n"
 #define GAP_S  0.2
+#define FREE   "defaults = { concurrency = { mode = \"off\"; }; };\n"
 
 struct stage {
 	struct scene *scene;
@@ -67,8 +68,8 @@ static void run(const struct stage *s, enum command_mode mode, const char *scrip
 	outcome_free(&o);
 }
 
-/* Runs it bare and under weir: it says the same, and so many requests are counted, spaced by the rule. */
-static void expect(void **state, const char *script, uint64_t requests)
+/* Runs it bare and under weir with these rules: it says the same, and so many requests are counted, so far apart. */
+static void expect_by(void **state, const char *rules, double gap_s, const char *script, uint64_t requests)
 {
 	struct quotad_arrival *a;
 	struct host_counts c;
@@ -77,7 +78,7 @@ static void expect(void **state, const char *script, uint64_t requests)
 	size_t n;
 
 	stage_open(&s, state);
-	scene_configure(s.scene, RULE);
+	scene_configure(s.scene, rules);
 	run(&s, COMMAND_BARE, script, &bare);
 	quotad_reset(s.server);
 	free(WEIR_EXPECT(s.scene, 0, "run", "true")); /* waits until the rule is in force */
@@ -93,10 +94,16 @@ static void expect(void **state, const char *script, uint64_t requests)
 	a = quotad_journal(s.server, &n);
 	assert_int_equal(n, requests);
 	/* The first may have come late. */
-	if (a[n - 1].arrival_s - a[0].arrival_s < (double)(n - 1) * GAP_S - 0.15)
+	if (a[n - 1].arrival_s - a[0].arrival_s < (double)(n - 1) * gap_s - 0.15)
 		fail_msg("%zu requests within %.3f s", n, a[n - 1].arrival_s - a[0].arrival_s);
 	free(a);
 	close(s.closed_fd);
+}
+
+/* By the rule. */
+static void expect(void **state, const char *script, uint64_t requests)
+{
+	expect_by(state, RULE, GAP_S, script, requests);
 }
 
 /* --- Fast open ------------------------------------------------------------------------------------------------------------- */
@@ -256,6 +263,51 @@ static void a_number_that_was_closed_unseen_is_no_connection(void **state)
 		       "    c = socket.socket(); c.setblocking(False); c.connect_ex(l.getsockname()); x = l.accept()[0]\n"
 		       "    x.send(b'HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n'); x.close(); c.close(); l.close()\n",
 	       6);
+}
+
+/* Where nothing is limited the same head from the same place is not asked for before it is sent. */
+static void what_is_sent_again_to_a_number_that_was_closed_unseen_is_no_request(void **state)
+{
+	expect_by(state, FREE, 0,
+		  IMPORTS "libc = ctypes.CDLL(None)\n"
+			  "h = head()\n"
+			  "def again(s): s.sendall(h); answer(s)\n"
+			  "def read(a): os.read(a, 99)\n"
+			  "def twice(a): os.write(a, h)\n"
+			  "for name in '/dev/null', '/dev/zero':\n"
+			  "    for after in read, twice, os.close, lambda a: os.dup2(2, a):\n"
+			  "        s = socket.create_connection(here); again(s); again(s); again(s)\n"
+			  "        n = s.detach(); libc.syscall(3, n)\n"
+			  "        a = os.open(name, os.O_RDWR); assert a == n\n"
+			  "        os.write(a, h); after(a)\n"
+			  "        if after != os.close: os.close(a)\n"
+			  /* closed, and nothing in its place */
+			  "s = socket.create_connection(here); again(s); again(s); n = s.detach(); libc.syscall(3, n)\n"
+			  "assert errno_of(os.write, n, h) == errno.EBADF\n"
+			  "s = socket.create_connection(here); assert s.fileno() == n; again(s); again(s)\n",
+		  28);
+}
+
+static void what_is_sent_from_the_same_place_is_looked_at(void **state)
+{
+	struct stage s;
+	char *out, other[64];
+
+	stage_open(&s, state);
+	if (access(PYTHON, X_OK) != 0)
+		skip();
+	scene_configure(s.scene, FREE);
+	run(&s, COMMAND_UNDER_WEIR,
+	    IMPORTS "h = bytearray(head()); s = socket.create_connection(here)\n"
+		    "for i in range(4): s.sendall(h); answer(s)\n"
+		    "at = h.index(b'127.0.0.1'); h[at:at + 9] = b'127.0.0.2'\n"
+		    "for i in range(3): s.sendall(h); answer(s)\n",
+	    &out);
+	free(out);
+	assert_int_equal(counts_of(s.scene, s.host_port).succeeded, 4);
+	assert_int_equal(counts_of(s.scene, host_port_of(other, "127.0.0.2", s.server->http_port)).succeeded, 3);
+	assert_int_equal(leases_held(s.scene), 0);
+	close(s.closed_fd);
 }
 
 /* Neither a server's answer, long enough to be looked at and with what a request has in it, nor a byte that lies nowhere, which
@@ -480,6 +532,8 @@ int main(void)
 		SCENE(a_pointer_that_leads_nowhere_is_the_program_s_error_in_exec),
 		SCENE(the_machine_s_own_name_is_not_that_of_its_loopback_address),
 		SCENE(a_number_that_was_closed_unseen_is_no_connection),
+		SCENE(what_is_sent_again_to_a_number_that_was_closed_unseen_is_no_request),
+		SCENE(what_is_sent_from_the_same_place_is_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

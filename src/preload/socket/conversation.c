@@ -10,6 +10,7 @@
 #include "src/preload/socket/exchange.h"
 #include "src/preload/socket/loop.h"
 #include "src/preload/socket/pending.h"
+#include "src/preload/socket/proof.h"
 #include "src/preload/socket/record.h"
 #include "src/preload/socket/tcp_state.h"
 #include "weir/kernel.h"
@@ -28,7 +29,7 @@ static bool is_guest(const struct weir_gate *g)
 
 static bool talk_is_opening(const struct weir_record *r)
 {
-	return atomic_load_explicit(&r->talk, memory_order_relaxed) == WEIR_TALK_OPENING;
+	return weir_talk_of(r) == WEIR_TALK_OPENING;
 }
 
 /* The last name has gone. */
@@ -43,6 +44,8 @@ static void drop(const struct weir_gate *g, int fd)
 {
 	struct weir_record *r = weir_record_take(fd);
 
+	if (r)
+		weir_proof_holds(g, r, fd);
 	if (!r)
 		atomic_store_explicit(&weir_mark[fd], WEIR_MARK_NONE, memory_order_relaxed);
 	else if (weir_record_unmark(r, fd))
@@ -267,12 +270,23 @@ void weir_conversation_sent(int fd, const struct iovec *iov, size_t parts, size_
 	errno = saved;
 }
 
+/* What a connection whose request has been sent answers; anything else may be a stranger's. */
+static bool may_be_answer(const struct iovec *iov, size_t parts, size_t taken)
+{
+	return taken > 0 && parts > 0 && iov[0].iov_len > 0 && *(const char *)iov[0].iov_base == 'H';
+}
+
 void weir_conversation_received(int fd, const struct iovec *iov, size_t parts, size_t taken)
 {
 	int saved = errno;
 	const struct weir_gate *g = weir_attached();
 	struct weir_record *r = told(g, fd);
 
+	if (r && r->unproved && !may_be_answer(iov, parts, taken) && !weir_proof_holds(g, r, fd)) {
+		weir_record_put(r);
+		weir_conversation_closing(fd);
+		r = NULL;
+	}
 	if (r) {
 		if (taken > 0)
 			feed(g, r, iov, parts, taken, weir_exchange_received);
@@ -288,8 +302,14 @@ void weir_conversation_failed(int fd, int error)
 	int saved = errno;
 	const struct weir_gate *g = weir_attached();
 	bool cut = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == EHOSTUNREACH;
-	struct weir_record *r = cut || error == ECONNREFUSED || error == ENETUNREACH ? told(g, fd) : NULL;
+	bool other = error == EBADF || error == ENOTSOCK || error == ECONNREFUSED || error == ENETUNREACH;
+	struct weir_record *r = cut || other ? told(g, fd) : NULL;
 
+	if (r && !weir_proof_holds(g, r, fd)) {
+		weir_record_put(r);
+		weir_conversation_closing(fd);
+		r = NULL;
+	}
 	if (r) {
 		if (r->put_off && talk_is_opening(r))
 			weir_exchange_unreached(g, r, error);

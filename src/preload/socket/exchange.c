@@ -24,11 +24,6 @@
 /* WEIR_MIND_NONE in every place. */
 #define NO_MINDS UINT64_C(0xaaaaaaaaaaaaaaaa)
 
-static enum weir_talk talk_of(const struct weir_record *r)
-{
-	return (enum weir_talk)atomic_load_explicit(&r->talk, memory_order_relaxed);
-}
-
 static void set_talk(struct weir_record *r, enum weir_talk talk)
 {
 	atomic_store_explicit(&r->talk, (uint8_t)talk, memory_order_relaxed);
@@ -72,9 +67,9 @@ static enum weir_seen seen_of(const struct weir_record *r)
 {
 	if (r->http2)
 		return WEIR_SEEN_HTTP2;
-	if (talk_of(r) == WEIR_TALK_TLS)
+	if (weir_talk_of(r) == WEIR_TALK_TLS)
 		return r->plain_seen ? WEIR_SEEN_OPAQUE : WEIR_SEEN_TLS;
-	return talk_of(r) == WEIR_TALK_OPAQUE ? WEIR_SEEN_OPAQUE : WEIR_SEEN_REQUEST;
+	return weir_talk_of(r) == WEIR_TALK_OPAQUE ? WEIR_SEEN_OPAQUE : WEIR_SEEN_REQUEST;
 }
 
 /* What is left of it at its end. */
@@ -136,7 +131,7 @@ void weir_exchange_goes(const struct weir_gate *g, struct weir_record *r)
 /* Whether what is sent on it next, as it is, may begin a request. */
 static bool plain_may_begin(const struct weir_record *r)
 {
-	return talk_of(r) == WEIR_TALK_OPENING || (talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire));
+	return weir_talk_of(r) == WEIR_TALK_OPENING || (weir_talk_of(r) == WEIR_TALK_HTTP && weir_wire_at_request(&r->wire));
 }
 
 bool weir_exchange_may_begin(const struct weir_record *r)
@@ -155,7 +150,7 @@ bool weir_exchange_is_due(const struct weir_record *r, const struct iovec *iov, 
 
 bool weir_exchange_plain_is_due(struct weir_record *r)
 {
-	if (talk_of(r) != WEIR_TALK_OPENING && talk_of(r) != WEIR_TALK_TLS)
+	if (weir_talk_of(r) != WEIR_TALK_OPENING && weir_talk_of(r) != WEIR_TALK_TLS)
 		return false;
 	/* Where requests have been told apart by their records already, it stays so. */
 	if (!r->plain_seen && !r->turns.asked)
@@ -198,11 +193,13 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 	r->asked = true;
 	weir_record_use(r);
 	if (!weir_same_head(r, bytes, n)) {
+		r->unproved = false;
 		tls = weir_target_look(r, bytes, n, host_port) == WEIR_WIRE_IS_TLS && !r->plain;
 		same_host = strcmp(host_port, r->host_port) == 0;
 		weir_same_head_comes(r, bytes, n);
 	}
-	wish.tentative = tls; /* a connection that turns out to carry requests was none itself */
+	/* A connection that turns out to carry requests was none itself, nor was what turns out to be sent elsewhere. */
+	wish.tentative = tls || r->unproved;
 	wish.ahead = tls || r->connects;
 	wish.asker_later = r->whose.later;
 	wish.credential = r->whose.credential;
@@ -297,6 +294,7 @@ static void feed_sent(const struct weir_gate *g, struct weir_record *r, const ch
 	enum weir_wire_event event = WEIR_WIRE_NONE;
 
 	if (weir_same_head(r, bytes, n) && weir_wire_sent_again(&r->wire)) {
+		r->head_at = (uintptr_t)bytes;
 		head_passed(g, r);
 		return;
 	}
@@ -319,11 +317,11 @@ void weir_exchange_sent(const struct weir_gate *g, struct weir_record *r, const 
 {
 	if (n == 0)
 		return;
-	if (talk_of(r) == WEIR_TALK_OPENING)
+	if (weir_talk_of(r) == WEIR_TALK_OPENING)
 		begin_talk(r, bytes, n);
-	if (talk_of(r) == WEIR_TALK_HTTP)
+	if (weir_talk_of(r) == WEIR_TALK_HTTP)
 		feed_sent(g, r, bytes, n);
-	else if (talk_of(r) == WEIR_TALK_TLS)
+	else if (weir_talk_of(r) == WEIR_TALK_TLS)
 		weir_own_tls_sent(g, r, bytes, n);
 }
 
@@ -436,6 +434,7 @@ static void answered(const struct weir_gate *g, struct weir_record *r)
 	unsigned status = weir_wire_status(&r->wire);
 	enum weir_mind mind = pop_mind(r);
 
+	r->unproved = false;
 	if (mind != WEIR_MIND_HAND || r->hands == 0) {
 		if (mind == WEIR_MIND_LATER)
 			settle_later(g, r);
@@ -456,7 +455,7 @@ static void feed_received(const struct weir_gate *g, struct weir_record *r, cons
 	const struct weir_wire_sink sink = {weir_answer_line_keep, r};
 	enum weir_wire_event event = WEIR_WIRE_NONE;
 
-	while (n > 0 && event != WEIR_WIRE_OPAQUE && !r->wire.opaque && (talk_of(r) == WEIR_TALK_HTTP || r->plain)) {
+	while (n > 0 && event != WEIR_WIRE_OPAQUE && !r->wire.opaque && (weir_talk_of(r) == WEIR_TALK_HTTP || r->plain)) {
 		size_t used = weir_wire_received(&r->wire, at, n, &sink, &event);
 
 		at += used;
@@ -467,9 +466,8 @@ static void feed_received(const struct weir_gate *g, struct weir_record *r, cons
 			settle_oldest(g, r);
 		else if (event == WEIR_WIRE_OPAQUE)
 			turn_opaque(g, r);
-		if (event == WEIR_WIRE_INTERIM || event == WEIR_WIRE_END) {
+		if (event == WEIR_WIRE_INTERIM || event == WEIR_WIRE_END)
 			weir_answer_lines_drop(r);
-		}
 	}
 }
 
@@ -488,12 +486,12 @@ __attribute__((noinline)) static void begin_unseen(const struct weir_gate *g, st
 
 void weir_exchange_received(const struct weir_gate *g, struct weir_record *r, const void *bytes, size_t n)
 {
-	if (n > 0 && !r->heard && talk_of(r) == WEIR_TALK_OPENING)
+	if (n > 0 && !r->heard && weir_talk_of(r) == WEIR_TALK_OPENING)
 		begin_unseen(g, r, bytes, n);
 	r->heard |= n > 0;
-	if (talk_of(r) == WEIR_TALK_HTTP)
+	if (weir_talk_of(r) == WEIR_TALK_HTTP)
 		feed_received(g, r, bytes, n);
-	else if (talk_of(r) == WEIR_TALK_TLS)
+	else if (weir_talk_of(r) == WEIR_TALK_TLS)
 		weir_own_tls_received(g, r, bytes, n);
 }
 
@@ -531,7 +529,7 @@ void weir_exchange_cut(const struct weir_gate *g, struct weir_record *r)
 {
 	enum weir_wire_event event = weir_wire_closed(&r->wire);
 
-	if (talk_of(r) == WEIR_TALK_HTTP || r->plain) {
+	if (weir_talk_of(r) == WEIR_TALK_HTTP || r->plain) {
 		if (r->answering && event == WEIR_WIRE_END)
 			settle_oldest(g, r);
 		else if (r->answering) {
@@ -544,14 +542,14 @@ void weir_exchange_cut(const struct weir_gate *g, struct weir_record *r)
 	} else if (r->hands > 0) {
 		weir_own_tls_end(g, r);
 		settle_unanswered(g, r, r->answers == 0 ? WEIR_FAILED : WEIR_IGNORED);
-	} else if (!r->heard && talk_of(r) != WEIR_TALK_OPENING) {
+	} else if (!r->heard && weir_talk_of(r) != WEIR_TALK_OPENING) {
 		settle_opened(g, r, WEIR_FAILED);
 	}
 }
 
 void weir_exchange_lost(const struct weir_gate *g, struct weir_record *r)
 {
-	if (talk_of(r) == WEIR_TALK_HTTP || r->plain)
+	if (weir_talk_of(r) == WEIR_TALK_HTTP || r->plain)
 		turn_opaque(g, r);
 	else
 		weir_own_tls_lost(g, r);
@@ -594,7 +592,7 @@ void weir_exchange_end(const struct weir_gate *g, struct weir_record *r)
 	r->asked = false;
 	r->written = 0;
 	/* It was for the child's requests, which the child has counted. */
-	if (talk_of(r) == WEIR_TALK_OPENING && r->opened.tentative && weir_record_used_by_child(r) &&
+	if (weir_talk_of(r) == WEIR_TALK_OPENING && r->opened.tentative && weir_record_used_by_child(r) &&
 	    weir_gate_leave(g, &r->opened))
 		return;
 	settle_connection(g, r);

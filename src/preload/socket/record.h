@@ -96,11 +96,18 @@ struct weir_record {
 	struct weir_whose whose; /* the request that was begun last */
 	uint16_t coming_bytes;   /* of head[]: it has yet to be sent, and is kept then; 0 = not so */
 	uint16_t head_bytes;     /* of head[]: it is kept (same_head.h); 0 = none is */
+	bool unproved;           /* its request was begun without a question to the kernel (proof.h) */
+	uintptr_t head_at;       /* where it was sent from, 0 = not known */
 	uint16_t line_bytes;
 	bool limits;                  /* among the lines is more than Date and Age */
 	char lines[WEIR_LINES_BYTES]; /* name, NUL, value, NUL */
 	char head[WEIR_HEAD_BYTES];
 };
+
+static inline enum weir_talk weir_talk_of(const struct weir_record *r)
+{
+	return (enum weir_talk)atomic_load_explicit(&r->talk, memory_order_relaxed);
+}
 
 /* That of fd, taken; NULL when it has none or it is not to be had. */
 struct weir_record *weir_record_take(int fd);

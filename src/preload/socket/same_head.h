@@ -18,6 +18,9 @@
 /* Whether these bytes are the head that is kept, and nothing else. */
 bool weir_same_head(const struct weir_record *r, const void *bytes, size_t n);
 
+/* Whether so many bytes were sent from there as the head that is kept. They are not looked at. */
+bool weir_same_head_at(const struct weir_record *r, const void *bytes, size_t n);
+
 /* Another head, or what may be one, is about to be sent; what is kept is forgotten. The record's `whose` is of it. */
 void weir_same_head_comes(struct weir_record *r, const void *bytes, size_t n);
 

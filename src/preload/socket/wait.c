@@ -20,6 +20,7 @@
 #include "src/preload/socket/exchange.h"
 #include "src/preload/socket/loop.h"
 #include "src/preload/socket/pending.h"
+#include "src/preload/socket/proof.h"
 #include "src/preload/socket/record.h"
 #include "src/preload/socket/tcp_state.h"
 #include "weir/kernel.h"
@@ -141,7 +142,7 @@ static void heed_patience(struct weir_record *r, int fd)
 
 /* The next request's turn, for the thread that is about to send it. Gives the record back. */
 static enum weir_leave ask(const struct weir_gate *g, struct weir_record *r, int fd, const struct iovec *iov, size_t parts,
-			   bool dont_wait, uintptr_t frame)
+			   bool dont_wait, bool unproved, uintptr_t frame)
 {
 	enum weir_leave leave = WEIR_LEAVE_GO;
 	uint64_t wake = 0;
@@ -151,8 +152,19 @@ static enum weir_leave ask(const struct weir_gate *g, struct weir_record *r, int
 		r->asked = false;
 		r->written = 0;
 	}
-	if (weir_exchange_is_due(r, iov, parts))
+	if (weir_exchange_is_due(r, iov, parts)) {
+		r->unproved = unproved;
 		begin(g, r, iov, parts);
+		r->unproved &= r->next.phase == WEIR_PHASE_ADMITTED && !r->next.has_units && r->next.ticket.probe == 0;
+	}
+	if (unproved && !r->unproved) {
+		r->unproved = true;
+		if (!weir_proof_holds(g, r, fd)) {
+			weir_record_put(r);
+			weir_conversation_closing(fd);
+			return WEIR_LEAVE_GO;
+		}
+	}
 	if (r->asked && r->next.phase == WEIR_PHASE_WAITING)
 		weir_gate_look(g, &r->next, weir_now_ns(), &wake);
 	if (r->asked && r->next.phase == WEIR_PHASE_WAITING) {
@@ -186,6 +198,7 @@ enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_
 	const struct weir_gate *g;
 	int saved = errno;
 	enum weir_leave leave;
+	bool unproved;
 
 	if (!r || weir_disabled() || nothing_to_send(iov, parts) || weir_flight_in_leaf(WEIR_FRAME))
 		return WEIR_LEAVE_GO;
@@ -198,17 +211,18 @@ enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_
 		weir_record_put(r);
 		return WEIR_LEAVE_REFUSED;
 	}
-	if (r && weir_exchange_may_begin(r) && !weir_readable_parts(iov, parts, HEAD_MAX)) {
+	unproved = r && weir_proof_can_wait(r, iov, parts);
+	if (r && !unproved && weir_exchange_may_begin(r) && !weir_readable_parts(iov, parts, HEAD_MAX)) {
 		weir_record_put(r);
 		errno = saved;
 		return WEIR_LEAVE_GO;
 	}
-	if (r && weir_exchange_is_due(r, iov, parts) && is_stranger(r, fd)) {
+	if (r && !unproved && weir_exchange_is_due(r, iov, parts) && is_stranger(r, fd)) {
 		weir_record_put(r);
 		weir_conversation_closing(fd);
 		r = NULL;
 	}
-	leave = r ? ask(g, r, fd, iov, parts, dont_wait, WEIR_FRAME) : WEIR_LEAVE_GO;
+	leave = r ? ask(g, r, fd, iov, parts, dont_wait, unproved, WEIR_FRAME) : WEIR_LEAVE_GO;
 	if (leave == WEIR_LEAVE_GO)
 		errno = saved;
 	return leave;
