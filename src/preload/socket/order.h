@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of a connection's requests: what is meant for each answer that is to come, and the requests in hand, the oldest
  * first. */
-#ifndef WEIR_ORDER_H
-#define WEIR_ORDER_H
+#ifndef WEIR_SOCKET_ORDER_H
+#define WEIR_SOCKET_ORDER_H
 
 #include "src/preload/socket/record.h"
 
