@@ -18,7 +18,7 @@ confdir ?= /etc/weir
 
 VERSION := $(shell cat VERSION)
 PKG_CONFIG ?= pkg-config
-PACKAGES = libconfig libmicrohttpd libcurl jansson
+PACKAGES = libconfig libmicrohttpd libcurl jansson ncursesw
 
 CFLAGS   ?= -O2 -g
 WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 $(if $(WERROR),-Werror)
@@ -111,7 +111,7 @@ $(BUILD)/libcore.a: $(call obj,$(CORE_SRC))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/libpolicy.a: $(call obj,$(filter src/policy/% src/stats/% src/agent/%,$(PROGRAM_SRC)))
+$(BUILD)/libpolicy.a: $(call obj,$(filter src/policy/% src/stats/% src/agent/% src/cli/top_%,$(PROGRAM_SRC)))
 	@rm -f $@
 	$(AR) rcs $@ $^
 

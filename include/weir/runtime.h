@@ -119,6 +119,10 @@ bool weir_place_is_private(const char *dir);
  * found may have been put there by others (weir_path_trusted). */
 const char *weir_program_find(const char *self, char out[WEIR_PATH_MAX]);
 
+/* Whether a line of /proc/PID/maps tells of the file. The maker of a segment mapped it when it had no name yet, and some file
+ * systems tell another device here than by stat: either device or `name` (a part of the path) must fit, the inode always. */
+bool weir_maps_line_is(const char *line, dev_t device, ino_t inode, const char *name);
+
 /* Whether libweir.so is mapped in this process. False also when that cannot be told (no /proc, another user's process).
  * Async-signal-safe but for errno; blocks for reading /proc. */
 bool weir_process_preloaded(pid_t pid);

@@ -232,7 +232,10 @@ struct weir_lease {
 	_Atomic uint64_t begun_ns;
 	struct weir_lease_queue queue;
 	uint32_t reserved_narrow[4];
-	uint64_t reserved[4];
+	/* of who waits, as of the last look */
+	_Atomic uint64_t waits_until_ns; /* when that ends, 0 = unknown, WEIR_NEVER = not by itself */
+	_Atomic uint64_t waits_cause;    /* enum weir_cause */
+	uint64_t reserved[2];
 };
 _Static_assert(sizeof(struct weir_lease) == 128, "two cache lines");
 
@@ -450,6 +453,25 @@ struct weir_holder {
 
 /* The requests in flight at an entry that began first, oldest first, at most `max`. Returns how many. For exports. */
 size_t weir_lease_holders(const struct weir_segment *s, uint32_t slot, struct weir_holder *out, size_t max);
+
+/* Tells others what the owner of a lease waits for, and until when. For exports: what it was told before, or by an owner before,
+ * may be read for a moment. Nothing is done for a lease that is not the caller's any more. */
+void weir_lease_tell(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, enum weir_cause cause,
+		     uint64_t until_ns);
+
+/* A request under way, as its lease tells. */
+struct weir_underway {
+	uint32_t pid, pid_namespace;
+	uint32_t slot;         /* of its host's entry, WEIR_NONE = it has none */
+	bool waiting;          /* else it is in flight */
+	uint64_t begun_ns;     /* when it began, its wait included */
+	enum weir_cause cause; /* of the wait; in range whatever the segment holds */
+	uint64_t until_ns;     /* when that ends, 0 = unknown, WEIR_NEVER = not by itself */
+};
+
+/* Copies the requests under way, from lease *next on, at most `max`, and sets *next behind the last one looked at. Returns how
+ * many; 0: no more. For exports. */
+size_t weir_lease_list(const struct weir_segment *s, uint32_t *next, struct weir_underway *out, size_t max);
 
 /* Counts, from the leases, who is in flight and who waits at each entry: out[s->entries + 1]. Returns the number of distinct
  * processes. For exports. */

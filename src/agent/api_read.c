@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The requests that change nothing. */
 #include <string.h>
+#include <unistd.h>
 
 #include "src/agent/api_call.h"
 #include "src/agent/host_name.h"
 #include "src/stats/explain.h"
 #include "src/stats/history.h"
+#include "src/stats/processes.h"
 #include "src/stats/render.h"
 #include "weir/http.h"
 #include "weir/units.h"
@@ -195,4 +197,24 @@ void weir_answer_events(const struct weir_call *call, struct weir_api_reply *rep
 		weir_api_fail(reply, 400, "since: %s", why);
 	else
 		weir_reply_json(reply, weir_history_json(call->api->segment, from, call->now_ns, call->wall_ns));
+}
+
+/* Who answers has the segment mapped as well, and is not under weir. */
+void weir_answer_processes(const struct weir_call *call, struct weir_api_reply *reply)
+{
+	struct weir_processes p;
+	if (!weir_processes_take(call->api->segment, (uint32_t)getpid(), call->now_ns, &p)) {
+		weir_api_fail(reply, 500, "out of memory");
+		return;
+	}
+	if (weir_call_wants_text(call)) {
+		FILE *out = weir_reply_open(reply, "text/plain; charset=utf-8");
+		if (out) {
+			weir_processes_text(&p, out);
+			weir_reply_close(reply, out);
+		}
+	} else {
+		weir_reply_json(reply, weir_processes_json(&p));
+	}
+	weir_processes_free(&p);
 }

@@ -98,21 +98,13 @@ static void look_at(struct weir_world_found *f)
 	weir_segment_close(&s);
 }
 
-/* One line of /proc/PID/maps: "from-to rwxp offset major:minor inode path". The maker of a segment mapped it when it had no name
- * yet, and some file systems tell another device here than by stat: either of the two must fit. */
 static void count_line(const char *line, struct weir_world_found *found, size_t count, bool counted[])
 {
-	unsigned long long inode;
-	unsigned above, below;
-	if (sscanf(line, "%*s %*s %*s %x:%x %llu", &above, &below, &inode) != 3 || inode == 0)
-		return;
 	for (size_t i = 0; i < count; i++) {
-		if (found[i].inode != inode || counted[i])
+		if (counted[i] || !weir_maps_line_is(line, found[i].device, found[i].inode, "/" NAME))
 			continue;
-		if ((major(found[i].device) == above && minor(found[i].device) == below) || strstr(line, "/" NAME)) {
-			counted[i] = true;
-			found[i].processes++;
-		}
+		counted[i] = true;
+		found[i].processes++;
 	}
 }
 

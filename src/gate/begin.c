@@ -122,7 +122,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 		r->not_before_ns =
 			spares ? spare_take(g, wish->host_port, scope, g->dry_run ? UINT64_MAX : r->latest_ns, now_ns) : now_ns;
 	r->phase = WEIR_PHASE_WAITING;
-	return request_look(g, r, scope, now_ns, wake_ns);
+	return request_told(g, r, request_look(g, r, scope, now_ns, wake_ns));
 }
 
 void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)

@@ -52,5 +52,5 @@ enum weir_verdict weir_gate_depart(const struct weir_gate *g, struct weir_reques
 	if (g->dry_run || r->ticket.probe != 0 || !scopes_of(g, r, scope) || scope_is_overflow(g, &scope[SCOPE_HOST]) ||
 	    leaves(r, scope, now_ns) || !wait_again(g, r))
 		return WEIR_GO;
-	return request_look(g, r, scope, now_ns, wake_ns);
+	return request_told(g, r, request_look(g, r, scope, now_ns, wake_ns));
 }

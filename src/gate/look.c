@@ -431,7 +431,7 @@ enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request 
 		r->phase = WEIR_PHASE_EXEMPT;
 		return WEIR_GO;
 	}
-	return request_look(g, r, scope, now_ns, wake_ns);
+	return request_told(g, r, request_look(g, r, scope, now_ns, wake_ns));
 }
 
 enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)

@@ -21,6 +21,9 @@ uint64_t request_waits_out_until(const struct scope *host, uint64_t until_ns, ui
 /* Bounds every sleep, so that a wake-up lost with a dying process costs no more than this. */
 #define SLEEP_MAX_NS UINT64_C(1000000000)
 
+/* Lets others see in its lease what a request waits for that was told to; returns the verdict. */
+enum weir_verdict request_told(const struct weir_gate *g, const struct weir_request *r, enum weir_verdict verdict);
+
 /* weir_gate_look with the scopes at hand. */
 enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			       uint64_t now_ns, uint64_t *wake_ns);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/stats/process_name.h"
 #include "src/stats/render.h"
 #include "src/stats/snapshot.h"
 #include "weir/log.h"
@@ -139,25 +140,6 @@ static void say_meaning(struct weir_explanation *e, const struct weir_host_view 
 		say(e, "Meaning: %s.", weir_trial_text(&h->refusal, text));
 }
 
-/* The name of a process, and whether it is stopped (Ctrl-Z, SIGSTOP), from /proc/PID/stat: "PID (name) state ...". */
-static bool look_at_process(uint32_t pid, char name[64], bool *stopped)
-{
-	char path[40], text[400];
-	snprintf(path, sizeof path, "/proc/%" PRIu32 "/stat", pid);
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return false;
-	size_t n = fread(text, 1, sizeof text - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	char *open = strchr(text, '('), *close = strrchr(text, ')');
-	if (!open || !close || close < open || close[1] != ' ')
-		return false;
-	snprintf(name, 64, "%.*s", (int)(close - open - 1), open + 1);
-	*stopped = close[2] == 'T' || close[2] == 't';
-	return true;
-}
-
 /* Who has been in flight for longest: whom the others wait for where permits are short. */
 static void say_holders(struct weir_explanation *e, const struct weir_segment *s)
 {
@@ -174,7 +156,7 @@ static void say_holders(struct weir_explanation *e, const struct weir_segment *s
 		struct words w = {.next = 0};
 		if (since < HELD_LONG_NS)
 			continue;
-		if (!ours || !look_at_process(holder[i].pid, name, &stopped))
+		if (!ours || !weir_process_name(holder[i].pid, name, &stopped))
 			say(e, "In flight for %s: process %" PRIu32 "%s.", duration(&w, since), holder[i].pid,
 			    ours ? "" : " of another pid namespace");
 		else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `weir events`: what changed, when and why. */
+/* `weir events` and `weir ps`: what changed, when and why, and who waits for what. */
 #include "weir_program.h"
 
 #include <jansson.h>
@@ -79,6 +79,88 @@ static void followed_they_come_as_they_happen_until_it_is_interrupted(void **sta
 	free(weir);
 }
 
+static const json_t *process_of(const json_t *document, const char *state)
+{
+	const json_t *list = json_object_get(document, "processes"), *o;
+	size_t i;
+	json_array_foreach(list, i, o)
+	{
+		if (json_integer_value(json_object_get(o, "pid")) == getpid() &&
+		    strcmp(json_string_value(json_object_get(o, "state")), state) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+static void who_waits_is_shown_with_what_it_waits_for(void **state)
+{
+	struct scene *scene = *state;
+	scene_configure(scene,
+			"hosts = ( { match = \"a.example.org\"; rate = { strategy = \"fixed\"; max = \"1/m\"; burst = 1; }; "
+			"wait = { max = \"1h\"; }; } );\n");
+	struct weir_segment s = scene_segment(scene);
+	struct weir_gate g = {.segment = &s};
+	struct weir_wish wish = {.host_port = "a.example.org:443"};
+	struct weir_request first, second;
+	uint64_t wake;
+	weir_owner_self(&g.owner);
+	assert_int_equal(weir_gate_begin(&g, &first, &wish, weir_now_ns(), &wake), WEIR_GO);
+	assert_int_equal(weir_gate_begin(&g, &second, &wish, weir_now_ns(), &wake), WEIR_WAIT);
+	char *out = WEIR_EXPECT(scene, 0, "ps", "--json");
+	json_t *document = json_loads(out, 0, NULL);
+	const json_t *o = process_of(document, "waiting");
+	assert_non_null(o);
+	assert_string_equal(json_string_value(json_object_get(o, "host")), "a.example.org:443");
+	assert_string_equal(json_string_value(json_object_get(o, "rule")), "a.example.org");
+	assert_string_equal(json_string_value(json_object_get(o, "cause")), "rate");
+	assert_true(json_real_value(json_object_get(o, "ends_in_seconds")) <= 60);
+	assert_true(json_real_value(json_object_get(o, "ends_in_seconds")) > 0);
+	o = process_of(document, "in_flight");
+	assert_non_null(o);
+	assert_null(json_object_get(o, "cause"));
+	json_decref(document);
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "ps");
+	assert_contains(out, " waiting ");
+	assert_contains(out, " in flight ");
+	assert_contains(out, "it waits for its turn at the rate limit, for ");
+	assert_contains(out, "(rule a.example.org)\n");
+	free(out);
+	weir_gate_cancel(&g, &second, weir_now_ns());
+	weir_gate_cancel(&g, &first, weir_now_ns());
+	out = WEIR_EXPECT(scene, 0, "ps");
+	assert_string_equal(out, "no process is under weir that has made a request\n");
+	free(out);
+	weir_segment_close(&s);
+}
+
+static bool shows_python(void *data)
+{
+	char *out = WEIR_EXPECT(data, 0, "ps");
+	bool there = false;
+	for (char *line = out; line && *line && !there; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		there = strstr(line, " python3") && strstr(line, " idle ") && strchr(line, '\n') > strstr(line, " idle ");
+	free(out);
+	return there;
+}
+
+static void a_process_between_two_requests_is_idle(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char shell[512];
+	snprintf(shell, sizeof shell,
+		 "python3 -c 'import http.client, time\nc = http.client.HTTPConnection(\"127.0.0.1\", %d)\n"
+		 "c.request(\"GET\", \"/\")\nc.getresponse().read()\ntime.sleep(60)'",
+		 server->http_port);
+	struct command c = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .limit_s = 90};
+	struct running *r = command_start(&c);
+	assert_soon(shows_python, scene, 30, "python is idle");
+	command_signal_group(r, SIGKILL);
+	struct outcome o = command_wait(r);
+	outcome_free(&o);
+}
+
 static void wrong_usage_is_64(void **state)
 {
 	struct scene *scene = *state;
@@ -100,6 +182,8 @@ int main(void)
 		TEST(the_last_events_are_shown_a_line_each),
 		TEST(as_json_there_is_an_object_a_line),
 		TEST(followed_they_come_as_they_happen_until_it_is_interrupted),
+		TEST(who_waits_is_shown_with_what_it_waits_for),
+		TEST(a_process_between_two_requests_is_idle),
 		TEST(wrong_usage_is_64),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

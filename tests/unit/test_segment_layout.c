@@ -136,6 +136,8 @@ static struct field {
 	FIELD(weir_lease_queue, counted),
 	FIELD(weir_lease_queue, pad),
 	FIELD(weir_lease, reserved_narrow),
+	FIELD(weir_lease, waits_until_ns),
+	FIELD(weir_lease, waits_cause),
 	FIELD(weir_lease, reserved),
 	FIELD(weir_event, sequence),
 	FIELD(weir_event, at_ns),
