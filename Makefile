@@ -10,10 +10,17 @@ SANITIZE ?=
 COVERAGE ?=
 WERROR  ?=
 
+# Under /usr the library lies where the dynamic linker's $LIB leads to: LD_PRELOAD='/usr/$LIB/weir/libweir.so' is right on any machine.
+multiarch = $(if $(filter /usr,$(PREFIX)),$(addprefix /,$(shell $(CC) -print-multiarch 2>/dev/null)))
 bindir  = $(PREFIX)/bin
-libdir  = $(PREFIX)/lib/weir
+libdir ?= $(PREFIX)/lib$(multiarch)/weir
+datadir = $(PREFIX)/share/weir
 mandir  = $(PREFIX)/share/man
 docdir  = $(PREFIX)/share/doc/weir
+unitdir = $(PREFIX)/lib/systemd/user
+bashdir = $(PREFIX)/share/bash-completion/completions
+zshdir ?= $(PREFIX)/share/zsh/site-functions
+fishdir = $(PREFIX)/share/fish/vendor_completions.d
 confdir ?= /etc/weir
 
 VERSION := $(shell cat VERSION)
@@ -28,7 +35,9 @@ HARDEN    = -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_
 FORTIFY   = $(if $(SANITIZE)$(COVERAGE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $(IN_LIBRARY),0,2))
 SANFLAGS  = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) $(if $(COVERAGE),--coverage)
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -I.
-ALL_CFLAGS = -std=c11 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -pthread $(WARNINGS) $(HARDEN) $(FORTIFY) $(SANFLAGS) $(CFLAGS)
+# Neither the directory nor the build's name is in what is built: the same sources make the same bytes anywhere.
+PREFIX_MAP = -ffile-prefix-map=$(CURDIR)=. $(if $(filter-out build,$(BUILD)),-ffile-prefix-map=$(BUILD)=build)
+ALL_CFLAGS = -std=c11 $(PREFIX_MAP) -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -pthread $(WARNINGS) $(HARDEN) $(FORTIFY) $(SANFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed $(SANFLAGS) $(LTO_LINK) $(LDFLAGS)
 
 # A decision is some thirty small functions in three parts; inlined across files it takes a tenth less time (bench_decision). The
@@ -72,7 +81,7 @@ POLICY          = $(BUILD)/libpolicy.a
 # to is looked at in the library itself: tests/integration/test_object.c.
 $(call obj,$(CORE_SRC) $(PRELOAD_SRC)): private FRAME_COMPILE = $(if $(SANITIZE)$(COVERAGE),,-Wframe-larger-than=1024)
 
-.PHONY: all help check tests unit integration matrix equivalence aarch64 bench sim eval eval-short install uninstall clean format tidy
+.PHONY: all help check tests unit integration matrix equivalence aarch64 bench sim eval eval-short man install uninstall dist reproducible clean format tidy
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -89,6 +98,8 @@ help:
 	@echo 'make sim          run the controllers through the scenarios on a virtual clock'
 	@echo 'make eval         some of them with real processes, two hours and a half;  make eval-short: half an hour'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR);  make uninstall'
+	@echo 'make dist         build/weir-$(VERSION).tar.gz;  scripts/package: a Debian package'
+	@echo 'make reproducible build twice in different places and compare'
 	@echo 'make format tidy  clang-format in place; clang-tidy'
 	@echo 'variants          BUILD=build/asan SANITIZE=address,undefined; CC=clang; WERROR=1; COVERAGE=1'
 
@@ -187,23 +198,55 @@ eval: all $(BUILD)/quotad $(BUILD)/evaluate
 eval-short: all $(BUILD)/quotad $(BUILD)/evaluate
 	$(abspath $(BUILD))/evaluate --short
 
+# The manual's lists of options, keys and metrics are made from what the program and docs/ say. NATIVE: a weir that runs here.
+NATIVE ?= $(BUILD)/weir
+PAGES   = weir.1 weir.conf.5 weir-metrics.7
+man:
+	@./scripts/manual $(NATIVE) $(BUILD)/man
+
+PRESETS = $(notdir $(sort $(wildcard conf/presets/*.conf)))
+DOCS    = README.md CHANGELOG.md LICENSE weir.conf
+
 # Each file takes the old one's place in one step: programs are started under it meanwhile.
-install: all
-	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)"
+install: all man
+	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(datadir)/presets" "$(DESTDIR)$(unitdir)" \
+		"$(DESTDIR)$(bashdir)" "$(DESTDIR)$(zshdir)" "$(DESTDIR)$(fishdir)" "$(DESTDIR)$(mandir)/man1" "$(DESTDIR)$(mandir)/man5" "$(DESTDIR)$(mandir)/man7"
 	install -m 755 $(BUILD)/libweir.so "$(DESTDIR)$(libdir)/libweir.so.new"
 	install -m 755 $(BUILD)/weir "$(DESTDIR)$(bindir)/weir.new"
 	mv -f "$(DESTDIR)$(libdir)/libweir.so.new" "$(DESTDIR)$(libdir)/libweir.so"
 	mv -f "$(DESTDIR)$(bindir)/weir.new" "$(DESTDIR)$(bindir)/weir"
 	install -m 644 README.md CHANGELOG.md LICENSE conf/weir.conf "$(DESTDIR)$(docdir)/"
+	for preset in $(PRESETS); do install -m 644 conf/presets/$$preset "$(DESTDIR)$(datadir)/presets/"; done
+	for page in $(PAGES); do install -m 644 $(BUILD)/man/$$page "$(DESTDIR)$(mandir)/man$${page##*.}/"; done
+	install -m 644 conf/completions/weir.bash "$(DESTDIR)$(bashdir)/weir"
+	install -m 644 conf/completions/weir.zsh "$(DESTDIR)$(zshdir)/_weir"
+	install -m 644 conf/completions/weir.fish "$(DESTDIR)$(fishdir)/weir.fish"
+	sed 's|@bindir@|$(bindir)|' conf/systemd/weir-agent.service >"$(DESTDIR)$(unitdir)/weir-agent.service"
+	chmod 644 "$(DESTDIR)$(unitdir)/weir-agent.service"
 
-# The directories that installing makes where they are missing, which are removed again when empty. Those of /usr and /usr/local
-# are the system's, empty or not.
-MADE = $(if $(DESTDIR)$(filter-out /usr /usr/local,$(PREFIX)),"$(DESTDIR)$(bindir)" "$(DESTDIR)$(PREFIX)/lib" "$(DESTDIR)$(PREFIX)/share/doc" "$(DESTDIR)$(PREFIX)/share" "$(DESTDIR)$(PREFIX)")
+# The directories that installing makes where they are missing, which are removed again when empty, from the inside out. Those of
+# /usr and /usr/local are the system's, empty or not.
+OWN  = "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(datadir)/presets" "$(DESTDIR)$(datadir)"
+SHARED_BELOW_PREFIX = bin $(patsubst /%,lib/%,$(multiarch)) lib/systemd/user lib/systemd lib share/bash-completion/completions share/bash-completion share/zsh/site-functions share/zsh \
+	share/fish/vendor_completions.d share/fish share/man/man1 share/man/man5 share/man/man7 share/man share/doc share
+MADE = $(if $(DESTDIR)$(filter-out /usr /usr/local,$(PREFIX)),$(foreach below,$(SHARED_BELOW_PREFIX),"$(DESTDIR)$(PREFIX)/$(below)") "$(DESTDIR)$(PREFIX)")
 
 uninstall:
-	rm -f "$(DESTDIR)$(bindir)/weir" "$(DESTDIR)$(libdir)/libweir.so"
-	for file in README.md CHANGELOG.md LICENSE weir.conf; do rm -f "$(DESTDIR)$(docdir)/$$file"; done
-	rmdir "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" $(MADE) 2>/dev/null || true
+	rm -f "$(DESTDIR)$(bindir)/weir" "$(DESTDIR)$(libdir)/libweir.so" "$(DESTDIR)$(unitdir)/weir-agent.service" \
+		"$(DESTDIR)$(bashdir)/weir" "$(DESTDIR)$(zshdir)/_weir" "$(DESTDIR)$(fishdir)/weir.fish"
+	for file in $(DOCS); do rm -f "$(DESTDIR)$(docdir)/$$file"; done
+	for preset in $(PRESETS); do rm -f "$(DESTDIR)$(datadir)/presets/$$preset"; done
+	for page in $(PAGES); do rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page"; done
+	rmdir $(OWN) $(MADE) 2>/dev/null || true
+
+# A source archive, the same byte for byte whenever and wherever it is made from the same files.
+dist:
+	@mkdir -p $(BUILD)
+	./scripts/dist $(BUILD)/weir-$(VERSION).tar.gz
+
+# Builds twice, in directories of other names, and compares.
+reproducible:
+	./scripts/reproducible
 
 clean:
 	rm -rf $(BUILD)

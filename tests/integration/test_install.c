@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `make install` and `make uninstall`: what they leave, and what they compile again. */
-#include "tests/harness/harness.h"
+#include "installation.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -8,27 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "tests/harness/environment.h"
-
-/* Runs make in the source tree, unimpressed by a make that runs this test. */
-static void make(const char *dir, const char *arguments)
-{
-	static const char *const env[] = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "DESTDIR", "PREFIX", NULL};
-	char line[2048];
-	struct command c = {.shell = line, .mode = COMMAND_BARE, .dir = dir, .env = env};
-	struct outcome o;
-
-	if (access("Makefile", R_OK) != 0) {
-		print_message("    skipped: not run in the source tree\n");
-		skip();
-	}
-	snprintf(line, sizeof line, "make %s", arguments);
-	o = command_run(&c);
-	if (o.exit_status != 0)
-		fail_msg("%s: exit status %d: %s%s", line, o.exit_status, o.out, o.err);
-	outcome_free(&o);
-}
 
 static bool there(const char *dir, const char *name, mode_t mode)
 {
@@ -53,18 +32,17 @@ static bool is_empty(const char *dir)
 	return empty;
 }
 
-/* With what is built already (-o all): this build's flags are not known here. */
-static void install_or_uninstall(const struct scene *scene, const char *root, const char *prefix, const char *target)
-{
-	char arguments[1024], *build = build_path(".");
-
-	snprintf(arguments, sizeof arguments, "-s -o all BUILD='%s' DESTDIR='%s' PREFIX='%s' %s", build, root, prefix, target);
-	make(scene->dir, arguments);
-	free(build);
-}
-
 static void what_is_installed_runs_and_is_uninstalled_without_a_trace(void **state)
 {
+	static const char *const installed[] = {
+		"opt/weir/share/man/man1/weir.1",
+		"opt/weir/share/man/man5/weir.conf.5",
+		"opt/weir/share/man/man7/weir-metrics.7",
+		"opt/weir/share/bash-completion/completions/weir",
+		"opt/weir/share/zsh/site-functions/_weir",
+		"opt/weir/share/fish/vendor_completions.d/weir.fish",
+		"opt/weir/lib/systemd/user/weir-agent.service",
+	};
 	struct scene *scene = *state;
 	char *root = make_dir(scene->dir, "root"), *program = path_in(root, "opt/weir/bin/weir");
 	const char *argv[] = {program, "version", NULL};
@@ -72,18 +50,22 @@ static void what_is_installed_runs_and_is_uninstalled_without_a_trace(void **sta
 	char *opt;
 	struct outcome o;
 
-	install_or_uninstall(scene, root, "/opt/weir", "install");
+	install_or_uninstall(scene->dir, root, "/opt/weir", "install");
 	assert_true(there(root, "opt/weir/bin/weir", 0755));
 	assert_true(there(root, "opt/weir/lib/weir/libweir.so", 0755));
 	assert_true(there(root, "opt/weir/share/doc/weir/README.md", 0644));
 	assert_true(there(root, "opt/weir/share/doc/weir/weir.conf", 0644));
+	for (size_t i = 0; i < sizeof installed / sizeof *installed; i++) {
+		if (!there(root, installed[i], 0644))
+			fail_msg("%s was not installed", installed[i]);
+	}
 	o = command_run(&c);
 	assert_int_equal(o.exit_status, 0);
 	outcome_free(&o);
-	install_or_uninstall(scene, root, "/opt/weir", "uninstall");
+	install_or_uninstall(scene->dir, root, "/opt/weir", "uninstall");
 	opt = path_in(root, "opt");
 	assert_true(is_empty(opt));
-	install_or_uninstall(scene, root, "/opt/weir", "uninstall"); /* nothing to do is no error */
+	install_or_uninstall(scene->dir, root, "/opt/weir", "uninstall"); /* nothing to do is no error */
 	free(opt);
 	free(program);
 	free(root);
@@ -94,11 +76,11 @@ static void blanks_in_its_places_are_no_obstacle(void **state)
 	struct scene *scene = *state;
 	char *root = make_dir(scene->dir, "the root"), *opt;
 
-	install_or_uninstall(scene, root, "/opt/my weir", "install");
+	install_or_uninstall(scene->dir, root, "/opt/my weir", "install");
 	assert_true(there(root, "opt/my weir/bin/weir", 0755));
 	assert_true(there(root, "opt/my weir/lib/weir/libweir.so", 0755));
 	assert_true(there(root, "opt/my weir/share/doc/weir/README.md", 0644));
-	install_or_uninstall(scene, root, "/opt/my weir", "uninstall");
+	install_or_uninstall(scene->dir, root, "/opt/my weir", "uninstall");
 	opt = path_in(root, "opt");
 	assert_true(is_empty(opt));
 	free(opt);
@@ -110,10 +92,10 @@ static void what_others_installed_stays(void **state)
 	struct scene *scene = *state;
 	char *root = make_dir(scene->dir, "root"), *bin, *lib, *other;
 
-	install_or_uninstall(scene, root, "/usr", "install");
+	install_or_uninstall(scene->dir, root, "/usr", "install");
 	bin = path_in(root, "usr/bin");
 	free(write_file(bin, "other", "x"));
-	install_or_uninstall(scene, root, "/usr", "uninstall");
+	install_or_uninstall(scene->dir, root, "/usr", "uninstall");
 	other = path_in(bin, "other");
 	assert_int_equal(access(other, F_OK), 0);
 	free(other);
