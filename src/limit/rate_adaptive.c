@@ -103,15 +103,6 @@ static void refused(struct rate_step *step, bool first)
 	s->goal_accepted = step->accepted + 1;
 }
 
-/* How far below the estimate to stay: one accept of those it rests on, at least MARGIN. */
-static uint64_t below(const struct rate_state *s)
-{
-	uint64_t margin = 1000000 / (s->trust + 1);
-
-	margin = margin > 250000 ? 250000 : margin < MARGIN_PPM ? MARGIN_PPM : margin;
-	return rate_mul_div(s->estimate, 1000000 - margin, 1000000);
-}
-
 static void settle_on(struct rate_step *step, uint64_t estimate, uint64_t trust)
 {
 	struct rate_state *s = step->s;
@@ -128,7 +119,7 @@ static void settle_on(struct rate_step *step, uint64_t estimate, uint64_t trust)
 		for (uint64_t i = AGREED_MANY; i < s->agreed && s->plateau < PLATEAU_MAX; i += 1 + s->stale)
 			s->plateau *= 8;
 	}
-	begin_step(step, below(s), s->plateau);
+	begin_step(step, rate_below(s), s->plateau);
 }
 
 static void begin_learning(struct rate_step *step)
@@ -195,95 +186,6 @@ static void refused_again(struct rate_step *step)
 	if (!takes_its_word(step) && (!unasked_since || step->answer->hold_until_ns <= step->now_ns))
 		pause *= 2;
 	rate_pause_until(step, step->now_ns + (pause < PAUSE_BLIND_NS ? pause : PAUSE_BLIND_NS));
-}
-
-/* What a count of n accepts is worth: requests in flight at both ends may or may not belong to it, half of them on average. */
-static uint64_t worth(const struct rate_state *s, uint64_t n)
-{
-	uint64_t w = 2 * n / (2 + s->flight);
-
-	return w < 1 ? 1 : w;
-}
-
-/* How far above the estimate to look before there is evidence that the limit has risen: what the bucket has saved up is spent at
- * this excess, and requests in flight when it is empty are refused in proportion to it. */
-static uint64_t above(const struct rate_state *s)
-{
-	uint64_t excess = 1000000 / (s->trust + 1);
-
-	return s->estimate + rate_mul_div(s->estimate, excess > ABOVE_PPM ? excess : ABOVE_PPM, 1000000);
-}
-
-/* Whether the host has accepted more since its bucket was last empty than the estimate allows. */
-static bool surplus(const struct rate_step *step)
-{
-	const struct rate_state *s = step->s;
-	uint64_t n = step->accepted - s->empty_accepted;
-	uint64_t due = rate_mul_div(s->estimate, step->now_ns - s->empty_ns, RATE_SECOND) / WEIR_RATE_ONE;
-
-	return n > due + due / 64 + 2 + s->flight;
-}
-
-/* Refused while looking upward: expected. A measurement from empty to empty can only be too low (what overflowed in between is
- * missing from it), so it raises the estimate at once and lowers only a weak one. */
-static void judge_climb(struct rate_step *step, uint64_t n, uint64_t measured)
-{
-	struct rate_state *s = step->s;
-	uint64_t w = worth(s, n);
-	uint64_t doubt = 1000000 / w + 1000000 / (s->trust + 1);
-	uint64_t up = step->accepted - s->climb_accepted;
-	uint64_t due = rate_mul_div(s->estimate, step->now_ns - s->climb_ns, RATE_SECOND); /* nano-admissions */
-
-	if (s->trust >= 16 && measured > s->estimate + rate_mul_div(s->estimate, 2 * doubt, 1000000)) {
-		/* More than it can be by chance: the limit has risen since, and the mean of before and after is too low. */
-		s->estimate = measured > s->rate / 4 ? measured : s->rate / 4;
-		s->trust = 4;
-		s->agreed = 0;
-		return;
-	}
-	if (surplus(step)) {
-		/* More than the estimate, with the same bucket: it was too low. Between the mean and what the last step
-		 * sustained. */
-		s->estimate = measured / 2 + (s->step_from > measured ? s->step_from : measured) / 2;
-		s->trust = w < 16 ? w : 16;
-		s->agreed = 0;
-		return;
-	}
-	if (s->plateau >= PLATEAU_BASE)
-		s->agreed += 1 + s->stale;
-	if (up * WEIR_RATE_ONE < due + WEIR_RATE_ONE / 2 && measured > s->estimate / 10 * 7) {
-		/* A bucket of depth 1, or an estimate so high that the plateau below it had all but emptied the bucket: then not
-		 * even the plateau's pace was measured. */
-		if (measured < below(s) && w <= s->trust && s->idle == 0)
-			s->estimate = s->estimate / 2 + measured / 2;
-		else if (s->step_from > s->estimate)
-			s->estimate = s->step_from;
-		if (measured > s->estimate)
-			s->estimate = measured;
-		s->trust = w > s->trust ? w : s->trust;
-	} else if (s->trust < 8) {
-		/* Of so few, half an accept more or less matters, and so does what overflowed. */
-		measured += measured / (2 * (n ? n : 1));
-		s->estimate = measured > s->estimate / 5 * 3 ? measured : s->estimate / 5 * 3;
-		s->trust = w;
-	} else {
-		if (measured > s->estimate || s->idle == 0)
-			s->estimate = s->estimate / 2 + measured / 2;
-		s->trust = w > s->trust ? w : s->trust;
-	}
-}
-
-/* Refused below the estimate: it is too high, or the limit has just fallen. */
-static void judge_plateau(struct rate_state *s, uint64_t n, uint64_t measured)
-{
-	s->agreed = 0;
-	if (worth(s, n) >= 16) {
-		/* A long mean does not tell a little too much from a fall just now; what is in flight will. */
-		s->phase = RATE_FALL;
-		return;
-	}
-	s->estimate = measured < s->estimate ? measured : s->estimate;
-	s->trust = worth(s, n);
 }
 
 /* Whether nobody asked for most of the time since the bucket was last empty. What counts is the run of refusals and the pause
@@ -363,13 +265,13 @@ static void refused_anew(struct rate_step *step)
 		s->trust = 2;
 	} else if (s->estimate == 0) {
 		s->estimate = measured;
-		s->trust = worth(s, n);
+		s->trust = rate_worth(s, n);
 	} else if (s->phase == RATE_CLIMB) {
 		step->surprised = s->rate <= s->estimate;
-		judge_climb(step, n, measured);
+		rate_judge_climb(step, n, measured);
 	} else {
 		step->surprised = true;
-		judge_plateau(s, n, measured);
+		rate_judge_plateau(s, n, measured);
 	}
 	if ((unknown || (n < FEW && word)) && (s->window_ns == 0 || s->window_limit == 0))
 		keep_known(step, before, unknown ? trust : FEW, word);
@@ -442,12 +344,12 @@ static void stepped(struct rate_step *step)
 	}
 	s->phase = RATE_CLIMB;
 	next = s->rate + rate_mul_div(s->rate, s->growth_ppm, 1000000);
-	if (s->estimate != 0 && next > above(s)) {
-		if (!surplus(step))
-			next = s->rate > above(s) ? s->rate : above(s);
-		if (s->rate <= above(s) && s->growth_ppm > BEYOND_PPM) /* at the gate: slowly on from there */
+	if (s->estimate != 0 && next > rate_above(s)) {
+		if (!rate_surplus(step))
+			next = s->rate > rate_above(s) ? s->rate : rate_above(s);
+		if (s->rate <= rate_above(s) && s->growth_ppm > BEYOND_PPM) /* at the gate: slowly on from there */
 			s->growth_ppm = BEYOND_PPM;
-		if (surplus(step) && s->rate <= above(s))
+		if (rate_surplus(step) && s->rate <= rate_above(s))
 			next = s->rate + rate_mul_div(s->rate, s->growth_ppm, 1000000);
 	}
 	if (s->window_limit != 0 && s->window_ns != 0) {

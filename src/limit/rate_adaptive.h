@@ -31,6 +31,17 @@
 
 #define TOLD_SPENT UINT64_C(1) /* in told_end_ns */
 
+/* The pace of the plateau: so far below the estimate. The most that is tried before there is evidence that the limit has risen,
+ * and whether there is: more accepts since the bucket was last empty than the estimate allows. */
+uint64_t rate_below(const struct rate_state *s);
+uint64_t rate_above(const struct rate_state *s);
+bool rate_surplus(const struct rate_step *step);
+/* What a count of n accepts is worth. */
+uint64_t rate_worth(const struct rate_state *s, uint64_t n);
+/* Refused on the way up, and on the plateau, after n accepts at the rate that was measured: corrects the estimate. */
+void rate_judge_climb(struct rate_step *step, uint64_t n, uint64_t measured);
+void rate_judge_plateau(struct rate_state *s, uint64_t n, uint64_t measured);
+
 /* Reads the quotas of the answer at hand. */
 void rate_told(struct rate_step *step);
 
