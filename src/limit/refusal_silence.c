@@ -28,6 +28,11 @@
 /* So many refusals with so few good answers to each: distance is kept from a ban, and it is none. */
 #define BAN_EVENTS 12U
 #define BAN_GOOD   32U
+/* Fewer do where hardly anything is accepted between two of them: after a ban the bucket is full, and the pace begins anew at a
+ * quarter. One that comes at once counts as two. */
+#define BAN_EVENTS_SOON 4U
+#define BAN_GOOD_SOON   8U
+#define BAN_GOOD_NONE   4U
 
 bool refusal_may_ban(uint32_t status)
 {
@@ -116,17 +121,26 @@ void refusal_hear_in_silence(struct refusal_state *s, const struct weir_refusal_
 	}
 }
 
+/* Whether refusals come so soon again although distance is kept that it is from no ban. */
+static bool no_ban(uint32_t events, uint64_t good)
+{
+	return (events >= BAN_EVENTS && good < (uint64_t)BAN_GOOD * events) ||
+	       (events >= BAN_EVENTS_SOON && good < (uint64_t)BAN_GOOD_SOON * events);
+}
+
 void refusal_hear_learned(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,
 			  uint64_t now_ns)
 {
-	if (s->x == 0 || a->accepted != s->first_accepted || now_ns < s->first_ns) {
+	if (s->x == 0 || now_ns < s->first_ns || (a->accepted != s->first_accepted && a->admitted_ns >= s->first_ns)) {
+		uint64_t before = s->block != 0 ? s->first_accepted : s->last_accepted;
+
 		s->x = 0;
 		s->first_ns = now_ns;
 		s->first_accepted = a->accepted;
-		s->block = at_most(s->block + 1, UINT16_MAX);
+		s->block = at_most(s->block + (a->accepted - before < BAN_GOOD_NONE ? 2 : 1), UINT16_MAX);
 	}
 	s->x++;
-	if (s->passes != 0 && s->block >= BAN_EVENTS && a->accepted - s->last_accepted < (uint64_t)BAN_GOOD * s->block) {
+	if (s->passes != 0 && no_ban(s->block, a->accepted - s->last_accepted)) {
 		give_up(s, out, now_ns, now_ns);
 		s->meaning = WEIR_REFUSAL_CHANCE;
 		ask_later(s, OF_STATUS, now_ns);

@@ -323,6 +323,30 @@ static void a_ban_that_was_none_is_forgotten(void **state)
 	assert_true(good > 60 * 1000 / 11 * CLIENTS * 7 / 10);
 }
 
+/* ... and mostly soon, whatever chance does: of ten such hosts. */
+static void most_bans_that_were_none_are_forgotten_within_minutes(void **state)
+{
+	unsigned soon = 0;
+
+	for (uint64_t i = 0; i < 10; i++) {
+		close_gate(state);
+		open_gate(state);
+		meet((struct server){.status = 403});
+		seed = 100 + i;
+		run(5);
+		server.noise_permille = 1000;
+		run(45);
+		for (int k = 0; k < 60 && held().trial != WEIR_TRIAL_SILENCE; k++)
+			run(1);
+		run(15);
+		server.noise_permille = 200;
+		for (int k = 0; k < 20 && held().meaning == WEIR_REFUSAL_PACE; k++)
+			run(20);
+		soon += held().meaning != WEIR_REFUSAL_PACE;
+	}
+	assert_in_range(soon, 8, 10);
+}
+
 /* As many as make a row, but with good answers between them, and then nobody asked for a while. */
 static void a_forbidden_document_after_an_idle_while_is_no_ban(void **state)
 {
@@ -571,6 +595,7 @@ int main(void)
 						close_gate),
 		cmocka_unit_test_setup_teardown(after_a_row_of_forbidden_documents_the_pace_is_free_again, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_ban_that_was_none_is_forgotten, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(most_bans_that_were_none_are_forgotten_within_minutes, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_forbidden_document_after_an_idle_while_is_no_ban, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(who_was_forbidden_everything_for_hours_is_back_half_an_hour_after_that_ends,
 						open_gate, close_gate),
