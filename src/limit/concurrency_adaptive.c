@@ -25,112 +25,8 @@
 
 #include <string.h>
 
+#include "concurrency_state.h"
 #include "logarithm.h"
-
-/* Words of c->sample. */
-enum sample {
-	LIMIT,   /* in force, + 1; 0: none */
-	CLIP,    /* us; longer latencies count as this much; 0: no clipping */
-	CALLS,   /* good answers:24 | sum of the requests in flight that they saw:40 */
-	TIME,    /* those of them at the limit:24 | sum of their latencies, us:40 */
-	ALLOWED, /* as many as the host takes at a time, learned from its refusals; 0: not known */
-	LOST,    /* time-outs and failures */
-};
-
-/* CALLS and TIME are sums of pairs, so that a result is two adds. Where the lower one runs over it carries into the upper one,
- * and the difference of two readings takes that back: it is right as long as what was gained between them fits. An epoch lasts a
- * minute at most. In it, 2^24 answers are 280,000 a second; and as the latencies of a minute add up to a minute for each request
- * in flight (Little's law), 2^40 us are those of 18,000. Beyond, one epoch is misjudged. */
-#define PAIR_BITS 40
-#define PAIR_MASK ((UINT64_C(1) << PAIR_BITS) - 1)
-
-enum phase { FREE = 0, DESCEND = 1, DITHER = 2 };
-enum stage { DRAIN = 0, SETTLE = 1, MEASURE = 2 };
-
-/* Good answers per epoch. The latency of an exponential server has a coefficient of variation of 1, so the mean of 200 is good to
- * 7 % and one e of a dither to +-.45; dithering averages over many epochs. */
-#define EPOCH_CALLS 200.0
-/* While free; fewer, to notice a queue early. */
-#define FREE_CALLS 100.0
-/* Descending: PRECISION / ln(step)^2, which is the same standard error of e (.3) for small and large steps. */
-#define PRECISION 20.0
-/* Fewer than this say nothing. */
-#define EPOCH_CALLS_MIN 30.0
-/* An epoch is over after this many latencies, or a second if that is longer, even if the answers were few. */
-#define EPOCH_LATENCIES 60.0
-/* Settling takes as many results as twice the limit, which by Little's law is two latencies: then the requests that met the level
- * before are gone but for a few. */
-#define SETTLE_TURNS 2.0
-
-/* Fewer in flight than this are left alone. */
-#define LEVEL_MIN 3.0
-/* Latency and concurrency grown by this are a reason to look closer. */
-#define REASON 1.5
-/* Without a reason, look closer only after this many times as long as a look takes, and twice as many each time that it finds
- * nothing: a look slows the host down by a quarter while it lasts, so k looks cost k/4 of 10 * 2^k. */
-#define PATIENCE 10.0
-
-/* After a descent, the next one may follow after this many times as long as a look takes. */
-#define RETRY 4.0
-
-/* The first step of a descent, and those after it has been confirmed. */
-#define STEP_FIRST 0.75
-#define STEP_NEXT  0.5
-#define STEP_MIN   0.25
-/* An elasticity above this says: queueing only. */
-#define STEEP 0.6
-/* An elasticity below this says: no queue. */
-#define FLAT 0.35
-/* The dither's upper level. */
-#define DITHER_FACTOR 1.25
-/* The elasticity to aim at. At 1 the limit would not know how far above the knee it is; at .85 the knee is 15 % of the way down
- * from the lower to the upper level. */
-#define TARGET   0.85
-#define GAIN     0.1
-#define GAIN_MAX 0.5
-/* Noise does not reach this far from [0, 1]: the server changed between the epochs. */
-#define OUTLIER 2.0
-/* Latencies count at most this many times the mean of the epoch before: a few outliers must not decide. */
-#define CLIP_FACTOR 5.0
-/* After a server has become faster, look closer this much later. */
-#define LOOK_AGAIN_NS UINT64_C(15000000000)
-/* A limit that did not bind for this long is lifted. */
-#define UNBOUND_NS UINT64_C(60000000000)
-
-#define NS_PER_US   1000.0
-#define LATENCY_MAX 1e9                   /* us; a quarter of an hour and then some */
-#define DUE_MAX_NS  UINT64_C(60000000000) /* no update is further away; what is has been damaged */
-#define LEVEL_MAX   1e6
-#define WAIT_MAX_NS UINT64_C(3600000000000) /* nor a look more than an hour */
-#define BACKOFF_MAX (1U << 16)
-
-/* The published state. All fields are sanitized when read: the memory may hold anything. */
-struct state {
-	uint64_t phase;
-	uint64_t high; /* dither: this epoch is at the upper level */
-	uint64_t stage;
-	uint64_t since_ns; /* begin of the stage */
-	uint64_t calls;    /* the counters then */
-	uint64_t time;
-	uint64_t unused;
-	uint64_t lost;
-	double limit;     /* learned; meaning only outside of free */
-	double before_us; /* mean latency and level of the epoch before; 0: none */
-	double before_level;
-	double ref_us; /* what the present state of affairs was judged by */
-	double ref_level;
-	double restore;    /* descend: the limit to return to when it was a false alarm, 0: none */
-	uint64_t steps;    /* descend: steps confirmed; dither: flat epochs in a row */
-	uint64_t look_ns;  /* no look without a reason before this */
-	uint64_t alarm_ns; /* and none with a reason before this */
-	uint64_t backoff;  /* false alarms in a row, as a power of two */
-	uint64_t bound_ns; /* when the limit last bound */
-	double gain;
-	double worst_us; /* free: latency and level at the last false alarm: half as much again is a new reason at once */
-	double worst_level;
-	uint64_t spare[2];
-};
-_Static_assert(sizeof(struct state) == WEIR_CONCURRENCY_WORDS * sizeof(uint64_t), "fills the published block");
 
 struct epoch {
 	double calls;
@@ -140,6 +36,7 @@ struct epoch {
 	double lost;  /* share of all results */
 	double results;
 	double span_us;
+	bool alike; /* its mean is known well, because its answers took alike */
 };
 
 /* ---- the state in shared memory ---- */
@@ -172,6 +69,7 @@ static void sanitize(struct state *s, uint64_t now_ns)
 	s->restore = within(s->restore, 0, LEVEL_MAX);
 	s->worst_us = within(s->worst_us, 0, LATENCY_MAX);
 	s->worst_level = within(s->worst_level, 0, LEVEL_MAX);
+	s->looked = s->looked != 0;
 	s->gain = within(s->gain, GAIN, GAIN_MAX);
 	if (s->steps > 1000)
 		s->steps = 1000;
@@ -280,13 +178,50 @@ static struct epoch gained(const struct weir_concurrency *c, const struct state 
 
 /* ---- the controller ---- */
 
-static void enter(const struct weir_concurrency *c, struct state *s, enum stage stage, uint64_t now_ns)
+static void keep(struct weir_concurrency *c, enum sample s, uint64_t value)
+{
+	atomic_store_explicit(&c->sample[s], value, memory_order_relaxed);
+}
+
+static void enter(struct weir_concurrency *c, struct state *s, enum stage stage, uint64_t now_ns)
 {
 	s->stage = stage;
 	s->since_ns = now_ns;
 	s->calls = load(c, CALLS);
 	s->time = load(c, TIME);
 	s->lost = load(c, LOST);
+	keep(c, BATCH_CALLS, s->calls);
+	keep(c, BATCH_TIME, s->time);
+	keep(c, BATCHES, 0);
+	keep(c, BATCH_SUM, 0);
+	keep(c, BATCH_SQUARES, 0);
+}
+
+/* Takes in what has been answered since the last batch, if it is enough for one. Returns whether the mean of those of this epoch
+ * is known well: its standard error, from how much the batches differ. Hostile words make it wrong once. */
+static bool told_alike(struct weir_concurrency *c)
+{
+	uint64_t calls = load(c, CALLS), time = load(c, TIME), n, us;
+	uint32_t count = (uint32_t)((calls - load(c, BATCH_CALLS)) >> PAIR_BITS);
+	double batches, sum, spread;
+
+	if (count < BATCH_ANSWERS)
+		return false;
+	us = ((time - load(c, BATCH_TIME)) & PAIR_MASK) / count;
+	us = us < BATCH_US_MAX ? us : BATCH_US_MAX;
+	n = load(c, BATCHES) < 1000 ? load(c, BATCHES) + 1 : 1000;
+	keep(c, BATCH_CALLS, calls);
+	keep(c, BATCH_TIME, time);
+	keep(c, BATCHES, n);
+	keep(c, BATCH_SUM, load(c, BATCH_SUM) + us);
+	keep(c, BATCH_SQUARES, load(c, BATCH_SQUARES) + us * us);
+	if (n < BATCHES_MIN)
+		return false;
+	batches = (double)n;
+	sum = (double)load(c, BATCH_SUM);
+	spread = (double)load(c, BATCH_SQUARES) - sum * sum / batches; /* (n - 1) x their variance */
+	/* error of the mean^2 = spread / (n - 1) / n <= (precision x sum / n)^2 */
+	return spread * batches <= BATCH_PRECISION * BATCH_PRECISION * sum * sum * (batches - 1);
 }
 
 /* The elasticity of latency between two epochs. False when their levels are too close to tell. */
@@ -344,6 +279,7 @@ static void look(struct state *s, double level, double restore, double ref_us)
 	s->restore = restore;
 	s->ref_us = ref_us;
 	s->limit = level;
+	s->looked = 1;
 }
 
 static void step_down(struct state *s, const struct epoch *e, double latency_us)
@@ -361,12 +297,16 @@ static void conclude_free(struct state *s, const struct epoch *e, uint64_t now_n
 {
 	bool reason;
 
-	if (e->level < LEVEL_MIN) {
+	if (e->level < LEVEL_MIN || e->mean_us < WORTH_US) {
 		s->look_ns = 0;
 		return;
 	}
 	if (s->look_ns == 0)
 		s->look_ns = later(now_ns, PATIENCE * (double)s->backoff * look_ns(e));
+	/* Answers that take alike, though there are several at a time, are worth a look at once: a server that delays what comes
+	 * too fast shows itself so, and what a look finds there is certain. */
+	if (e->alike && !s->looked)
+		s->look_ns = now_ns;
 	if (s->ref_us <= 0 || e->mean_us < s->ref_us) {
 		s->ref_us = e->mean_us;
 		s->ref_level = e->level;
@@ -401,11 +341,11 @@ static void conclude_descend(struct state *s, const struct weir_concurrency_para
 	bool known = e->bound >= 0.5 && elasticity(s->before_us, s->before_level, e->mean_us, e->level, &steepness);
 	double knee;
 
-	if (e->bound >= 0.5 && s->before_us <= 0) {
+	if (e->bound >= 0.5 && s->before_us <= 0 && e->mean_us > WORTH_US) {
 		step_down(s, e, e->mean_us);
 		return;
 	}
-	if (known && steepness > STEEP && e->level * STEP_NEXT >= least(p)) {
+	if (known && steepness > STEEP && e->level * STEP_NEXT >= least(p) && e->mean_us > WORTH_US) {
 		s->steps++;
 		step_down(s, e, e->mean_us);
 		return;
@@ -440,6 +380,13 @@ static void conclude_dither(struct state *s, const struct epoch *e, uint64_t now
 		return;
 	}
 	s->bound_ns = now_ns;
+	if (e->mean_us < WORTH_US) {
+		/* Nobody waits for long: let more go. */
+		s->limit = within(s->limit, e->level, LEVEL_MAX) * DITHER_FACTOR;
+		s->ref_us = s->before_us = 0;
+		s->high = 0;
+		return;
+	}
 	if (!s->high) {
 		if (s->ref_us <= 0) {
 			s->ref_us = e->mean_us;
@@ -505,6 +452,8 @@ static bool measured(const struct state *s, const struct epoch *e, uint64_t now_
 		enough = FREE_CALLS;
 	else if (s->phase == DESCEND && s->before_us > 0)
 		enough = within(PRECISION / (step * step), EPOCH_CALLS_MIN, 2 * EPOCH_CALLS);
+	if (s->phase == DESCEND && e->alike && e->calls >= EPOCH_CALLS_MIN)
+		return true;
 	return e->calls >= enough || (e->calls >= EPOCH_CALLS_MIN && (double)(now_ns - s->since_ns) > most_ns);
 }
 
@@ -571,6 +520,7 @@ struct weir_concurrency_change weir_concurrency_update(struct weir_concurrency *
 	else
 		sanitize(&s, now_ns);
 	e = gained(c, &s, now_ns);
+	e.alike = s.stage == MEASURE && s.phase != DITHER && told_alike(c);
 	wait_ns = advance(c, p, &s, &e, now_ns);
 	wait_ns = within(wait_ns, 0, DUE_MAX_NS);
 

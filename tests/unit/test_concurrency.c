@@ -520,6 +520,30 @@ static void a_host_with_ample_capacity_keeps_its_throughput_whatever_its_latency
 		}
 }
 
+/* Two slots of 0.3 ms and four clients: a queue, but one that nobody minds, and what is saved by standing in no queue is less
+ * than what standing in ours costs. */
+static void a_host_next_door_is_left_alone(void **state)
+{
+	struct world w = {.slots = 2, .mean_s = 0.0003, .service = LOGNORMAL, .clients = 4, .duration_s = 60};
+
+	(void)state;
+	fresh(NULL);
+	live(&w, 1);
+	assert_int_equal(weir_concurrency_limit(&c, &p), UINT32_MAX);
+}
+
+/* nginx's limit_req without nodelay: ten a second, one after the other, and twenty clients have stood in line since the first
+ * second. */
+static void the_queue_of_a_server_that_delays_is_found_within_a_minute(void **state)
+{
+	struct world w = {.slots = 1, .mean_s = 0.1, .service = CONSTANT, .clients = 20, .duration_s = 60};
+
+	(void)state;
+	fresh(NULL);
+	assert_true(live(&w, 1).goodput > .98);
+	assert_in_range(weir_concurrency_limit(&c, &p), 1, 3);
+}
+
 static void a_slower_host_with_ample_capacity_is_not_taken_for_a_full_one(void **state)
 {
 	struct world w = {.slots = 100000,
@@ -758,6 +782,8 @@ int main(void)
 		cmocka_unit_test_setup(scenario_8_with_thirty_per_cent_503, fresh),
 		cmocka_unit_test_setup(other_distributions_are_served_as_well, fresh),
 		cmocka_unit_test_setup(a_host_with_ample_capacity_keeps_its_throughput_whatever_its_latency_does, fresh),
+		cmocka_unit_test_setup(a_host_next_door_is_left_alone, fresh),
+		cmocka_unit_test_setup(the_queue_of_a_server_that_delays_is_found_within_a_minute, fresh),
 		cmocka_unit_test_setup(a_slower_host_with_ample_capacity_is_not_taken_for_a_full_one, fresh),
 		cmocka_unit_test_setup(few_requests_are_never_limited, fresh),
 		cmocka_unit_test_setup(it_stays_within_min_and_max, fresh),
