@@ -354,7 +354,7 @@ static void stepped(struct rate_step *step)
 	}
 	if (s->window_limit != 0 && s->window_ns != 0) {
 		if (step->accepted - s->climb_accepted > 2 * s->window_limit)
-			s->window_limit = s->window_ns = s->window_high_ns = 0;
+			s->window_limit = s->window_ns = s->window_high_ns = s->window_guess = 0;
 		else if (next > s->estimate + s->estimate / 4)
 			next = s->estimate + s->estimate / 4;
 	}

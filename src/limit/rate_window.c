@@ -23,6 +23,12 @@ static const uint32_t length_s[] = {1,   2,    5,    10,   15,   20,    30,    6
 /* A known window is forgotten when it has not opened at so many looks: eight boundaries. */
 #define RUNS_MAX (8 * LOOKS)
 
+/* window_guess: within a window that is known the host has been asked again soon after a refusal, and has refused; or has
+ * accepted, so that it is the last so many seconds that it looks at. Beyond all numbers of lengths, and of what rate_ban.c stores
+ * there. */
+#define FIXED  UINT64_C(1003)
+#define SLIDES UINT64_C(1004)
+
 #define LENGTHS (sizeof(length_s) / sizeof(length_s[0]))
 
 static uint64_t length_ns(uint64_t i)
@@ -120,10 +126,31 @@ static uint64_t length_between(const struct rate_state *s, uint64_t low, uint64_
 	return found;
 }
 
+/* Whether what is sent at `ns`, after a refusal, is so well before the next boundary of the window that is known that it will be
+ * refused as well. A log of the last so many seconds, which looks like a window when it has been filled at once, makes room for
+ * one request after the other. */
+static bool within_window(const struct rate_state *s, uint64_t ns)
+{
+	uint64_t low = s->window_low_ns, high = s->window_high_ns;
+
+	if (s->window_ns == 0 || s->window_limit == 0 || high == 0 || s->held_ns != 0 || s->window_guess == FIXED)
+		return false;
+	if (high <= s->run_ns)
+		low += ((s->run_ns - high) / s->window_ns + 1) * s->window_ns;
+	return ns + s->window_ns / 64 < low;
+}
+
 void rate_window_reopened(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
 	uint64_t low = s->run_last_ns, high = step->now_ns, between = 0;
+
+	if (s->runs == 1 && within_window(s, step->answer->admitted_ns))
+		s->window_guess = SLIDES;
+	if (s->window_guess == SLIDES) {
+		settle_on_window(step);
+		return;
+	}
 
 	if (s->held_ns != 0 && s->held_ns == s->window_high_ns) {
 		/* The host has named the boundary itself. */
@@ -203,27 +230,50 @@ static uint64_t next_look(uint64_t low, uint64_t high, uint64_t window_ns, uint6
 	return at < high ? at : high;
 }
 
+/* Until the next boundary of a window whose length and limit are known; of one that may slide, or does, until it has made room.
+ * Returns false when it has been forgotten. */
+static bool pause_within(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t now = step->now_ns, span = s->window_high_ns - s->window_low_ns, high = s->window_high_ns, low;
+	uint64_t room = 2 * rate_time_ns(1, s->rate);
+	bool fixed;
+
+	if (s->runs > RUNS_MAX) {
+		s->window_ns = s->window_guess = s->window_limit = s->window_high_ns = 0;
+		return false;
+	}
+	if (s->window_guess == SLIDES) {
+		room <<= s->runs < 8 ? s->runs - (s->runs != 0) : 7;
+		rate_pause_until(step, now + (room < s->window_ns / LOOKS ? room : s->window_ns / LOOKS));
+		return true;
+	}
+	if (s->runs == 1 && step->answer->hold_until_ns <= now && within_window(s, now + room)) {
+		rate_pause_until(step, now + room);
+		return true;
+	}
+	fixed = s->runs == 2 && within_window(s, step->answer->admitted_ns);
+	if (high <= now)
+		high += ((now - high) / s->window_ns + 1) * s->window_ns;
+	low = high > span ? high - span : 0;
+	if (fixed) {
+		/* One request has been spent on that, so one less is on the boundary. */
+		s->window_guess = FIXED;
+		now = now < low + span / LOOKS ? low + span / LOOKS : now;
+	}
+	rate_pause_until(step, next_look(low, high, s->window_ns, now));
+	return true;
+}
+
 bool rate_window_pause(struct rate_step *step)
 {
 	struct rate_state *s = step->s;
-	uint64_t span = s->window_high_ns - s->window_low_ns, now = step->now_ns;
+	uint64_t now = step->now_ns;
 
 	if (s->window_limit == 0 || s->window_high_ns == 0)
 		return false;
-	if (s->window_ns != 0) {
-		uint64_t high = s->window_high_ns;
-
-		if (s->runs > RUNS_MAX) {
-			s->window_ns = 0;
-			s->window_limit = 0;
-			s->window_high_ns = 0;
-			return false;
-		}
-		if (high <= now)
-			high += ((now - high) / s->window_ns + 1) * s->window_ns;
-		rate_pause_until(step, next_look(high > span ? high - span : 0, high, s->window_ns, now));
-		return true;
-	}
+	if (s->window_ns != 0)
+		return pause_within(step);
 	for (uint64_t i = s->window_guess > 0 ? s->window_guess - 1 : 0; i < LENGTHS; i++) {
 		uint64_t w = length_ns(i);
 

@@ -17,6 +17,7 @@
 #define START  (1000000 * SECOND)
 #define LEARN  3 /* windows that are not judged */
 #define JUDGED 9
+#define LOG    100
 #define PHASES 97 /* no divisor of anything */
 
 static struct weir_rate r;
@@ -28,12 +29,25 @@ static uint64_t now;
 struct life {
 	uint64_t limit, window_ns, phase_ns; /* a fixed window; or, when window_ns is 0: */
 	double per_s, depth, tokens;         /* a bucket */
+	bool slides;                         /* the window: of the last so many seconds, whatever the clock says */
+	uint64_t log[LOG];                   /* what it has accepted in them */
 	uint64_t latency_ns;
 	uint64_t number, used;        /* of the window at hand */
 	uint64_t accepted, throttled; /* while it is judged */
 	uint64_t asked_ns;            /* when the last request arrived */
 	bool judged;
 };
+
+static bool log_accepts(struct life *l)
+{
+	uint64_t *oldest = &l->log[l->number % l->limit];
+
+	if (*oldest != 0 && l->asked_ns < *oldest + l->window_ns)
+		return false;
+	*oldest = l->asked_ns;
+	l->number++;
+	return true;
+}
 
 static bool window_accepts(struct life *l)
 {
@@ -64,7 +78,7 @@ static void ask(struct life *l)
 
 	now = sent = ready > now ? ready : now;
 	l->asked_ns = now + l->latency_ns / 2;
-	good = l->window_ns != 0 ? window_accepts(l) : bucket_accepts(l, before);
+	good = l->slides ? log_accepts(l) : l->window_ns != 0 ? window_accepts(l) : bucket_accepts(l, before);
 	l->accepted += good && l->judged;
 	l->throttled += !good && l->judged;
 	now += l->latency_ns;
@@ -121,6 +135,23 @@ static void a_hundred_in_ten_seconds_are_found_whatever_the_phase(void **state)
 {
 	(void)state;
 	lives_at_every_phase(100, 10 * SECOND, .95, 1);
+}
+
+/* A window that begins anew with each request looks like a fixed one when it has been filled at once. But a request that is
+ * refused in it is soon accepted, not when another window begins. */
+static void a_hundred_in_the_last_ten_seconds_are_used(void **state)
+{
+	struct life l = begin(100, 10 * SECOND, 0);
+
+	(void)state;
+	l.slides = true;
+	while (now < START + 100 * SECOND)
+		ask(&l);
+	l.judged = true;
+	while (now < START + 700 * SECOND)
+		ask(&l);
+	assert_in_range(l.accepted, 5800, 6001);
+	assert_true(l.throttled <= 24);
 }
 
 /* A pause is a time to ask at, not one to wait and then a little: the pace behind it is for the second request. */
@@ -212,6 +243,7 @@ int main(void)
 		cmocka_unit_test(six_hundred_a_minute_are_found_whatever_the_phase),
 		cmocka_unit_test(five_thousand_an_hour_are_found_whatever_the_phase),
 		cmocka_unit_test(a_hundred_in_ten_seconds_are_found_whatever_the_phase),
+		cmocka_unit_test(a_hundred_in_the_last_ten_seconds_are_used),
 		cmocka_unit_test(a_bucket_of_any_rate_is_found),
 		cmocka_unit_test(the_first_request_after_a_pause_goes_when_it_is_over),
 	};
