@@ -108,6 +108,9 @@ struct weir_rate_change weir_rate_update(struct weir_rate *r, struct weir_bucket
 void weir_rate_learn(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *p, uint64_t rate,
 		     uint64_t trust, uint64_t now_ns);
 
+/* What adaptive has learned of the host's limit, nano-admissions per second; 0: nothing. A pace on the way up may be above it. */
+uint64_t weir_rate_learned(const struct weir_rate *r);
+
 /* Forgets what was learned: back to the strategy's beginning. For the holder of the entry's trylock. */
 void weir_rate_reset(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *p, uint64_t now_ns);
 

@@ -85,6 +85,7 @@ struct weir_refusal_answer {
 	uint64_t accepted;    /* good answers so far (weir_rate.accepted), in which bare 4xx are counted */
 	uint64_t usual_ns;    /* latency of a good answer */
 	uint64_t pace;        /* of the bucket now, nano/s; 0: none */
+	uint64_t learned;     /* what the host was found to accept, nano/s; 0: not known. A pace that is tried may be more */
 	bool alone;           /* a bare status: it did answer well, and for a while nothing else has come any more */
 	uint64_t good_ns;     /* when it last answered well */
 };

@@ -138,6 +138,7 @@ __attribute__((noinline)) void hear(const struct weir_gate *g, const struct weir
 					 .accepted = atomic_load_explicit(&e->rate.accepted, memory_order_relaxed),
 					 .usual_ns = weir_meaning_usual_ns(&e->meaning),
 					 .pace = from,
+					 .learned = heard != HEARD_NOTHING ? weir_rate_learned(&e->rate) : 0,
 					 .alone = heard == HEARD_BARE && hear_alone(host, status, now_ns),
 					 .good_ns = atomic_load_explicit(&e->meaning.succeeded_ns, memory_order_relaxed)};
 	struct weir_rate_change change;
@@ -154,7 +155,10 @@ __attribute__((noinline)) void hear(const struct weir_gate *g, const struct weir
 	change = weir_rate_update(&e->rate, &e->bucket[0], params, answer, now_ns);
 	if (heard == HEARD_THROTTLED && answer->signal == WEIR_RATE_THROTTLED) {
 		struct weir_refusal_view before = weir_refusal_look(&e->refusal);
-		struct weir_refusal_advice advice = weir_refusal_counted(&e->refusal, &of, change.surprised, now_ns);
+		struct weir_refusal_advice advice;
+
+		of.learned = weir_rate_learned(&e->rate);
+		advice = weir_refusal_counted(&e->refusal, &of, change.surprised, now_ns);
 
 		heed(host, params, &advice, now_ns);
 		tell_meaning(g, host, before, weir_refusal_look(&e->refusal), now_ns);

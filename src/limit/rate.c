@@ -185,6 +185,16 @@ void weir_rate_learn(struct weir_rate *r, struct weir_bucket *bucket, const stru
 	store(r, bucket, &step);
 }
 
+uint64_t weir_rate_learned(const struct weir_rate *r)
+{
+	uint64_t w[WEIR_RATE_WORDS];
+	struct rate_state s;
+
+	weir_published_read(&r->generation, r->state, WEIR_RATE_WORDS, w);
+	memcpy(&s, w, sizeof(s));
+	return s.tag == STATE_TAG + WEIR_ADAPTIVE + 1 && s.estimate < WEIR_RATE_MAX ? s.estimate : 0;
+}
+
 void weir_rate_reset(struct weir_rate *r, struct weir_bucket *bucket, const struct weir_rate_params *given, uint64_t now_ns)
 {
 	static const struct weir_rate_answer tick = {.signal = WEIR_RATE_TICK};

@@ -32,6 +32,7 @@
 /* A crowd: refusals, good answers below all of them, and what the trial must bring. */
 #define CROWD_REFUSALS     4U
 #define CROWD_GOOD         16U
+#define CROWD_LIKELY       1.6 /* odds at which it is tried before refusals are taken to come by chance */
 #define CROWD_WATCH        512U
 #define CROWD_GAIN_PERCENT 102U
 #define CROWD_LOOK         128U
@@ -39,6 +40,10 @@
 #define CROWD_STRIKES      4U
 #define CROWD_CLOSE        16U /* good answers between two refusals in close succession, and two for each permit */
 #define PERMITS_MAX        4096U
+
+/* Tries what looks like a crowd, by these odds. Returns whether it does. */
+static bool try_crowd(struct refusal_state *s, const struct weir_refusal_answer *a, double odds, struct weir_refusal_advice *out,
+		      uint64_t now_ns);
 
 /* ---- throttled answers: by chance ---- */
 
@@ -83,6 +88,9 @@ static void conclude_chance(struct refusal_state *s, const struct weir_refusal_a
 
 	end_trial(s, out);
 	ask_later(s, OF_CHANCE, now_ns);
+	/* A crowd is refused at half of the pace as well, if more rarely. */
+	if (finding == SAME && try_crowd(s, a, CROWD_LIKELY, out, now_ns))
+		return;
 	s->score = 0;
 	s->alarm_ns = now_ns;
 	if (finding == RARER)
@@ -152,12 +160,12 @@ static void allow(struct refusal_state *s, uint32_t permits, struct weir_refusal
 
 /* Whether all refusals so far but one (requests may overtake each other) met more requests in flight than so many good answers
  * did: were both drawn alike, this would be as unlikely as ODDS says. */
-static bool looks_crowded(const struct refusal_state *s, uint64_t accepted)
+static bool looks_crowded(const struct refusal_state *s, uint64_t accepted, double odds)
 {
 	double share = s->n / (s->n + (double)(accepted - s->base_accepted) + 1e-9);
 
 	return s->n >= CROWD_REFUSALS && s->most >= 1 && s->most < PERMITS_MAX && s->below >= 4 &&
-	       -(double)s->below * ln(1 - within(share, 0, .9)) >= ODDS + ln(s->n);
+	       -(double)s->below * ln(1 - within(share, 0, .9)) >= odds + ln(s->n);
 }
 
 /* With how few others in flight a request was refused, and how many good ones had no more beside them. */
@@ -191,6 +199,7 @@ static void conclude_crowd(struct refusal_state *s, const struct weir_refusal_an
 			   uint64_t now_ns)
 {
 	uint64_t good = a->accepted - s->from_accepted, ns = now_ns > s->from_ns ? now_ns - s->from_ns : 1;
+	uint64_t first = a->usual_ns < ns / 2 ? a->usual_ns : ns / 2; /* until the first answer was there */
 	enum finding finding = compare(s, (double)good, now_ns);
 
 	if (finding == SAME && s->most >= 1 && s->most < s->permits && s->strikes < CROWD_STRIKES) {
@@ -202,7 +211,7 @@ static void conclude_crowd(struct refusal_state *s, const struct weir_refusal_an
 	}
 	if (finding == UNDECIDED || (finding == RARER && good < CROWD_GOOD))
 		return;
-	if (finding != RARER || rate_of(good, ns) < rate_mul_div(s->before, CROWD_GAIN_PERCENT, 100)) {
+	if (finding != RARER || rate_of(good, ns - first) < rate_mul_div(s->before, CROWD_GAIN_PERCENT, 100)) {
 		fail_crowd(s, a, out, now_ns);
 		return;
 	}
@@ -264,6 +273,20 @@ static void crowd_good(struct refusal_state *s, const struct weir_refusal_answer
 	s->looking = 1;
 	s->alarm_ns = now_ns;
 	allow(s, s->permits + 1, out);
+}
+
+static bool try_crowd(struct refusal_state *s, const struct weir_refusal_answer *a, double odds, struct weir_refusal_advice *out,
+		      uint64_t now_ns)
+{
+	if (s->chance_ppm != 0 || a->pace == 0 || !may_ask(s, OF_CROWD, now_ns) || !looks_crowded(s, a->accepted, odds))
+		return false;
+	weigh(s, s->n, (double)(a->accepted - s->base_accepted), 1);
+	/* What it has to be better than; not a step of a climb, which nobody has seen sustained. */
+	s->before = a->learned != 0 && a->learned < a->pace ? a->learned : a->pace;
+	s->strikes = 0;
+	allow(s, s->most, out);
+	begin_trial(s, WEIR_TRIAL_CROWD, a, WEIR_RATE_ASIDE, out, now_ns);
+	return true;
 }
 
 /* ---- the way in ---- */
@@ -329,20 +352,6 @@ static void hear_throttled(struct refusal_state *s, const struct weir_refusal_an
 	count_crowd(s, a);
 }
 
-/* Tries what looks like a crowd. Returns whether it does. */
-static bool try_crowd(struct refusal_state *s, const struct weir_refusal_answer *a, struct weir_refusal_advice *out,
-		      uint64_t now_ns)
-{
-	if (s->chance_ppm != 0 || a->pace == 0 || !may_ask(s, OF_CROWD, now_ns) || !looks_crowded(s, a->accepted))
-		return false;
-	weigh(s, s->n, (double)(a->accepted - s->base_accepted), 1);
-	s->before = a->pace;
-	s->strikes = 0;
-	allow(s, s->most, out);
-	begin_trial(s, WEIR_TRIAL_CROWD, a, WEIR_RATE_ASIDE, out, now_ns);
-	return true;
-}
-
 struct weir_refusal_advice weir_refusal_hear(struct weir_refusal *f, const struct weir_refusal_answer *a, uint64_t now_ns)
 {
 	struct weir_refusal_advice out = {.counts = a->kind == WEIR_HEARD_THROTTLED};
@@ -371,7 +380,7 @@ struct weir_refusal_advice weir_refusal_hear(struct weir_refusal *f, const struc
 		s.n = s.most = s.least = 0;
 	else if (a->admitted_ns >= s.alarm_ns && s.n != 0) {
 		count_crowd(&s, a);
-		try_crowd(&s, a, &out, now_ns);
+		try_crowd(&s, a, ODDS, &out, now_ns);
 	}
 	store(f, &s);
 	return out;
@@ -410,7 +419,7 @@ struct weir_refusal_advice weir_refusal_counted(struct weir_refusal *f, const st
 		s.trial_x++;
 	}
 	s.score = (uint32_t)(score * SCORE_ONE);
-	if (try_crowd(&s, a, &out, now_ns)) {
+	if (try_crowd(&s, a, ODDS, &out, now_ns)) {
 		store(f, &s);
 		return out;
 	}

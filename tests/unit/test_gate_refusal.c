@@ -347,6 +347,24 @@ static void most_bans_that_were_none_are_forgotten_within_minutes(void **state)
 	assert_in_range(soon, 8, 10);
 }
 
+/* Two or twelve at a time, a second each: half of the pace is refused half as often, which is neither the same nor a fifth, and
+ * what a trial of a few permits must bring is what the host was found to accept, not the last step of a climb. Of ten such hosts.
+ */
+static void few_long_requests_at_a_time_are_neither_chance_nor_pace(void **state)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < 10; i++) {
+		close_gate(state);
+		open_gate(state);
+		meet((struct server){.status = 429, .slots = i % 2 == 0 ? 2 : 12, .service_ns = SECOND});
+		seed = 200 + i;
+		run(400);
+		found += held().permits != 0 && held().chance_permille == 0;
+	}
+	assert_int_equal(found, 10);
+}
+
 /* As many as make a row, but with good answers between them, and then nobody asked for a while. */
 static void a_forbidden_document_after_an_idle_while_is_no_ban(void **state)
 {
@@ -594,6 +612,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_forbidden_for_good_is_asked_for_at_half_the_pace_at_least, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(after_a_row_of_forbidden_documents_the_pace_is_free_again, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(few_long_requests_at_a_time_are_neither_chance_nor_pace, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_ban_that_was_none_is_forgotten, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(most_bans_that_were_none_are_forgotten_within_minutes, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_forbidden_document_after_an_idle_while_is_no_ban, open_gate, close_gate),
