@@ -130,8 +130,8 @@ static void the_list_fits_eighty_columns(void **state)
 	char *text = drawn(24, 80, false);
 	assert_has(text, "weir top  04:13:00 UTC  2 hosts, 7 processes, 3 in flight, 2 waiting\n");
 	assert_has(text, "HOST                      STATE");
-	assert_has(text, "api.github.com:443        throttled    1.2 of 7.03/s    125ms    3 of 8       2\n");
-	assert_has(text, "down.example.org:443      open                 0.0/s        -         0       0\n");
+	assert_has(text, "api.github.com:443        throttled     1.2 of 7.03/s    125ms    3 of 8       2\n");
+	assert_has(text, "down.example.org:443      open                  0.0/s        -         0       0\n");
 	assert_has(text, "breaker open (failures), next try in 12.3s");
 	assert_has(text, "q quit\n");
 	free(text);
