@@ -30,6 +30,7 @@ enum weir_cause {
 	WEIR_CAUSE_DEPENDS_ON_PACE,   /* refusals become rarer when less is asked for */
 	WEIR_CAUSE_DEPENDS_ON_CROWD,  /* ... when fewer are in flight */
 	WEIR_CAUSE_DEPENDS_ON_CHANCE, /* ... not at all */
+	WEIR_CAUSE_QUEUE_FULL,        /* as many wait already as a rule allows */
 	WEIR_CAUSE_COUNT
 };
 

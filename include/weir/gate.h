@@ -32,6 +32,7 @@ struct weir_gate {
 	const struct weir_segment *segment;
 	struct weir_owner owner;
 	struct weir_run run;
+	uint32_t priority;    /* what the process says of its requests: enum weir_class + 1, 0 = nothing */
 	bool dry_run;         /* decide and count, never delay or refuse */
 	uint64_t wait_max_ns; /* bound on every wait beside the rule's, 0 = the rule's alone */
 	uint32_t attempts;    /* of each request, in place of the rule's: 1 = nothing is asked again; 0 = the rule's number */
@@ -51,9 +52,10 @@ enum weir_phase {
 };
 
 struct weir_scope {
-	uint32_t slot;             /* entry, WEIR_NONE = not in use */
-	uint64_t word;             /* of the index while the entry is this request's; 0 = not known */
-	uint64_t unit[WEIR_RATES]; /* taken units, 0 = none */
+	uint32_t slot;              /* entry, WEIR_NONE = not in use */
+	uint64_t word;              /* of the index while the entry is this request's; 0 = not known */
+	uint64_t unit[WEIR_RATES];  /* taken units, 0 = none */
+	uint64_t place[WEIR_RATES]; /* in the order of a bucket that several classes use, 0 = none */
 	uint32_t numbering[WEIR_RATES];
 };
 
@@ -90,7 +92,13 @@ struct weir_request {
 	bool ahead;                     /* struct weir_wish */
 	bool kept;                      /* on its way, after it had had its turn: weir_gate_depart */
 	bool delay_counted;
-	bool retries; /* it may be asked again: weir_gate_retry */
+	bool turns;            /* its turn has come in a bucket of several classes, where it has yet to take the unit */
+	bool counted;          /* among those who wait at its host */
+	uint32_t class;        /* enum weir_class */
+	uint32_t permit_scope; /* whose permit it waits for, with a place in the order there: */
+	uint64_t permit_place; /* 0 = none */
+	uint32_t wake_bits;    /* with wait_slot: of which changes it wants to hear, 0 = of all */
+	bool retries;          /* it may be asked again: weir_gate_retry */
 	struct weir_asker asker;
 	uint64_t not_before_ns; /* by the rates for which the table had no entry */
 	struct weir_breaker_ticket ticket;

@@ -370,6 +370,9 @@ bool weir_entry_any_remembers(const struct weir_segment *s, uint64_t idle_ns, ui
 /* Tells those who wait at this entry to look again (futex wake, only when somebody may be waiting). */
 void weir_entry_wake(const struct weir_segment *s, uint32_t slot);
 
+/* The same, but only those who sleep with one of these bits (FUTEX_WAIT_BITSET). */
+void weir_entry_wake_some(const struct weir_segment *s, uint32_t slot, uint32_t bits);
+
 /* ---- durations
  * ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -420,6 +423,12 @@ static inline void weir_store_before_load(void)
 /* Of a request whose host (scope 0) has no entry: whose it is, for weir_lease_spare_room. While the lease is WAITING. */
 void weir_lease_mark_spare(const struct weir_segment *s, uint32_t lease, uint32_t tag);
 
+/* Says of which class the request of a lease is, which has just been claimed. */
+void weir_lease_mark_class(const struct weir_segment *s, uint32_t lease, unsigned class);
+
+/* Whether the lease, if it is still the caller's, has been put among those who wait at its host's entry, or taken out. */
+bool weir_lease_count(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, bool waits);
+
 /* Whether fewer than `limit` requests of the tag are in flight beside the caller's lease, which must be MOVING: at most `limit`
  * of those who ask at once are told so, and all of those who hold a permit count, the dead until they are reaped. Never blocks.
  */
@@ -443,6 +452,7 @@ bool weir_lease_audit(const struct weir_segment *s, uint32_t slot);
 
 struct weir_occupancy {
 	uint32_t in_flight, waiting;
+	uint32_t waiting_in[WEIR_CLASSES]; /* by class */
 };
 
 /* A request in flight, as its lease tells. */

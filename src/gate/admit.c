@@ -47,7 +47,7 @@ void weir_gate_await_left(void)
 }
 
 /* FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time, so a signal handler that runs meanwhile does not stretch the wait. */
-static void sleep_until(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
+static void sleep_until(_Atomic uint32_t *word, uint32_t seen, uint32_t bits, uint64_t until_ns)
 {
 	struct timespec t = {.tv_sec = (time_t)(until_ns / 1000000000U), .tv_nsec = (long)(until_ns % 1000000000U)};
 	int type;
@@ -56,7 +56,7 @@ static void sleep_until(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns
 	cancel_type = type;
 	sleeps = true;
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
-	weir_syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+	weir_syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &t, NULL, bits != 0 ? bits : FUTEX_BITSET_MATCH_ANY);
 	wake_up();
 }
 
@@ -89,7 +89,7 @@ enum weir_verdict weir_gate_await(const struct weir_gate *g, struct weir_request
 			told = true;
 		}
 		if (verdict == WEIR_WAIT && r->wait_slot == slot)
-			sleep_until(&e->changes, seen, wake);
+			sleep_until(&e->changes, seen, r->wake_bits, wake);
 		weir_gate_await_left();
 	}
 	return verdict;
@@ -100,7 +100,7 @@ void weir_gate_sleep(uint64_t until_ns)
 	static _Atomic uint32_t nobody; /* wakes it */
 
 	while (weir_now_ns() < until_ns)
-		sleep_until(&nobody, 0, until_ns);
+		sleep_until(&nobody, 0, 0, until_ns);
 }
 
 enum weir_verdict weir_gate_admit(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish)

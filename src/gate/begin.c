@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "look.h"
+#include "permits.h"
+#include "queue.h"
 #include "release.h"
 #include "spare.h"
 #include "units.h"
@@ -116,6 +118,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 			return WEIR_GO;
 		}
 	}
+	queue_begin(g, r, &scope[SCOPE_HOST]);
 	scopes_settle_in(g, scope);
 	r->retries = g->attempts != 0 ? g->attempts > 1 : scope[SCOPE_HOST].rule->retry.attempts > 1;
 	if (!wish->paid)
@@ -142,6 +145,7 @@ void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_
 	}
 	if (scope_is_still(g, r, SCOPE_HOST) && scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &s))
 		atomic_fetch_add_explicit(&s.entry->counters.cancelled, 1, memory_order_relaxed);
+	request_leave_permits(g, r, false);
 	request_give_units(g, r);
 	request_free_lease(g, r);
 	r->phase = WEIR_PHASE_OVER;

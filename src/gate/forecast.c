@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* What would happen now, without doing it: the same questions as look.c in the same order. */
 #include "look.h"
+#include "queue.h"
 #include "spare.h"
 
 #include <string.h>
 
-static void scope_forecast(const struct scope *s, unsigned which, uint64_t now_ns, struct weir_forecast *out)
+/* When a request could go that came now: behind all, or, where several classes wait, where its own puts it. */
+static uint64_t bucket_forecast(const struct scope *s, unsigned j, unsigned class, uint64_t now_ns)
+{
+	const struct weir_bucket *b = &s->entry->bucket[j];
+	struct weir_turn t = {.class = class, .shares = s->rule->queue.shares};
+
+	return atomic_load_explicit(&b->turns.classes, memory_order_relaxed) == WEIR_BUCKET_CLASSED
+		       ? weir_bucket_turn_ns(b, &t, now_ns)
+		       : weir_bucket_preview_ns(b, now_ns);
+}
+
+static void scope_forecast(const struct scope *s, unsigned which, unsigned class, uint64_t now_ns, struct weir_forecast *out)
 {
 	for (unsigned j = 0; j < WEIR_RATES; j++) {
-		uint64_t at = weir_bucket_preview_ns(&s->entry->bucket[j], now_ns);
+		uint64_t at = bucket_forecast(s, j, class, now_ns);
 		uint64_t in_vain_ns = at > now_ns ? scope_frozen_in_vain_ns(s, j, now_ns) : 0;
 
 		at -= at != WEIR_NEVER && in_vain_ns < at ? in_vain_ns : 0;
@@ -92,6 +104,7 @@ void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64
 	uint32_t slot[WEIR_SCOPES];
 	static const struct weir_request anybody; /* who is asked for by nobody in particular shares with all */
 	uint64_t hold, spent, wait_max = weir_rule_builtin.wait_max_ns;
+	unsigned class = WEIR_CLASS_NORMAL;
 	struct scope s;
 
 	memset(out, 0, sizeof *out);
@@ -110,9 +123,10 @@ void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64
 			if ((s.rule->flags & WEIR_RULE_EXEMPT) != 0 || breaker_forecast(&s, now_ns, out))
 				return;
 			wait_max = s.rule->wait_max_ns;
+			class = queue_class(g, s.rule);
 			hold = weir_hold_until_ns(&s.entry->hold, s.rule->hold_max_ns, now_ns);
 			spent = request_spent_until(&anybody, &s, now_ns);
-			scope_forecast(&s, i, now_ns, out);
+			scope_forecast(&s, i, class, now_ns, out);
 			if (hold > now_ns) {
 				out->verdict = WEIR_WAIT;
 				out->cause = WEIR_CAUSE_HOLD;
@@ -124,7 +138,7 @@ void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64
 				out->until_ns = spent > out->until_ns ? spent : out->until_ns;
 			}
 		} else {
-			scope_forecast(&s, i, now_ns, out);
+			scope_forecast(&s, i, class, now_ns, out);
 		}
 		permit_forecast(&s, i, now_ns, out);
 	}

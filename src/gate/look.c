@@ -10,6 +10,8 @@
 
 #include <signal.h>
 
+#include "permits.h"
+#include "queue.h"
 #include "release.h"
 #include "units.h"
 #include "weir/outage.h"
@@ -46,8 +48,8 @@ static enum weir_cause breaker_cause(const struct scope *host, uint64_t now_ns)
 	return v.state == WEIR_BREAKER_HALF_OPEN ? WEIR_CAUSE_PROBE : WEIR_CAUSE_BREAKER;
 }
 
-static enum weir_verdict refuse(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
-				enum weir_cause cause, uint64_t until_ns, bool timed_out, uint64_t now_ns)
+enum weir_verdict request_refuse(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
+				 enum weir_cause cause, uint64_t until_ns, bool timed_out, uint64_t now_ns)
 {
 	struct weir_counters *c = &host->entry->counters;
 
@@ -56,10 +58,13 @@ static enum weir_verdict refuse(const struct weir_gate *g, struct weir_request *
 	r->timed_out = timed_out;
 	r->phase = WEIR_PHASE_REFUSED;
 	atomic_fetch_add_explicit(&c->refused, 1, memory_order_relaxed);
+	queue_note_refused(r, host);
 	if (r->delayed && !r->delay_counted) {
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
+		queue_note_delayed(r, host);
 		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
 	}
+	request_leave_permits(g, r, false);
 	request_give_units(g, r);
 	request_free_lease(g, r);
 	return WEIR_REFUSE;
@@ -100,7 +105,7 @@ static enum weir_verdict wait_out_or_refuse(const struct weir_gate *g, struct we
 	weir_outage_met(&host->entry->meaning, now_ns);
 	end = request_waits_out_until(host, until_ns, r->latest_ns, now_ns);
 	if (end <= now_ns)
-		return refuse(g, r, host, cause, until_ns, false, now_ns);
+		return request_refuse(g, r, host, cause, until_ns, false, now_ns);
 	r->cause = WEIR_CAUSE_OUTAGE;
 	r->until_ns = end;
 	r->delayed = true;
@@ -115,7 +120,7 @@ static enum weir_verdict wait_until(const struct weir_gate *g, struct weir_reque
 				    enum weir_cause cause, uint64_t at, uint64_t now_ns, uint64_t *wake_ns)
 {
 	if (at > r->latest_ns)
-		return refuse(g, r, host, cause, at, true, now_ns);
+		return request_refuse(g, r, host, cause, at, true, now_ns);
 	r->cause = cause;
 	r->until_ns = at;
 	r->delayed = true;
@@ -130,13 +135,13 @@ static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_
 	enum weir_cause cause = ramp ? WEIR_CAUSE_RAMP : WEIR_CAUSE_CONCURRENCY;
 
 	if (now_ns >= r->latest_ns)
-		return refuse(g, r, host, cause, 0, true, now_ns);
+		return request_refuse(g, r, host, cause, 0, true, now_ns);
 	if (r->delayed) /* not on the first look: most permits come back by themselves */
 		reap_now_and_then(g, now_ns);
 	r->cause = cause;
 	r->until_ns = 0;
 	r->delayed = true;
-	*wake_ns = now_ns + PERMIT_POLL_NS;
+	*wake_ns = now_ns + request_permit_poll_ns(g, r);
 	if (*wake_ns > r->latest_ns)
 		*wake_ns = r->latest_ns;
 	return WEIR_WAIT;
@@ -220,45 +225,6 @@ static bool take_of_quota(const struct scope *host, struct weir_request *r, uint
 	return r->promised;
 }
 
-/* Takes a permit in every scope, or none. Without a lease nobody could give them back after a death, so such a request takes
- * none. */
-static bool take_permits(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES], bool unlimited,
-			 uint64_t now_ns, bool *ramp)
-{
-	const struct weir_segment *s = g->segment;
-	unsigned end = (r->spare[SCOPE_RUN].limit | r->spare[SCOPE_TOTAL].limit) != 0 ? WEIR_SCOPES : scopes_end(scope);
-
-	if (r->lease == WEIR_NONE)
-		return true;
-	if (!weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_MOVING, 0)) {
-		r->lease = WEIR_NONE; /* reaped under our hands: past its deadline */
-		return true;
-	}
-	for (unsigned i = 0; i < end; i++) {
-		if (!unlimited && r->spare[i].limit != 0 &&
-		    !weir_lease_spare_room(s, r->lease, i, r->spare[i].tag, r->spare[i].limit)) {
-			r->wait_slot = s->entries;
-			request_give_permits(g, r);
-			weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
-			return false;
-		}
-		if (scope[i].slot == WEIR_NONE) {
-			r->held |= r->spare[i].limit != 0 ? 1U << i : 0;
-			continue;
-		}
-		if (!weir_concurrency_take(&scope[i].entry->concurrency, unlimited || scope[i].slot == s->entries
-										 ? UINT32_MAX
-										 : scope_permits(&scope[i], i, now_ns, ramp))) {
-			r->wait_slot = scope[i].slot;
-			request_give_permits(g, r);
-			weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
-			return false;
-		}
-		r->held |= 1U << i;
-	}
-	return true;
-}
-
 /* The permits that it took go back, and it waits on. The lease says MOVING until they have: see release.c. */
 static void stay_waiting(const struct weir_gate *g, struct weir_request *r)
 {
@@ -292,6 +258,7 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 	if (r->delayed && !r->delay_counted) {
 		r->delay_counted = true;
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
+		queue_note_delayed(r, host);
 		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
 		atomic_store_explicit(&host->entry->used_ns, now_ns, memory_order_relaxed);
 	}
@@ -329,8 +296,12 @@ static __attribute__((noinline)) enum weir_verdict look_without_entry(const stru
 
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
-	if (!take_permits(g, r, scope, false, now_ns, &ramp))
+	if (!request_take_permits(g, r, scope, false, now_ns, &ramp))
 		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
+	if (!request_take_turns(g, r, scope, now_ns, &ready)) {
+		stay_waiting(g, r);
+		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
+	}
 	no_ticket(r);
 	admit(g, r, host, now_ns);
 	return WEIR_GO;
@@ -360,14 +331,14 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	}
 	if (!overflow && weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
 		r->would_delay = true;
-	(void)take_permits(g, r, scope, true, now_ns, &ramp);
-	request_spend_units(g, r);
+	(void)request_take_permits(g, r, scope, true, now_ns, &ramp);
+	request_spend_units(g, r, now_ns);
 	admit(g, r, host, now_ns);
 	return WEIR_GO;
 }
 
-enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
-			       uint64_t now_ns, uint64_t *wake_ns)
+static enum weir_verdict look_once(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+				   uint64_t now_ns, uint64_t *wake_ns)
 {
 	const struct scope *host = &scope[SCOPE_HOST];
 	uint64_t ready, hold, spent, until = 0;
@@ -375,6 +346,7 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	bool ramp = false;
 
 	r->wait_slot = host->slot;
+	r->wake_bits = WAKE_ON_CHANGE;
 	if (g->dry_run)
 		return go_anyway(g, r, scope, now_ns);
 	if (scope_is_overflow(g, host))
@@ -401,12 +373,19 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 		ready = request_departs_ns(r, scope, now_ns);
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
-	if (!take_permits(g, r, scope, false, now_ns, &ramp))
+	if (!request_take_permits(g, r, scope, false, now_ns, &ramp))
 		return wait_for_permit(g, r, host, ramp, now_ns, wake_ns);
 	if (!take_of_quota(host, r, now_ns)) {
 		stay_waiting(g, r);
+		r->wake_bits = WAKE_ON_CHANGE | WAKE_ON_ANSWER;
 		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
 	}
+	if (!request_take_turns(g, r, scope, now_ns, &ready)) {
+		stay_waiting(g, r);
+		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
+	}
+	if (r->delayed)
+		request_note_late(r, scope, now_ns);
 	if (request_is_spaced(r) && !request_depart(r, scope, now_ns)) {
 		stay_waiting(g, r);
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, request_departs_ns(r, scope, now_ns), now_ns, wake_ns);
@@ -418,6 +397,14 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 	}
 	admit(g, r, host, now_ns);
 	return WEIR_GO;
+}
+
+enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			       uint64_t now_ns, uint64_t *wake_ns)
+{
+	enum weir_verdict verdict = look_once(g, r, scope, now_ns, wake_ns);
+
+	return verdict == WEIR_WAIT || r->counted ? queue_after_look(g, r, &scope[SCOPE_HOST], verdict, now_ns) : verdict;
 }
 
 enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns)
@@ -447,9 +434,10 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
 		return WEIR_GO;
 	}
 	if (breaker_try(g, r, &scope[SCOPE_HOST], now_ns, &until) == WEIR_BREAKER_REFUSE)
-		return refuse(g, r, &scope[SCOPE_HOST], stopped_by(g, &scope[SCOPE_HOST], now_ns), until, false, now_ns);
-	(void)take_permits(g, r, scope, true, now_ns, &ramp);
-	request_spend_units(g, r);
+		return request_refuse(g, r, &scope[SCOPE_HOST], stopped_by(g, &scope[SCOPE_HOST], now_ns), until, false, now_ns);
+	(void)request_take_permits(g, r, scope, true, now_ns, &ramp);
+	request_spend_units(g, r, now_ns);
+	queue_leave(g, r);
 	admit(g, r, &scope[SCOPE_HOST], now_ns);
 	return WEIR_GO;
 }

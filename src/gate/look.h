@@ -28,4 +28,8 @@ enum weir_verdict request_told(const struct weir_gate *g, const struct weir_requ
 enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			       uint64_t now_ns, uint64_t *wake_ns);
 
+/* Refuses it: what it holds goes back. */
+enum weir_verdict request_refuse(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
+				 enum weir_cause cause, uint64_t until_ns, bool timed_out, uint64_t now_ns);
+
 #endif

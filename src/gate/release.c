@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a request holds goes back: permits and its lease. */
 #include "release.h"
+
+#include "permits.h"
+#include "queue.h"
 #include "scope.h"
 #include "units.h"
 
@@ -15,7 +18,7 @@ static __attribute__((noinline)) void give_others(const struct weir_gate *g, str
 		if ((r->held & (1U << i)) == 0 || slot > g->segment->entries || !scope_is_still(g, r, i))
 			continue;
 		weir_concurrency_give(&g->segment->entry[slot].concurrency);
-		weir_entry_wake(g->segment, slot);
+		request_wake_next(g, slot);
 	}
 	for (unsigned i = 0; i < end; i++)
 		if (r->spare[i].limit != 0 && (r->held & (1U << i)) != 0)
@@ -37,6 +40,7 @@ void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 
 void request_free_lease(const struct weir_gate *g, struct weir_request *r)
 {
+	queue_leave(g, r);
 	if (r->lease != WEIR_NONE)
 		weir_lease_free(g->segment, r->lease, r->lease_tag, r->owner_pid);
 	r->lease = WEIR_NONE;
@@ -60,10 +64,13 @@ bool weir_gate_leave(const struct weir_gate *g, struct weir_request *r)
 {
 	if (r->phase == WEIR_PHASE_ADMITTED && r->ticket.probe != 0)
 		return false;
-	if (r->phase == WEIR_PHASE_WAITING)
+	if (r->phase == WEIR_PHASE_WAITING) {
+		queue_leave(g, r);
+		request_leave_permits(g, r, false);
 		request_give_units(g, r);
-	else if (r->phase != WEIR_PHASE_ADMITTED)
+	} else if (r->phase != WEIR_PHASE_ADMITTED) {
 		return true;
+	}
 	r->phase = WEIR_PHASE_OVER;
 	if (r->lease != WEIR_NONE &&
 	    !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, r->held)) {

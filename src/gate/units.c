@@ -21,8 +21,28 @@ struct passed {
 	struct weir_bucket *bucket;
 	uint64_t *unit;
 	uint32_t *numbering;
+	uint64_t *place;
+	const struct weir_rule *rule;
 	uint32_t slot;
+	bool classed; /* several classes use it */
 };
+
+static void pass(const struct weir_gate *g, struct weir_request *r, const struct scope *s, unsigned scope, unsigned rate,
+		 uint64_t now_ns, struct passed *out)
+{
+	struct weir_bucket *b = &s->entry->bucket[rate];
+
+	*out = (struct passed){
+		.bucket = b,
+		.unit = &r->scope[scope].unit[rate],
+		.numbering = &r->scope[scope].numbering[rate],
+		.place = &r->scope[scope].place[rate],
+		.rule = s->rule,
+		.slot = s->slot,
+		/* A dry run waits for nobody: what it takes, it owes. */
+		.classed = !g->dry_run && weir_bucket_classed(b, r->class, now_ns),
+	};
+}
 
 /* Fills out[] and returns how many; brings their paces in line with the policy. */
 static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
@@ -35,14 +55,55 @@ static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r
 			continue;
 		scope_apply(g, &scope[i], now_ns);
 		if (!(i == SCOPE_HOST && r->unpaced) && !weir_bucket_unused(scope[i].entry->bucket))
-			out[n++] =
-				(struct passed){scope[i].entry->bucket, r->scope[i].unit, r->scope[i].numbering, scope[i].slot};
+			pass(g, r, &scope[i], i, 0, now_ns, &out[n++]);
 		/* The rule is at hand, the buckets are cache lines of their own. A rule's rates end with the first that is 0. */
 		for (unsigned j = 1; j < WEIR_RATES && scope[i].rule->fixed[j - 1].rate != 0; j++)
-			out[n++] = (struct passed){&scope[i].entry->bucket[j], &r->scope[i].unit[j], &r->scope[i].numbering[j],
-						   scope[i].slot};
+			pass(g, r, &scope[i], i, j, now_ns, &out[n++]);
 	}
 	return n;
+}
+
+/* A place that it has been too late for is another's by now. */
+static struct weir_turn turn_of(const struct weir_request *r, const struct passed *p, uint64_t now_ns)
+{
+	if (*p->place != 0 && !weir_order_holds(&p->bucket->turns.order, r->class, *p->place))
+		*p->place = 0;
+	return (struct weir_turn){
+		.class = r->class,
+		.place = *p->place,
+		.waited_ns = r->delayed && now_ns > r->begun_ns ? now_ns - r->begun_ns : 0,
+		.shares = p->rule->queue.shares,
+	};
+}
+
+/* Units that were taken before there were several classes are places now. */
+static void units_to_places(const struct weir_request *r, const struct passed *p, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++) {
+		if (!p[k].classed || *p[k].unit == 0 || weir_bucket_holds(p[k].bucket, *p[k].unit, p[k].numbering))
+			continue;
+		*p[k].place = weir_bucket_place_of(p[k].bucket, r->class, *p[k].unit);
+		*p[k].unit = 0;
+	}
+}
+
+/* When its turn comes. Who comes and may go at once takes the unit; who has waited takes it when it has everything else
+ * (request_take_turns): while it waits for a permit it keeps no unit from others. */
+static uint64_t turn_ns(struct weir_request *r, const struct passed *p, uint64_t now_ns)
+{
+	struct weir_turn t = turn_of(r, p, now_ns);
+	uint64_t at = now_ns;
+
+	if (r->delayed) {
+		at = weir_bucket_turn_ns(p->bucket, &t, now_ns);
+		r->turns |= at <= now_ns;
+	} else {
+		*p->numbering = weir_bucket_numbering(p->bucket);
+		*p->unit = weir_bucket_go(p->bucket, &t, now_ns, &at);
+	}
+	if (at > now_ns && at <= r->latest_ns && *p->place == 0)
+		*p->place = weir_order_take(&p->bucket->turns.order, r->class);
+	return at;
 }
 
 /* The time from which every unit could go that the request has yet to take. Takes none: of two rates the one that makes it wait
@@ -52,7 +113,12 @@ static uint64_t units_expected(struct weir_request *r, const struct passed *p, u
 	uint64_t ready = now_ns;
 
 	for (unsigned k = 0; k < n; k++) {
-		uint64_t at = *p[k].unit == 0 ? weir_bucket_preview_ns(p[k].bucket, now_ns) : now_ns;
+		struct weir_turn t = turn_of(r, &p[k], now_ns);
+		uint64_t at = now_ns;
+
+		if (*p[k].unit == 0)
+			at = p[k].classed ? weir_bucket_turn_ns(p[k].bucket, &t, now_ns)
+					  : weir_bucket_preview_ns(p[k].bucket, now_ns);
 
 		if (at > ready) {
 			ready = at;
@@ -113,6 +179,7 @@ static __attribute__((noinline)) uint64_t take_units(const struct weir_gate *g, 
 	unsigned n = buckets_passed(g, r, scope, now_ns, p);
 
 	if (r->delayed) {
+		units_to_places(r, p, n);
 		ready = drop_void_units(r, p, n, now_ns);
 		if (ready > now_ns)
 			return ready;
@@ -128,6 +195,8 @@ static __attribute__((noinline)) uint64_t take_units(const struct weir_gate *g, 
 
 		if (*p[k].unit != 0) {
 			at = weir_bucket_ready_ns(p[k].bucket, *p[k].unit, now_ns);
+		} else if (p[k].classed) {
+			at = turn_ns(r, &p[k], now_ns);
 		} else {
 			*p[k].numbering = weir_bucket_numbering(p[k].bucket);
 			*p[k].unit = weir_bucket_take_by(p[k].bucket, now_ns, r->latest_ns, &at);
@@ -145,6 +214,47 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 			     uint64_t now_ns)
 {
 	return r->paid || (!r->has_units && passes_none(g, scope, now_ns)) ? now_ns : take_units(g, r, scope, now_ns);
+}
+
+bool request_take_turns(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns,
+			uint64_t *ready_ns)
+{
+	struct passed p[WEIR_SCOPES * WEIR_RATES];
+	unsigned n;
+
+	*ready_ns = now_ns;
+	if (!r->turns)
+		return true;
+	r->turns = false;
+	n = buckets_passed(g, r, scope, now_ns, p);
+	for (unsigned k = 0; k < n; k++) {
+		struct weir_turn t;
+
+		if (!p[k].classed || *p[k].unit != 0)
+			continue;
+		t = turn_of(r, &p[k], now_ns);
+		*p[k].numbering = weir_bucket_numbering(p[k].bucket);
+		*p[k].unit = weir_bucket_go(p[k].bucket, &t, now_ns, ready_ns);
+		if (*ready_ns > now_ns) {
+			r->wait_slot = p[k].slot;
+			return false;
+		}
+		*p[k].place = 0;
+		r->has_units |= *p[k].unit != 0;
+	}
+	return true;
+}
+
+void request_note_late(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+{
+	unsigned end = scopes_end(scope);
+
+	if (r->cause != WEIR_CAUSE_RATE || r->until_ns >= now_ns || r->in_loop || r->kept)
+		return;
+	for (unsigned i = 0; i < end; i++)
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
+			if (r->scope[i].unit[j] != 0)
+				weir_bucket_late(&scope[i].entry->bucket[j], now_ns - r->until_ns, now_ns);
 }
 
 static uint64_t slack_of(const struct weir_request *r)
@@ -213,12 +323,20 @@ uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_reques
 	return stale ? request_units_ready(g, r, scope, now_ns) : now_ns;
 }
 
-void request_spend_units(const struct weir_gate *g, const struct weir_request *r)
+void request_spend_units(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		for (unsigned j = 0; j < WEIR_RATES && r->scope[i].slot <= g->segment->entries; j++)
+		for (unsigned j = 0; j < WEIR_RATES && r->scope[i].slot <= g->segment->entries; j++) {
+			struct weir_bucket *b = &g->segment->entry[r->scope[i].slot].bucket[j];
+
+			if (r->scope[i].place[j] != 0) {
+				weir_order_leave(&b->turns.order, r->class, r->scope[i].place[j], false);
+				r->scope[i].place[j] = 0;
+				r->scope[i].unit[j] = weir_bucket_take(b, now_ns);
+			}
 			if (r->scope[i].unit[j] != 0)
-				weir_bucket_spend(&g->segment->entry[r->scope[i].slot].bucket[j], r->scope[i].unit[j]);
+				weir_bucket_spend(b, r->scope[i].unit[j]);
+		}
 }
 
 void request_give_units(const struct weir_gate *g, struct weir_request *r)
@@ -227,9 +345,12 @@ void request_give_units(const struct weir_gate *g, struct weir_request *r)
 		for (unsigned j = 0; j < WEIR_RATES; j++) {
 			struct weir_bucket *b;
 
-			if (r->scope[i].slot > g->segment->entries || r->scope[i].unit[j] == 0 || !scope_is_still(g, r, i))
+			if (r->scope[i].slot > g->segment->entries || (r->scope[i].unit[j] | r->scope[i].place[j]) == 0 ||
+			    !scope_is_still(g, r, i))
 				continue;
 			b = &g->segment->entry[r->scope[i].slot].bucket[j];
+			weir_order_leave(&b->turns.order, r->class, r->scope[i].place[j], false);
+			r->scope[i].place[j] = 0;
 			if (weir_bucket_numbering(b) == r->scope[i].numbering[j])
 				weir_bucket_give_back(b, r->scope[i].unit[j]);
 			r->scope[i].unit[j] = 0;

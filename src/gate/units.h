@@ -18,6 +18,14 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 				   uint64_t now_ns);
 
+/* Takes the units of buckets that several classes use, where its turn has come: last, when everything else is had. False when
+ * another was faster; *ready_ns is then when its turn comes. */
+bool request_take_turns(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns,
+			uint64_t *ready_ns);
+
+/* A request goes that has slept for its unit: how late it woke is lent to those that follow (weir/bucket.h, lateness). */
+void request_note_late(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns);
+
 /* Whether it is to keep its distance from others when it leaves. */
 static inline bool request_is_spaced(const struct weir_request *r)
 {
@@ -30,7 +38,7 @@ uint64_t request_departs_ns(const struct weir_request *r, const struct scope sco
 bool request_depart(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns);
 
 /* The request goes, whatever its units say (a dry run): they are used all the same. */
-void request_spend_units(const struct weir_gate *g, const struct weir_request *r);
+void request_spend_units(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns);
 
 /* Gives back what can be given back of its units. */
 void request_give_units(const struct weir_gate *g, struct weir_request *r);

@@ -30,6 +30,7 @@ static const struct words cause_words[WEIR_CAUSE_COUNT] = {
 	[WEIR_CAUSE_DEPENDS_ON_PACE] = {"depends_on_pace", "it refuses less when less is asked for"},
 	[WEIR_CAUSE_DEPENDS_ON_CROWD] = {"depends_on_crowd", "it refuses nothing when fewer requests are in flight"},
 	[WEIR_CAUSE_DEPENDS_ON_CHANCE] = {"depends_on_chance", "it refuses as much when less is asked for"},
+	[WEIR_CAUSE_QUEUE_FULL] = {"queue_full", "the queue is full"},
 };
 
 const char *weir_cause_name(uint32_t cause)

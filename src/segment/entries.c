@@ -484,6 +484,19 @@ void weir_entry_wake(const struct weir_segment *s, uint32_t slot)
 	futex_wake_all(&e->changes);
 }
 
+void weir_entry_wake_some(const struct weir_segment *s, uint32_t slot, uint32_t bits)
+{
+	struct weir_entry *e;
+
+	if (slot > s->entries || bits == 0)
+		return;
+	e = &s->entry[slot];
+	if (atomic_load_explicit(&e->waiting, memory_order_seq_cst) == 0)
+		return;
+	atomic_fetch_add_explicit(&e->changes, 1, memory_order_seq_cst);
+	futex_wake_bits(&e->changes, bits);
+}
+
 bool weir_entry_any_remembers(const struct weir_segment *s, uint64_t idle_ns, uint64_t now_ns)
 {
 	for (uint32_t slot = 0; slot <= s->entries; slot++) {

@@ -18,4 +18,10 @@ static inline void futex_wake_all(_Atomic uint32_t *word)
 	weir_syscall(SYS_futex, (uint32_t *)(void *)word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/* Those alone who sleep with one of these bits. */
+static inline void futex_wake_bits(_Atomic uint32_t *word, uint32_t bits)
+{
+	weir_syscall(SYS_futex, (uint32_t *)(void *)word, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, bits);
+}
+
 #endif

@@ -171,6 +171,26 @@ void weir_lease_mark_spare(const struct weir_segment *s, uint32_t lease, uint32_
 		atomic_store_explicit(&s->lease[lease].breaker_generation, tag, memory_order_release);
 }
 
+void weir_lease_mark_class(const struct weir_segment *s, uint32_t lease, unsigned class)
+{
+	if (lease >= s->leases)
+		return;
+	atomic_store_explicit(&s->lease[lease].queue.class, class, memory_order_relaxed);
+	atomic_store_explicit(&s->lease[lease].queue.counted, 0, memory_order_relaxed);
+}
+
+bool weir_lease_count(const struct weir_segment *s, uint32_t lease, uint32_t tag, uint32_t pid, bool waits)
+{
+	uint64_t w;
+
+	if (lease >= s->leases)
+		return false;
+	w = atomic_load_explicit(&s->lease[lease].word, memory_order_relaxed);
+	if (lease_word_pid(w) != pid || lease_word_tag(w) != (tag & LEASE_TAG_MASK) || lease_word_state(w) == WEIR_LEASE_FREE)
+		return false;
+	return atomic_exchange_explicit(&s->lease[lease].queue.counted, waits, memory_order_relaxed) != (uint32_t)waits;
+}
+
 /* What the leases of a tag say of one scope. */
 struct spare_count {
 	uint32_t held;           /* permits in force */
@@ -262,10 +282,13 @@ uint32_t weir_lease_occupancy(const struct weir_segment *s, struct weir_occupanc
 		for (int k = 0; k < WEIR_SCOPES; k++) {
 			if (c.entry[k] > s->entries)
 				continue;
-			if (in_flight)
+			if (in_flight) {
 				out[c.entry[k]].in_flight++;
-			else
-				out[c.entry[k]].waiting++;
+				continue;
+			}
+			out[c.entry[k]].waiting++;
+			out[c.entry[k]].waiting_in[atomic_load_explicit(&s->lease[i].queue.class, memory_order_relaxed) %
+						   WEIR_CLASSES]++;
 		}
 		if (lease_word_pid(c.word) != 0 && add_process(process, lease_word_pid(c.word)))
 			processes++;

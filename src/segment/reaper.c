@@ -195,6 +195,8 @@ static bool reap(const struct weir_segment *s, uint32_t lease, uint64_t w, const
 
 		if (ticket.probe != 0)
 			weir_breaker_forgo(&s->entry[entry[0]].breaker, ticket);
+		if (state != WEIR_LEASE_REAPING && atomic_exchange_explicit(&l->queue.counted, 0, memory_order_relaxed) == 1)
+			weir_depth_leave(&s->entry[entry[0]].queue, atomic_load_explicit(&l->queue.class, memory_order_relaxed));
 		counters = &s->entry[entry[0]].counters;
 		weir_entry_key(s, entry[0], key);
 	}

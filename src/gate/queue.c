@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue.h"
+
+#include "look.h"
+
+#define TRIES 1000 /* a compare-and-swap that loses has let somebody else leave */
+
+unsigned queue_class(const struct weir_gate *g, const struct weir_rule *rule)
+{
+	uint32_t said = g->priority != 0 ? g->priority : rule->queue.priority;
+
+	return said >= 1 && said <= WEIR_CLASSES ? said - 1 : (unsigned)WEIR_CLASS_NORMAL;
+}
+
+void queue_begin(const struct weir_gate *g, struct weir_request *r, const struct scope *host)
+{
+	r->class = queue_class(g, host->rule);
+	weir_lease_mark_class(g->segment, r->lease, r->class);
+}
+
+static bool any_below(uint64_t depth, unsigned class)
+{
+	for (unsigned c = class + 1; c < WEIR_CLASSES; c++)
+		if (weir_depth_of(depth, c) != 0)
+			return true;
+	return false;
+}
+
+/* It makes room: there is one too many, and nobody below it. Of several who find that at once each takes itself off, until there
+ * is not. */
+static bool makes_room(struct weir_request *r, struct weir_entry_queue *q, uint32_t max)
+{
+	uint64_t seen = atomic_load_explicit(&q->depth, memory_order_relaxed);
+
+	for (int i = 0; i < TRIES && weir_depth_all(seen) > max && weir_depth_of(seen, r->class) != 0; i++) {
+		if (any_below(seen, r->class))
+			return false;
+		if (atomic_compare_exchange_weak_explicit(&q->depth, &seen, seen - (UINT64_C(1) << (WEIR_DEPTH_BITS * r->class)),
+							  memory_order_relaxed, memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+/* Where it has no lease there is nobody who would take it off, if it died. */
+static void enter(const struct weir_gate *g, struct weir_request *r, struct weir_entry_queue *q)
+{
+	if (r->lease == WEIR_NONE)
+		return;
+	weir_depth_enter(q, r->class);
+	weir_lease_count(g->segment, r->lease, r->lease_tag, r->owner_pid, true);
+	r->counted = true;
+}
+
+enum weir_verdict queue_after_look(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
+				   enum weir_verdict verdict, uint64_t now_ns)
+{
+	struct weir_entry_queue *q = &host->entry->queue;
+	uint32_t max = host->rule->queue.max;
+	uint64_t depth;
+
+	if (verdict != WEIR_WAIT) {
+		queue_leave(g, r);
+		return verdict;
+	}
+	if (scope_is_overflow(g, host))
+		return verdict;
+	if (!r->counted) {
+		depth = max != 0 ? atomic_load_explicit(&q->depth, memory_order_relaxed) : 0;
+		if (max != 0 && weir_depth_all(depth) >= max && !any_below(depth, r->class))
+			return request_refuse(g, r, host, WEIR_CAUSE_QUEUE_FULL, 0, false, now_ns);
+		enter(g, r, q);
+		return verdict;
+	}
+	if (max == 0 || !makes_room(r, q, max))
+		return verdict;
+	if (weir_lease_count(g->segment, r->lease, r->lease_tag, r->owner_pid, false))
+		r->counted = false;
+	return request_refuse(g, r, host, WEIR_CAUSE_QUEUE_FULL, 0, false, now_ns);
+}
+
+/* The mark first: who dies in between is counted until the agent compares. Where the mark is gone a reaper has done it. */
+void queue_leave(const struct weir_gate *g, struct weir_request *r)
+{
+	if (!r->counted)
+		return;
+	r->counted = false;
+	if (weir_lease_count(g->segment, r->lease, r->lease_tag, r->owner_pid, false) &&
+	    r->scope[SCOPE_HOST].slot <= g->segment->entries)
+		weir_depth_leave(&g->segment->entry[r->scope[SCOPE_HOST].slot].queue, r->class);
+}
+
+void queue_note_refused(const struct weir_request *r, const struct scope *host)
+{
+	atomic_fetch_add_explicit(&host->entry->queue.refused[r->class % WEIR_CLASSES], 1, memory_order_relaxed);
+}
+
+void queue_note_delayed(const struct weir_request *r, const struct scope *host)
+{
+	atomic_fetch_add_explicit(&host->entry->queue.delayed[r->class % WEIR_CLASSES], 1, memory_order_relaxed);
+}
+
+void queue_correct(const struct weir_segment *s, uint32_t slot, uint64_t depth, const struct weir_occupancy *room)
+{
+	uint64_t right = 0;
+
+	for (unsigned c = 0; c < WEIR_CLASSES; c++) {
+		uint32_t said = weir_depth_of(depth, c);
+
+		right |= (uint64_t)(said < room->waiting_in[c] ? said : room->waiting_in[c]) << (WEIR_DEPTH_BITS * c);
+	}
+	if (right != depth)
+		atomic_compare_exchange_strong_explicit(&s->entry[slot].queue.depth, &depth, right, memory_order_relaxed,
+							memory_order_relaxed);
+}
