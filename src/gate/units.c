@@ -216,8 +216,8 @@ uint64_t request_units_ready(const struct weir_gate *g, struct weir_request *r, 
 	return r->paid || (!r->has_units && passes_none(g, scope, now_ns)) ? now_ns : take_units(g, r, scope, now_ns);
 }
 
-bool request_take_turns(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns,
-			uint64_t *ready_ns)
+__attribute__((noinline)) bool request_take_turns(const struct weir_gate *g, struct weir_request *r,
+						  const struct scope scope[WEIR_SCOPES], uint64_t now_ns, uint64_t *ready_ns)
 {
 	struct passed p[WEIR_SCOPES * WEIR_RATES];
 	unsigned n;
