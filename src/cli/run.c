@@ -17,6 +17,7 @@
 #include "weir/gate.h"
 #include "weir/log.h"
 #include "weir/policy.h"
+#include "weir/retry.h"
 #include "weir/segment.h"
 #include "weir/units.h"
 
@@ -24,7 +25,7 @@
 #define CONCURRENCY_MAX 1000000
 #define LATELY_NS       UINT64_C(5000000000)
 
-enum { OPTION_MAX_WAIT = 256, OPTION_HELP };
+enum { OPTION_MAX_WAIT = 256, OPTION_RETRY, OPTION_HELP };
 
 static const struct option options[] = {
 	{"rate", required_argument, NULL, 'r'},
@@ -32,6 +33,7 @@ static const struct option options[] = {
 	{"hosts", required_argument, NULL, 'H'},
 	{"file", required_argument, NULL, 'f'},
 	{"max-wait", required_argument, NULL, OPTION_MAX_WAIT},
+	{"retry", optional_argument, NULL, OPTION_RETRY},
 	{"dry-run", no_argument, NULL, 'n'},
 	{"summary", no_argument, NULL, 's'},
 	{"verbose", no_argument, NULL, 'v'},
@@ -58,6 +60,10 @@ static const char *take(struct weir_run_request *r, int option, const char *valu
 	case OPTION_MAX_WAIT:
 		r->max_wait_given = true;
 		return weir_parse_duration(value, &r->max_wait_ns);
+	case OPTION_RETRY:
+		r->attempts = WEIR_RETRY_ATTEMPTS_DEFAULT;
+		why = value ? weir_parse_count(value, WEIR_RETRY_ATTEMPTS_MAX, &r->attempts) : NULL;
+		return why ? why : r->attempts == 0 ? "expected 1 or more" : NULL;
 	case 'n':
 		r->dry_run = true;
 		return NULL;
@@ -138,6 +144,10 @@ static int set_flags(const struct weir_run_request *r)
 	}
 	if (!status && r->hosts)
 		status = set("WEIR_HOSTS", r->hosts);
+	if (!status && r->attempts) {
+		weir_format(text, sizeof text, "%llu", (unsigned long long)r->attempts);
+		status = set("WEIR_RETRY", text);
+	}
 	if (!status && r->dry_run)
 		status = set("WEIR_DRY_RUN", "1");
 	if (!status && r->verbose)
@@ -301,7 +311,8 @@ static int run(int argc, char **argv)
 		if (why && o < 256)
 			return weir_usage_error(&weir_subcommand_run, "-%c %s: %s", o, optarg, why);
 		if (why)
-			return weir_usage_error(&weir_subcommand_run, "--max-wait %s: %s", optarg, why);
+			return weir_usage_error(&weir_subcommand_run, "--%s %s: %s", o == OPTION_RETRY ? "retry" : "max-wait",
+						optarg, why);
 	}
 	if (optind >= argc)
 		return weir_usage_error(&weir_subcommand_run, "no command given");
@@ -319,6 +330,7 @@ const struct weir_subcommand weir_subcommand_run = {
 		   "  -H, --hosts GLOB        limit these hosts alone\n"
 		   "  -f, --file FILE         use this configuration instead of the usual files\n"
 		   "      --max-wait TIME     refuse a request that would have to wait longer, such as 30s\n"
+		   "      --retry[=N]         ask again what failed, N attempts in all (3): libcurl alone, see docs/retries.md\n"
 		   "  -n, --dry-run           decide and count, delay and refuse nothing\n"
 		   "  -s, --summary           afterwards, say on stderr what happened\n"
 		   "  -v, --verbose           log on stderr (WEIR_LOG=info); a wait of over 2 s when it begins\n"

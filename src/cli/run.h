@@ -12,6 +12,7 @@ struct weir_run_request {
 	uint64_t rate; /* nano/s, 0 = none */
 	uint64_t concurrency;
 	uint64_t max_wait_ns;
+	uint64_t attempts; /* of each request, 0 = as the rules say */
 	bool max_wait_given, dry_run, summary, verbose;
 	const char *hosts;  /* glob, NULL = all */
 	const char *config; /* file, NULL = the chain */

@@ -26,6 +26,7 @@ enum variable {
 	WEIR_DRY_RUN,
 	WEIR_RUN,
 	WEIR_MAX_WAIT,
+	WEIR_RETRY,
 	WEIR_HOSTS,
 	WEIR_RUNTIME_DIR,
 	WEIR_CONFIG,
@@ -42,10 +43,10 @@ static const struct {
 	char text[20];
 	size_t length;
 } names[VARIABLES] = {
-	VARIABLE(WEIR_DISABLE), VARIABLE(WEIR_LOG),        VARIABLE(WEIR_AGENT),      VARIABLE(WEIR_DRY_RUN),
-	VARIABLE(WEIR_RUN),     VARIABLE(WEIR_MAX_WAIT),   VARIABLE(WEIR_HOSTS),      VARIABLE(WEIR_RUNTIME_DIR),
-	VARIABLE(WEIR_CONFIG),  VARIABLE(XDG_RUNTIME_DIR), VARIABLE(XDG_CONFIG_HOME), VARIABLE(XDG_STATE_HOME),
-	VARIABLE(HOME),
+	VARIABLE(WEIR_DISABLE),     VARIABLE(WEIR_LOG),      VARIABLE(WEIR_AGENT),      VARIABLE(WEIR_DRY_RUN),
+	VARIABLE(WEIR_RUN),         VARIABLE(WEIR_MAX_WAIT), VARIABLE(WEIR_RETRY),      VARIABLE(WEIR_HOSTS),
+	VARIABLE(WEIR_RUNTIME_DIR), VARIABLE(WEIR_CONFIG),   VARIABLE(XDG_RUNTIME_DIR), VARIABLE(XDG_CONFIG_HOME),
+	VARIABLE(XDG_STATE_HOME),   VARIABLE(HOME),
 };
 
 #define KEPT_BYTES      4096
@@ -310,7 +311,9 @@ static void read_hosts(const char *glob)
 
 void weir_environment_gate(struct weir_gate *g)
 {
-	const char *run = value_of(WEIR_RUN), *wait = value_of(WEIR_MAX_WAIT), *glob = value_of(WEIR_HOSTS), *wrong;
+	const char *run = value_of(WEIR_RUN), *wait = value_of(WEIR_MAX_WAIT), *glob = value_of(WEIR_HOSTS),
+		   *attempts = value_of(WEIR_RETRY), *wrong;
+	uint64_t n = 0;
 
 	g->dry_run = is_on(WEIR_DRY_RUN);
 	if (run && !weir_run_parse(run, &g->run))
@@ -326,6 +329,10 @@ void weir_environment_gate(struct weir_gate *g)
 	}
 	if (glob)
 		read_hosts(glob);
+	if (attempts && (!next_number(&attempts, '\0', WEIR_RETRY_ATTEMPTS_MAX, &n) || n == 0))
+		weir_log(WEIR_LOG_WARN, "WEIR_RETRY: expected a number of attempts from 1 to %d", WEIR_RETRY_ATTEMPTS_MAX);
+	else if (attempts)
+		g->attempts = (uint32_t)n;
 }
 
 void weir_environment_read(struct weir_environment *e)

@@ -293,7 +293,17 @@ void weir_exchange_settle_proxy(const struct weir_exchange *x, CURLcode code)
 	weir_gate_settle(x->gate, x->request, &result, weir_now_ns());
 }
 
-void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
+enum weir_outcome weir_exchange_heard(const struct weir_exchange *x)
+{
+	long status = long_of(x, CURLINFO_RESPONSE_CODE);
+	struct weir_result result;
+
+	memset(&result, 0, weir_opaque(sizeof result));
+	read_status(x, x->request, status <= 999 ? (int)status : 0, LAST_HOP, &result);
+	return result.outcome;
+}
+
+enum weir_outcome weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
 {
 	struct weir_result result;
 
@@ -302,4 +312,5 @@ void weir_exchange_settle(const struct weir_exchange *x, CURLcode code)
 	result.latency_ns = x->latency_ns;
 	read_result(x, x->request, code, LAST_HOP, &result);
 	weir_gate_settle(x->gate, x->request, &result, weir_now_ns());
+	return result.outcome;
 }

@@ -24,8 +24,11 @@ struct weir_exchange {
 	uint32_t *plain;                    /* of the handle (handle_table.h), NULL = not to be relied on */
 };
 
-/* Settles the last request of a transfer that is over with `code`. */
-void weir_exchange_settle(const struct weir_exchange *x, CURLcode code);
+/* What the head of an answer says that has just come in whole. */
+enum weir_outcome weir_exchange_heard(const struct weir_exchange *x);
+
+/* Settles the last request of a transfer that is over with `code`. Returns what it was settled as. */
+enum weir_outcome weir_exchange_settle(const struct weir_exchange *x, CURLcode code);
 
 /* Settles a connection to a proxy, of a transfer that is over with `code`: by whether it could be reached, and by its answer to
  * CONNECT. */

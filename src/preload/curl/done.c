@@ -3,18 +3,37 @@
 
 #include <string.h>
 
+#include "src/preload/curl/again.h"
 #include "src/preload/curl/held.h"
+#include "src/preload/curl/kept.h"
 #include "src/preload/curl/parked.h"
 #include "src/preload/curl/transfer.h"
+#include "src/preload/curl/withheld.h"
+
+/* Whether it is made once more, and is not over therefore. */
+__attribute__((noinline)) static bool is_made_again(struct weir_multi *m, struct weir_transfer *t, CURLMsg *message, bool judged)
+{
+	if (weir_again_after(t, t->request, judged, &message->data.result)) {
+		if (weir_kept_again(m, t))
+			return true;
+		message->data.result = weir_again_give_up(t);
+	}
+	weir_withheld_end(t->curl, t->handle, t->known);
+	return false;
+}
 
 static void end(struct weir_multi *m, struct weir_transfer *t, CURLMsg *message)
 {
-	if (t->refused != 0 && weir_transfer_is_ours(t))
+	bool ours = weir_transfer_is_ours(t);
+
+	if (t->refused != 0 && ours)
 		weir_transfer_unmade(t, t->request);
 	if (t->refused != 0)
 		message->data.result = weir_transfer_refusal(t, t->request, message->data.result);
-	else if (weir_transfer_is_ours(t))
+	else if (ours)
 		weir_transfer_end(t, t->request, message->data.result);
+	if (t->again.on && is_made_again(m, t, message, t->refused == 0 && ours))
+		return;
 	weir_transfer_restore(t->curl, t->handle, t->known);
 	weir_park_forget(t);
 	weir_held_forget(t);

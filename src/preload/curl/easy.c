@@ -14,8 +14,10 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/flight.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/curl/again.h"
 #include "src/preload/curl/handle_table.h"
 #include "src/preload/curl/transfer.h"
+#include "src/preload/curl/withheld.h"
 #include "src/preload/socket/pending.h"
 #include "weir/gate.h"
 #include "weir/http.h"
@@ -47,8 +49,8 @@ static CURLcode perform(struct weir_transfer *t)
 	return code;
 }
 
-/* A transfer that is begun, by libcurl. */
-__attribute__((noinline)) static CURLcode run(struct weir_transfer *t, const struct weir_flight *flight)
+/* A transfer that is begun, by libcurl. *again: it is to be made once more. */
+__attribute__((noinline)) static CURLcode run(struct weir_transfer *t, const struct weir_flight *flight, bool *again)
 {
 	struct weir_request request;
 	CURLcode code;
@@ -65,7 +67,57 @@ __attribute__((noinline)) static CURLcode run(struct weir_transfer *t, const str
 		code = weir_transfer_refusal(t, &request, code);
 	else if (ours)
 		weir_transfer_end(t, &request, code);
+	*again = t->again.on && weir_again_after(t, &request, t->refused == 0 && ours, &code);
 	t->handle = NULL;
+	errno = saved;
+	return code;
+}
+
+static struct weir_flight take_in_hand(struct weir_transfer *t, uintptr_t frame)
+{
+	struct weir_flight flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM);
+	struct weir_flight_watch watch;
+
+	t->request = flight.request;
+	t->number = flight.number;
+	watch = weir_transfer_watch(t);
+	weir_flight_watch(&flight, &watch);
+	return flight;
+}
+
+/* Asks again, after the pause between two attempts. */
+static CURLcode run_again(struct weir_transfer *t, CURL *handle, uintptr_t frame, bool *again)
+{
+	struct weir_request request;
+	struct weir_flight flight;
+	CURLcode code;
+
+	weir_flight_alone(0);
+	weir_gate_sleep(t->again.due_ns);
+	t->handle = handle;
+	flight = take_in_hand(t, frame);
+	if (weir_transfer_begin_again(t)) {
+		weir_again_next(t);
+		return run(t, &flight, again);
+	}
+	*again = false;
+	if (weir_flight_end(&flight, &request))
+		weir_transfer_unmade(t, &request);
+	code = weir_again_give_up(t);
+	t->handle = NULL;
+	return code;
+}
+
+__attribute__((noinline)) static CURLcode ask_again(struct weir_transfer *t, CURL *handle, uintptr_t frame, bool again,
+						    CURLcode code)
+{
+	int saved;
+
+	while (again)
+		code = run_again(t, handle, frame, &again);
+	saved = errno;
+	weir_withheld_end(t->curl, handle, t->known);
+	weir_transfer_restore(t->curl, handle, t->known);
 	errno = saved;
 	return code;
 }
@@ -76,29 +128,29 @@ static CURLcode exchange(const struct weir_gate *g, uintptr_t frame, const struc
 	/* Of handles that are not known, one at a time. */
 	static WEIR_THREAD_LOCAL struct weir_transfer stray;
 	struct weir_transfer *t = h ? weir_handle_transfer(h) : &stray;
-	struct weir_flight_watch watch;
 	struct weir_flight flight;
+	bool again = false;
+	CURLcode code;
 	int saved = errno;
 
 	if (!h)
 		weir_flight_drop(t->number, t);
 	else if (t->handle && !weir_flight_left(t->number, t, frame))
 		return curl->perform(handle); /* inside its own transfer: libcurl refuses it */
+	if (h && h->withheld)
+		weir_withheld_end(curl, handle, h);
 	if (h)
 		weir_transfer_chain(curl, handle, h);
 	t->handle = handle;
 	t->curl = curl;
 	t->gate = g;
 	t->known = h;
-	flight = weir_flight_begin(frame, WEIR_FLIGHT_PERFORM);
-	t->request = flight.request;
-	t->number = flight.number;
-	watch = weir_transfer_watch(t);
-	weir_flight_watch(&flight, &watch);
+	flight = take_in_hand(t, frame);
 	memcpy(t->host_port, host_port, strnlen(host_port, sizeof t->host_port - 1) + 1);
 	weir_transfer_begin(t);
 	errno = saved;
-	return run(t, &flight);
+	code = run(t, &flight, &again);
+	return h && h->withheld ? ask_again(t, handle, frame, again, code) : code;
 }
 
 WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)
@@ -117,6 +169,9 @@ WEIR_HOOK CURLcode curl_easy_perform(CURL *handle)
 	if (h) {
 		h->refused_with = 0;
 		weir_transfer_restore(curl, handle, h);
+		/* What was left by a jump while it slept. */
+		if (h->withheld && !weir_handle_transfer(h)->handle)
+			weir_withheld_end(curl, handle, h);
 	}
 	if (!handle || weir_disabled() || !weir_transfer_target(h, curl, handle, host_port))
 		return curl->perform(handle);

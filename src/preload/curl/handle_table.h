@@ -58,9 +58,49 @@ struct weir_handle {
 	void *prereq_data;
 	curl_sockopt_callback sockopt; /* CURLOPT_SOCKOPTFUNCTION, and its data */
 	void *sockopt_data;
+	bool withheld; /* libcurl calls weir's header and write callbacks (withheld.h), which call the program's */
+	struct {
+		curl_write_callback write, header; /* CURLOPT_WRITEFUNCTION, CURLOPT_HEADERFUNCTION, and their data */
+		void *write_data, *header_data;
+		bool write_data_set;
+		bool heads_in_body; /* CURLOPT_HEADER */
+		bool follows;       /* CURLOPT_FOLLOWLOCATION */
+	} receives;
+	struct {
+		uint8_t verb;            /* enum weir_verb */
+		bool named;              /* CURLOPT_CUSTOMREQUEST is set */
+		uint32_t method;         /* what it names, 0 = none of weir/retry.h */
+		bool fields, form;       /* a body in memory; one of several parts. Else it is read from a callback */
+		curl_seek_callback seek; /* CURLOPT_SEEKFUNCTION, and its data */
+		void *seek_data;
+	} sends;
 };
 
+/* What libcurl makes of the options that choose a method. */
+enum weir_verb { WEIR_VERB_GET, WEIR_VERB_HEAD, WEIR_VERB_POST, WEIR_VERB_PUT };
+
 struct weir_multi;
+
+/* What libcurl has delivered of an attempt and the program has not been given (withheld.h). */
+struct weir_withheld {
+	unsigned char *memory; /* NULL = none yet */
+	uint32_t used, given;
+	long status;   /* of the head that comes in, 0 = none yet */
+	bool passing;  /* what comes goes to the program */
+	bool promised; /* it will be asked again, as far as can be known */
+};
+
+/* Asking again (again.h). */
+struct weir_asking {
+	bool on;                   /* else all that follows has no meaning */
+	uint32_t attempt;          /* 1 is the first */
+	enum weir_outcome outcome; /* of the attempt that is over */
+	CURLcode code;             /* the same */
+	uint64_t due_ns;           /* in a multi handle: when the next one is begun, 0 = none is to be */
+	bool waits;                /* there: the next one has been begun, and is not admitted yet */
+	struct weir_retry_params rule;
+	struct weir_withheld withheld;
+};
 
 /* A socket whose connect waits (parked.h). */
 struct weir_parked {
@@ -126,6 +166,7 @@ struct weir_transfer {
 	struct weir_request proxy_request;
 	long proxy_redirects;
 	char proxy_host_port[WEIR_HOST_PORT_MAX];
+	struct weir_asking again;
 };
 
 /* NULL when it is not known. */

@@ -10,8 +10,10 @@
 #include "src/preload/core/hook.h"
 #include "src/preload/curl/handle_table.h"
 #include "src/preload/curl/kept.h"
+#include "src/preload/curl/option.h"
 #include "src/preload/curl/proxy.h"
 #include "src/preload/curl/transfer.h"
+#include "src/preload/curl/withheld.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -104,12 +106,14 @@ static bool is_remembered(CURLoption option)
 	case CURLOPT_SOCKOPTDATA:
 		return true;
 	default:
-		return false;
+		return weir_option_is_noted(option);
 	}
 }
 
 static void remember(struct weir_handle *h, CURLoption option, void *word)
 {
+	if (weir_option_note(h, option, word))
+		return;
 	switch (option) {
 	case CURLOPT_URL:
 		remember_url(h, word);
@@ -188,7 +192,8 @@ static void remember(struct weir_handle *h, CURLoption option, void *word)
 /* Whether the place of the program's own is taken by weir's, which calls it. */
 static bool is_chained(const struct weir_handle *h, CURLoption option)
 {
-	return (h->chained && (option == CURLOPT_PREREQFUNCTION || option == CURLOPT_PREREQDATA)) ||
+	return weir_option_is_withheld(h, option) ||
+	       (h->chained && (option == CURLOPT_PREREQFUNCTION || option == CURLOPT_PREREQDATA)) ||
 	       (h->marked && (option == CURLOPT_SOCKOPTFUNCTION || option == CURLOPT_SOCKOPTDATA));
 }
 
@@ -278,6 +283,8 @@ WEIR_HOOK void curl_easy_cleanup(CURL *handle)
 	if (h) {
 		weir_kept_drop(weir_handle_transfer(h));
 		weir_transfer_drop(h);
+		if (h->withheld && curl)
+			weir_withheld_end(curl, handle, h);
 	}
 	weir_handle_forget(handle);
 	if (curl)

@@ -5,16 +5,20 @@
 #include <string.h>
 
 #include "src/preload/core/attach.h"
+#include "src/preload/curl/again.h"
 #include "src/preload/curl/connects.h"
 #include "src/preload/curl/held.h"
 #include "src/preload/curl/parked.h"
 #include "src/preload/curl/transfer.h"
+#include "src/preload/curl/withheld.h"
 #include "weir/kernel.h"
 
 /* What is over, as far as weir is concerned. */
 static void close_transfer(struct weir_transfer *t)
 {
 	weir_transfer_restore(t->curl, t->handle, t->known);
+	if (t->known->withheld)
+		weir_withheld_end(t->curl, t->handle, t->known);
 	weir_park_forget(t);
 	weir_held_forget(t);
 	t->handle = NULL;
@@ -22,7 +26,7 @@ static void close_transfer(struct weir_transfer *t)
 
 static bool waits(const struct weir_transfer *t)
 {
-	return t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING;
+	return t->again.due_ns != 0 || (t->refused == 0 && t->request->phase == WEIR_PHASE_WAITING);
 }
 
 /* To libcurl, which is to refuse by itself what is refused: so the transfer's options are judged, its callbacks called, and all
@@ -33,7 +37,7 @@ static CURLMcode hand_over(struct weir_multi *m, struct weir_transfer *t)
 
 	if (t->refused != 0)
 		weir_transfer_refuse(t->curl, t->handle, t->known);
-	else if (t->request->delayed)
+	else if (t->request->delayed || (t->again.on && t->again.attempt > 1))
 		weir_transfer_shorten(t);
 	t->begun_ns = weir_now_ns();
 	weir_line_move(m, t, WEIR_PLACE_UNDER_WAY);
@@ -102,26 +106,47 @@ static void tell_long(struct weir_transfer *t, uint64_t now_ns)
 	t->gate->long_wait(r, t->host_port, now_ns);
 }
 
-/* Libcurl would not have it. What the program was not told when it added the handle it is told now. */
-__attribute__((noinline)) static void fail(struct weir_multi *m, struct weir_transfer *t)
+/* Over, without libcurl. */
+static void tell_end(struct weir_multi *m, struct weir_transfer *t, CURLcode code)
 {
 	CURL *handle = t->handle;
 
-	weir_transfer_leave(t);
 	close_transfer(t);
 	memset(&t->failed, 0, sizeof t->failed);
 	t->failed.msg = CURLMSG_DONE;
 	t->failed.easy_handle = handle;
-	t->failed.data.result = CURLE_FAILED_INIT;
+	t->failed.data.result = code;
 	t->message = &t->failed;
 	weir_line_move(m, t, WEIR_PLACE_DONE);
+}
+
+/* Libcurl would not have it. What the program was not told when it added the handle it is told now. */
+__attribute__((noinline)) static void fail(struct weir_multi *m, struct weir_transfer *t)
+{
+	weir_transfer_leave(t);
+	tell_end(m, t, CURLE_FAILED_INIT);
+}
+
+/* Another attempt is refused: the program gets what the last one has brought. */
+__attribute__((noinline)) static void give_up(struct weir_multi *m, struct weir_transfer *t)
+{
+	weir_transfer_leave(t);
+	t->refused = 0;
+	tell_end(m, t, weir_again_give_up(t));
 }
 
 /* Its time has come, or it is refused. False when libcurl cannot take it now. */
 static bool release(struct weir_multi *m, struct weir_transfer *t)
 {
-	CURLMcode code = hand_over(m, t);
+	CURLMcode code;
 
+	if (t->again.waits && t->refused != 0) {
+		give_up(m, t);
+		return true;
+	}
+	if (t->again.waits)
+		weir_again_next(t);
+	code = hand_over(m, t);
 	if (code == CURLM_RECURSIVE_API_CALL) {
 		weir_line_move(m, t, WEIR_PLACE_KEPT);
 		return false;
@@ -131,11 +156,46 @@ static bool release(struct weir_multi *m, struct weir_transfer *t)
 	return true;
 }
 
+/* The pause between two attempts is over. */
+__attribute__((noinline)) static void begin_again(struct weir_transfer *t)
+{
+	t->again.due_ns = 0;
+	t->again.waits = true;
+	if (!weir_transfer_begin_again(t) && t->refused == 0)
+		t->refused = ECONNREFUSED; /* the program has made another URL of it meanwhile */
+}
+
+bool weir_kept_again(struct weir_multi *m, struct weir_transfer *t)
+{
+	if (t->curl->multi_remove(m->handle, t->handle) != CURLM_OK)
+		return false;
+	weir_transfer_restore(t->curl, t->handle, t->known);
+	weir_park_forget(t);
+	weir_held_forget(t);
+	t->started_ns = 0;
+	t->told_long = false;
+	t->wake_ns = t->again.due_ns;
+	if (t->wake_ns < m->wake_ns)
+		m->wake_ns = t->wake_ns;
+	weir_line_move(m, t, WEIR_PLACE_KEPT);
+	m->again++;
+	return true;
+}
+
 /* Looks at one. True when it is kept on. */
 static bool look_at(struct weir_multi *m, struct weir_transfer *t, uint64_t now_ns)
 {
-	bool there = still_goes_there(t);
+	bool there;
 
+	if (t->again.due_ns > now_ns) {
+		t->wake_ns = t->again.due_ns;
+		return true;
+	}
+	if (t->again.due_ns != 0) {
+		begin_again(t);
+		return waits(t) || !release(m, t);
+	}
+	there = t->again.waits || still_goes_there(t);
 	if (!there) {
 		weir_transfer_leave(t);
 		t->here = false;
@@ -152,7 +212,7 @@ static bool look_at(struct weir_multi *m, struct weir_transfer *t, uint64_t now_
 /* Where one waits for a permit the next need not ask. */
 static bool is_behind(const struct weir_transfer *t, uint32_t full_slot)
 {
-	return t->request->wait_slot == full_slot && t->request->until_ns == 0;
+	return t->again.due_ns == 0 && t->request->wait_slot == full_slot && t->request->until_ns == 0;
 }
 
 /* Those kept back. Returns when to look again. */
@@ -170,7 +230,8 @@ static uint64_t look_at_kept(struct weir_multi *m, uint64_t now_ns)
 		next = t->next;
 		if (is_behind(t, full))
 			t->wake_ns = wake;
-		else if (t->wake_ns <= now_ns && look_at(m, t, now_ns) && waits(t) && t->request->until_ns == 0)
+		else if (t->wake_ns <= now_ns && look_at(m, t, now_ns) && waits(t) && t->again.due_ns == 0 &&
+			 t->request->until_ns == 0)
 			full = t->request->wait_slot;
 		if (t->multi == m && t->place == WEIR_PLACE_KEPT && t->wake_ns < wake)
 			wake = t->wake_ns;

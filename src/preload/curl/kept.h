@@ -16,6 +16,10 @@
  * curl_multi_add_handle is to return. */
 CURLMcode weir_kept_add(struct weir_multi *m, struct weir_transfer *t, CURL *handle, struct weir_handle *h);
 
+/* Libcurl has ended it, and it is to be made once more, from t->again.due_ns on: takes it from libcurl, and keeps it. False when
+ * libcurl does not give it back. */
+bool weir_kept_again(struct weir_multi *m, struct weir_transfer *t);
+
 /* Looks at those whose time may have come, and hands over those that go or are refused. */
 void weir_kept_look(struct weir_multi *m);
 

@@ -28,6 +28,7 @@
 #include "src/preload/curl/kept.h"
 #include "src/preload/curl/timer.h"
 #include "src/preload/curl/transfer.h"
+#include "src/preload/curl/withheld.h"
 #include "src/preload/socket/pending.h"
 #include "weir/kernel.h"
 #include "weir/log.h"
@@ -77,6 +78,15 @@ static CURLMcode counted(CURLMcode code, int *running, uint32_t kept)
 	return code;
 }
 
+/* The same, of a call that counts: what libcurl has ended and is to be made once more still runs, for the program. */
+static void leave_counting(struct weir_multi *m, CURLMcode code, int *running)
+{
+	m->again = 0;
+	leave(m);
+	if (code == CURLM_OK || code == CURLM_CALL_MULTI_PERFORM)
+		*running += (int)m->again;
+}
+
 WEIR_HOOK CURLM *curl_multi_init(void)
 {
 	const struct weir_curl *curl = weir_transfer_inner(CALLER);
@@ -123,6 +133,8 @@ static bool is_ours(struct weir_multi *m, CURL *handle, struct weir_handle *h)
 		return false;
 	}
 	weir_transfer_restore(m->curl, handle, h);
+	if (h->withheld)
+		weir_withheld_end(m->curl, handle, h);
 	weir_transfer_chain(m->curl, handle, h);
 	t->gate = g;
 	memcpy(t->host_port, host_port, sizeof t->host_port);
@@ -227,7 +239,7 @@ WEIR_HOOK CURLMcode curl_multi_perform(CURLM *multi, int *running)
 		return curl->multi_perform(multi, running);
 	enter(m);
 	code = counted(curl->multi_perform(multi, running), running, m->line[WEIR_PLACE_KEPT].count);
-	leave(m);
+	leave_counting(m, code, running);
 	if (code == CURLM_OK && m->line[WEIR_PLACE_KEPT].count > 0 && *running == (int)m->line[WEIR_PLACE_KEPT].count)
 		slow_down(m);
 	return code;
@@ -250,7 +262,7 @@ WEIR_HOOK CURLMcode curl_multi_socket_action(CURLM *multi, curl_socket_t fd, int
 	if (fd == CURL_SOCKET_TIMEOUT)
 		weir_timer_ran(m);
 	code = counted(curl->multi_socket_action(multi, fd, events, running), running, m->line[WEIR_PLACE_KEPT].count);
-	leave(m);
+	leave_counting(m, code, running);
 	return code;
 }
 
@@ -271,7 +283,7 @@ WEIR_HOOK CURLMcode curl_multi_socket(CURLM *multi, curl_socket_t fd, int *runni
 	if (fd == CURL_SOCKET_TIMEOUT)
 		weir_timer_ran(m);
 	code = counted(curl->multi_socket(multi, fd, running), running, m->line[WEIR_PLACE_KEPT].count);
-	leave(m);
+	leave_counting(m, code, running);
 	return code;
 }
 
@@ -287,7 +299,7 @@ WEIR_HOOK CURLMcode curl_multi_socket_all(CURLM *multi, int *running)
 		return curl->multi_socket_all(multi, running);
 	enter(m);
 	code = counted(curl->multi_socket_all(multi, running), running, m->line[WEIR_PLACE_KEPT].count);
-	leave(m);
+	leave_counting(m, code, running);
 	return code;
 }
 

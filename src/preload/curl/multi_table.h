@@ -27,6 +27,7 @@ struct weir_multi {
 	CURLM *handle;
 	const struct weir_curl *curl;
 	struct weir_line line[WEIR_PLACES];
+	uint32_t again;     /* transfers that libcurl has ended in this call, and that are to be made once more */
 	uint32_t parked;    /* transfers under way that have a socket parked */
 	uint32_t held;      /* and those that are held where they send */
 	bool expects;       /* one of these has not been tried to be sent yet */

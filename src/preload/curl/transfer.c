@@ -9,12 +9,14 @@
 #include "src/preload/core/flight.h"
 #include "src/preload/core/hook.h"
 #include "src/preload/core/tell.h"
+#include "src/preload/curl/again.h"
 #include "src/preload/curl/answer.h"
 #include "src/preload/curl/connects.h"
 #include "src/preload/curl/held.h"
 #include "src/preload/curl/parked.h"
 #include "src/preload/curl/connect_to.h"
 #include "src/preload/curl/proxy.h"
+#include "src/preload/curl/withheld.h"
 #include "weir/http.h"
 #include "weir/log.h"
 
@@ -120,20 +122,40 @@ static void await(struct weir_transfer *t)
 	}
 }
 
-void weir_transfer_begin(struct weir_transfer *t)
+static void begin_first(struct weir_transfer *t, uint64_t now)
 {
-	uint64_t now = weir_now_ns(), allowed = t->known ? in_ns(t->known->timeout_ms) : 0;
-
 	weir_proxy_leave(t); /* of one that was jumped out of */
 	t->by_proxy = t->proxy_refused = false;
 	t->begun_ns = now;
-	t->over_ns = allowed != 0 && allowed < WEIR_NEVER - now ? now + allowed : 0;
 	t->refused = 0;
 	t->port = 0;
 	t->redirects = t->connects = 0;
 	t->credential = weir_handle_credential(t->known);
 	t->path = t->known && !t->known->url ? t->known->path : 0;
 	begin_request(t, true, now);
+}
+
+bool weir_transfer_begin_again(struct weir_transfer *t)
+{
+	/* Redirects have led elsewhere. */
+	if (!weir_transfer_target(t->known, t->curl, t->handle, t->host_port))
+		return false;
+	begin_first(t, weir_now_ns());
+	if (t->request->phase == WEIR_PHASE_WAITING && !t->multi)
+		await(t);
+	return t->refused == 0;
+}
+
+void weir_transfer_begin(struct weir_transfer *t)
+{
+	uint64_t now = weir_now_ns(), allowed = t->known ? in_ns(t->known->timeout_ms) : 0;
+
+	t->over_ns = allowed != 0 && allowed < WEIR_NEVER - now ? now + allowed : 0;
+	t->again.on = t->again.waits = false;
+	t->again.due_ns = 0;
+	begin_first(t, now);
+	if (t->request->retries)
+		weir_again_begin(t);
 	if (t->request->phase == WEIR_PHASE_WAITING && !t->multi && !(t->known && t->known->chained))
 		await(t);
 }
@@ -343,6 +365,7 @@ void weir_transfer_copied(const struct weir_curl *curl, CURL *copy, const struct
 		curl->setopt(copy, CURLOPT_PREREQDATA, original->prereq_data);
 	}
 	weir_connects_copied(curl, copy, original, h);
+	weir_withheld_copied(curl, copy, original, h);
 	if (weir_handle_transfer(original)->held && original->low_speed_time != 0)
 		curl->setopt(copy, CURLOPT_LOW_SPEED_TIME, original->low_speed_time);
 	if (original->shortened) {
@@ -485,12 +508,13 @@ void weir_transfer_end(struct weir_transfer *t, struct weir_request *r, CURLcode
 				  .plain = t->known && !t->known->url && t->redirects == 0 ? &t->known->plain : NULL};
 
 	weir_proxy_settle(t, code);
+	t->again.outcome = WEIR_IGNORED;
 	if (!t->here)
 		return;
 	if (r->phase == WEIR_PHASE_WAITING)
 		weir_gate_cancel(t->gate, r, weir_now_ns());
 	else if (r->phase == WEIR_PHASE_ADMITTED)
-		weir_exchange_settle(&x, code);
+		t->again.outcome = weir_exchange_settle(&x, code);
 }
 
 void weir_transfer_unmade(const struct weir_transfer *t, struct weir_request *r)

@@ -25,6 +25,10 @@ bool weir_transfer_target(const struct weir_handle *h, const struct weir_curl *c
  * t->wake_ns is when to look again. */
 void weir_transfer_begin(struct weir_transfer *t);
 
+/* Begins it once more, in the time that is left of the program's; what it needs is set as for the first time. Blocks until it may
+ * go, in a multi handle it does not. False: it is refused. */
+bool weir_transfer_begin_again(struct weir_transfer *t);
+
 /* This thread's libcurl is about to be called for it. */
 void weir_transfer_enter(const struct weir_transfer *t);
 

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* What libcurl is made to ask again: how often, what the program sees of it, and what is never asked twice. */
+#include "tests/harness/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/integration/every_agent.h"
+#include "tests/integration/host_counts.h"
+#include "tests/integration/scripted_server.h"
+#include "tests/integration/weir_program.h"
+
+#define RULES                                                                                                                    \
+	"defaults = { rate = \"none\"; concurrency = false; breaker = false; hold = { max = \"1s\"; };\n"                        \
+	"  retry = { base = \"5ms\"; cap = \"20ms\"; %s }; };\n"
+#define USUAL "attempts = 3; budget = 1;"
+
+struct stage {
+	struct scene *scene;
+	struct scripted server;
+};
+
+static void stage_open(struct stage *s, void **state, const char *more)
+{
+	char rules[400];
+
+	s->scene = *state;
+	scripted_start(&s->server);
+	snprintf(rules, sizeof rules, RULES, more);
+	scene_configure(s->scene, rules);
+}
+
+/* Runs `curl ARGUMENTS http://HOST/PATH`; %s in arguments is not interpreted. Returns stdout, to be freed. */
+static char *curl(const struct stage *s, enum command_mode mode, int status, const char *arguments, const char *path)
+{
+	char shell[800];
+	struct outcome o;
+	char *out;
+
+	snprintf(shell, sizeof shell, "curl -sS %s http://127.0.0.1:%d%s", arguments, s->server.port, path);
+	o = command_run(&(struct command){.shell = shell, .mode = mode, .dir = s->scene->dir});
+	if (o.exit_status != status)
+		fail_msg("%s: exit status %d instead of %d\n%s%s", shell, o.exit_status, status, o.out, o.err);
+	out = strdup(o.out);
+	outcome_free(&o);
+	return out;
+}
+
+static int asked(const struct stage *s, int number)
+{
+	return atomic_load(&s->server.series[number].requests);
+}
+
+/* curl under weir prints `text`, and the server has been asked so often. */
+static void expect(const struct stage *s, const char *arguments, const char *path, int status, const char *text, int requests)
+{
+	char *out = curl(s, COMMAND_UNDER_WEIR, status, arguments, path);
+
+	if (strcmp(out, text) != 0)
+		fail_msg("curl %s %s: '%s' instead of '%s'", arguments, path, out, text);
+	free(out);
+	assert_int_equal(asked(s, atoi(strrchr(path, '/') + 1)), requests);
+}
+
+#define CODE "-o /dev/null -w '%{http_code}'"
+
+static void each_kind_of_failure_is_asked_again_until_it_succeeds(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, USUAL);
+	expect(&s, CODE, "/503,503,200/1", 0, "200", 3);
+	expect(&s, CODE, "/429,200/2", 0, "200", 2);
+	expect(&s, CODE, "/close,200/3", 0, "200", 2);
+	expect(&s, CODE, "/reset,reset,200/4", 0, "200", 3);
+	expect(&s, CODE, "/head,200/5", 0, "200", 2);
+	expect(&s, CODE, "/half503,200/6", 0, "200", 2);
+	expect(&s, CODE, "/c500,200/7", 0, "200", 2);
+	expect(&s, "", "/503,200/8", 0, "some\nbytes\n", 2);
+	scripted_stop(&s.server);
+}
+
+static void a_hold_is_kept_before_the_next_attempt(void **state)
+{
+	struct stage s;
+	double begun_s = monotonic_s();
+
+	stage_open(&s, state, USUAL);
+	begun_s = monotonic_s();
+	expect(&s, CODE, "/429h,200/1", 0, "200", 2);
+	assert_true(monotonic_s() - begun_s >= 0.99);
+	scripted_stop(&s.server);
+}
+
+static void the_last_attempt_allowed_is_handed_over(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, USUAL);
+	expect(&s, CODE, "/503/1", 0, "503", 3);
+	expect(&s, CODE, "/close/2", 52, "000", 3);
+	expect(&s, "", "/429/3", 0, "some\nbytes\n", 3);
+	scripted_stop(&s.server);
+}
+
+static void nothing_is_asked_again_that_nobody_named(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, USUAL "on = [ \"throttled\" ];");
+	expect(&s, CODE, "/503,200/1", 0, "503", 1);
+	expect(&s, CODE, "/close,200/2", 52, "000", 1);
+	expect(&s, CODE, "/404,200/3", 0, "404", 1);
+	expect(&s, CODE, "/429,200/4", 0, "200", 2);
+	scripted_stop(&s.server);
+}
+
+static void without_a_word_nothing_is_asked_again(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, "attempts = 1;");
+	expect(&s, CODE, "/503,200/1", 0, "503", 1);
+	expect(&s, CODE, "/reset,200/2", 56, "000", 1);
+	scripted_stop(&s.server);
+}
+
+static void a_post_is_sent_once_unless_its_rule_says_more(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, USUAL);
+	expect(&s, CODE " -d abc", "/503,200/1", 0, "503", 1);
+	expect(&s, CODE " -X PATCH", "/503,200/2", 0, "503", 1);
+	expect(&s, CODE " -X REPORT", "/503,200/3", 0, "503", 1);
+	expect(&s, CODE " -X DELETE", "/503,200/4", 0, "200", 2);
+	expect(&s, CODE " -X PUT -d abc", "/503,200/5", 0, "200", 2);
+	assert_int_equal(atomic_load(&s.server.series[5].body_bytes), 6);
+	expect(&s, "-I -o /dev/null -w '%{http_code}'", "/503,200/6", 0, "200", 2);
+	scripted_stop(&s.server);
+}
+
+static void a_body_in_memory_is_sent_again_whole_where_methods_names_its_method(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, USUAL "methods = [ \"GET\", \"POST\", \"PUT\" ];");
+	expect(&s, CODE " -d abcde", "/503,close,200/1", 0, "200", 3);
+	assert_int_equal(atomic_load(&s.server.series[1].body_bytes), 15);
+	/* Parts of a form may be read from anywhere. */
+	expect(&s, CODE " -F a=b", "/503,200/2", 0, "503", 1);
+	scripted_stop(&s.server);
+}
+
+static void a_file_is_sent_again_and_a_pipe_is_not(void **state)
+{
+	struct stage s;
+	char shell[600];
+	struct outcome o;
+
+	stage_open(&s, state, USUAL);
+	snprintf(shell, sizeof shell,
+		 "cd '%s' && echo 0123456789 > f && curl -sS -T f -o /dev/null -w '%%{http_code}\\n' "
+		 "http://127.0.0.1:%d/503,200/1 && "
+		 "cat f | curl -sS -T - -w '%%{http_code}\\n' http://127.0.0.1:%d/503,200/2",
+		 s.scene->dir, s.server.port, s.server.port);
+	o = command_run(&(struct command){.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = s.scene->dir});
+	assert_string_equal(o.err, "");
+	assert_string_equal(o.out, "200\nsome\nbytes\n503\n");
+	outcome_free(&o);
+	assert_int_equal(asked(&s, 1), 2);
+	assert_int_equal(atomic_load(&s.server.series[1].body_bytes), 22);
+	assert_int_equal(asked(&s, 2), 1);
+	scripted_stop(&s.server);
+}
+
+static void what_the_program_has_some_of_is_not_asked_again(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, USUAL);
+	expect(&s, "2>/dev/null", "/half,200/1", 18, "some\nbytes\n", 1);
+	/* More than is withheld of a failure. */
+	expect(&s, "-o /dev/null -w '%{http_code} %{size_download}'", "/big503,200/2", 0, "503 307200", 1);
+	scripted_stop(&s.server);
+}
+
+static void a_redirect_s_head_comes_once(void **state)
+{
+	struct stage s;
+	char *out;
+
+	stage_open(&s, state, USUAL);
+	out = curl(&s, COMMAND_UNDER_WEIR, 0, "-L -D - -w '%{http_code} %{num_redirects}' -o /dev/null", "/to/1");
+	assert_non_null(strstr(out, "HTTP/1.1 302"));
+	assert_null(strstr(strstr(out, "HTTP/1.1 302") + 1, "HTTP/1.1 302"));
+	assert_null(strstr(out, "HTTP/1.1 503"));
+	assert_non_null(strstr(out, "200 1"));
+	free(out);
+	assert_int_equal(asked(&s, 1), 2);
+	assert_int_equal(asked(&s, 129), 2);
+	scripted_stop(&s.server);
+}
+
+static void the_program_s_time_out_bounds_all_attempts(void **state)
+{
+	struct stage s;
+	double begun_s;
+	char *out;
+
+	stage_open(&s, state, USUAL);
+	begun_s = monotonic_s();
+	out = curl(&s, COMMAND_UNDER_WEIR, 28, "-m 1 -o /dev/null", "/503,hang/1");
+	free(out);
+	assert_int_equal(asked(&s, 1), 2);
+	assert_true(monotonic_s() - begun_s < 1 + 5);
+	scripted_stop(&s.server);
+}
+
+static void a_curl_that_repeats_by_itself_is_not_multiplied(void **state)
+{
+	struct stage s;
+
+	stage_open(&s, state, USUAL);
+	expect(&s, "-f -w '%{http_code}' --retry 2 --retry-delay 1 2>/dev/null", "/503/1", 22, "503", 3);
+	scripted_stop(&s.server);
+}
+
+/* Told where nobody can see it: its second attempt gives it away. */
+static void a_program_that_is_seen_to_repeat_is_multiplied_no_further(void **state)
+{
+	struct stage s;
+	char shell[400];
+	struct outcome o;
+
+	stage_open(&s, state, USUAL);
+	snprintf(shell, sizeof shell,
+		 "cd '%s' && printf 'retry = 2\\nretry-delay = 1\\n' > rc && curl -s -f -K rc -w '%%{http_code}' "
+		 "http://127.0.0.1:%d/503/1",
+		 s.scene->dir, s.server.port);
+	o = command_run(&(struct command){.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = s.scene->dir});
+	assert_string_equal(o.out, "503");
+	outcome_free(&o);
+	assert_int_equal(asked(&s, 1), 3 + 2);
+	scripted_stop(&s.server);
+}
+
+static void a_spent_budget_hands_over_what_there_is(void **state)
+{
+	struct stage s;
+	char key[64];
+	struct weir_segment segment;
+	uint32_t slot;
+	int all = 0;
+
+	stage_open(&s, state, "budget = 0;");
+	for (int i = 0; i < 8; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/503/%d", i);
+		free(curl(&s, COMMAND_UNDER_WEIR, 0, CODE, path));
+		all += asked(&s, i);
+	}
+	/* Ten, and one for each ten seconds that this has taken. */
+	assert_in_range(all, 18, 18 + 3);
+	assert_true(segment_of(s.scene, NULL, &segment));
+	slot = weir_entry_find(&segment, host_port_of(key, "127.0.0.1", s.server.port));
+	assert_int_not_equal(slot, WEIR_NONE);
+	assert_int_equal(segment.entry[slot].retry.retries, all - 8);
+	assert_in_range(segment.entry[slot].retry.exhausted, 1, 3);
+	assert_int_equal(segment.entry[slot].retry.saved, 0);
+	weir_segment_close(&segment);
+	scripted_stop(&s.server);
+}
+
+/* By libcurl's multi interface: forty at a time. */
+static void transfers_beside_each_other_are_asked_again_each(void **state)
+{
+	static const int attempts[] = {2, 2, 3, 2, 1, 3};
+	static const char *const kinds[] = {"503,200", "close,200", "reset,503,200", "429,200", "200", "c500,half503,200"};
+	struct stage s;
+	char shell[4000];
+	size_t n;
+	struct outcome o;
+
+	stage_open(&s, state, USUAL);
+	n = (size_t)snprintf(shell, sizeof shell, "curl -sS -Z --no-progress-meter --parallel-max 40 -w '%%{http_code}\n'");
+	for (int i = 0; i < 30; i++)
+		n += (size_t)snprintf(shell + n, sizeof shell - n, " -o /dev/null http://127.0.0.1:%d/%s/%d", s.server.port,
+				      kinds[i % 6], i);
+	o = command_run(&(struct command){.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = s.scene->dir});
+	assert_string_equal(o.err, "");
+	assert_int_equal(o.exit_status, 0);
+	assert_int_equal(o.out_bytes, 30 * 4);
+	for (int i = 0; i < 30; i++) {
+		assert_memory_equal(o.out + 4 * i, "200\n", 4);
+		assert_int_equal(asked(&s, i), attempts[i % 6]);
+	}
+	outcome_free(&o);
+	scripted_stop(&s.server);
+}
+
+static void the_last_answer_of_transfers_beside_each_other_is_handed_over(void **state)
+{
+	struct stage s;
+	char *out;
+
+	stage_open(&s, state, USUAL);
+	out = curl(&s, COMMAND_UNDER_WEIR, 0, "-Z -i", "/503/1");
+	assert_string_equal(out, "HTTP/1.1 503 Whatever\r\nX-One: 1\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\n"
+				 "some\nbytes\n");
+	free(out);
+	assert_int_equal(asked(&s, 1), 3);
+	out = curl(&s, COMMAND_UNDER_WEIR, 28, "-Z -m 1 -o /dev/null 2>&1", "/503,hang/2");
+	free(out);
+	assert_int_equal(asked(&s, 2), 2);
+	scripted_stop(&s.server);
+}
+
+/* Of each kind of answer and way to look at it: what curl prints is what it prints bare. */
+static void the_last_answer_is_handed_over_byte_for_byte(void **state)
+{
+	static const struct {
+		const char *arguments, *word;
+		int status;
+	} kinds[] = {
+		{"-i", "503", 0},
+		{"-i", "429", 0},
+		{"-D -", "c503", 0},
+		{"-D - -o /dev/null", "half503", 18},
+		{"-i", "half503", 18},
+		{"-f -D -", "503", 22},
+		{"-f -i", "429", 22},
+		{"--fail-with-body -i", "500", 22},
+		{"-I", "503", 0},
+		{"-i -L", "404", 0},
+		{"-i", "close", 52},
+		{"-i", "head", 0},
+		{"-D -", "head", 0},
+		{"-i --compressed", "c502", 0},
+		{"-i -r 0-5", "503", 0},
+		{"-i -C 3", "503", 33},
+		{"-i --raw", "c503", 0},
+		{"-i -X PUT -d abc", "503", 0},
+		{"-i -Z", "503", 0},
+		{"-Z -D - -f", "500", 22},
+		{"-w '%{http_code} %{size_download} %{size_header} %{num_connects} %{num_redirects} %{errormsg} %{header_json}'",
+		 "503", 0},
+		{"-i", "slow503", 0},
+		{"-i", "big503", 0},
+		{"-i", "200", 0},
+		{"-i -u a:b", "401", 0},
+	};
+	struct stage s;
+
+	stage_open(&s, state, "attempts = 2; budget = 1;");
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		char path[64], *bare, *under;
+
+		snprintf(path, sizeof path, "/%s/%zu", kinds[i].word, i);
+		bare = curl(&s, COMMAND_BARE, kinds[i].status, kinds[i].arguments, path);
+		atomic_store(&s.server.series[i].requests, 0);
+		under = curl(&s, COMMAND_UNDER_WEIR, kinds[i].status, kinds[i].arguments, path);
+		if (strcmp(bare, under) != 0)
+			fail_msg("curl %s %s: bare '%s', asked again '%s'", kinds[i].arguments, path, bare, under);
+		free(bare);
+		free(under);
+		if (atoi(kinds[i].word + strcspn(kinds[i].word, "0123456789")) >= 429 && strncmp(kinds[i].word, "big", 3) != 0)
+			assert_int_equal(asked(&s, (int)i), 2);
+	}
+	scripted_stop(&s.server);
+}
+
+/* The demo: bare, some thirty of forty are refused. */
+static void forty_curls_at_a_limited_host_all_succeed(void **state)
+{
+	static const char *const env[] = {"WEIR_RETRY=3", NULL}, *const options[] = {"--bucket", "10/s:10", NULL};
+	struct scene *scene = *state;
+	struct quotad *q = quotad_start(scene->dir, options);
+	struct quotad_count count;
+	struct outcome o;
+	char shell[300];
+	size_t good = 0;
+
+	scene_configure(scene, "");
+	snprintf(shell, sizeof shell, "seq 40 | xargs -P 8 -I{} curl -s -o /dev/null -w '%%{http_code}\\n' %s",
+		 quotad_url(q, "/"));
+	o = command_run(&(struct command){.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .env = env});
+	for (const char *at = o.out; (at = strstr(at, "200\n")) != NULL; at += 4)
+		good++;
+	assert_int_equal(o.out_bytes, 40 * 4);
+	assert_int_equal(good, 40);
+	outcome_free(&o);
+	count = quotad_count(q);
+	assert_int_equal(count.accepted, 40);
+	assert_true(count.throttled <= 13);
+}
+
+#define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown_with_agents)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SCENE(each_kind_of_failure_is_asked_again_until_it_succeeds),
+		SCENE(a_hold_is_kept_before_the_next_attempt),
+		SCENE(the_last_attempt_allowed_is_handed_over),
+		SCENE(nothing_is_asked_again_that_nobody_named),
+		SCENE(without_a_word_nothing_is_asked_again),
+		SCENE(a_post_is_sent_once_unless_its_rule_says_more),
+		SCENE(a_body_in_memory_is_sent_again_whole_where_methods_names_its_method),
+		SCENE(a_file_is_sent_again_and_a_pipe_is_not),
+		SCENE(what_the_program_has_some_of_is_not_asked_again),
+		SCENE(a_redirect_s_head_comes_once),
+		SCENE(the_program_s_time_out_bounds_all_attempts),
+		SCENE(a_curl_that_repeats_by_itself_is_not_multiplied),
+		SCENE(a_program_that_is_seen_to_repeat_is_multiplied_no_further),
+		SCENE(a_spent_budget_hands_over_what_there_is),
+		SCENE(transfers_beside_each_other_are_asked_again_each),
+		SCENE(the_last_answer_of_transfers_beside_each_other_is_handed_over),
+		SCENE(the_last_answer_is_handed_over_byte_for_byte),
+		SCENE(forty_curls_at_a_limited_host_all_succeed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
