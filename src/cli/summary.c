@@ -64,6 +64,12 @@ static bool print_host(const struct weir_host_view *before, const struct weir_ho
 	if (grown(a->delayed, b->delayed) > 0)
 		fprintf(stderr, "; %" PRIu64 " waited, %s in all", grown(a->delayed, b->delayed),
 			weir_print_duration(grown(wait->sum_us, h->wait.sum_us) * 1000, text, sizeof text));
+	if (grown(a->retries, b->retries) + grown(a->retry_exhausted, b->retry_exhausted) > 0)
+		fprintf(stderr, "; %" PRIu64 " asked again, which saved %" PRIu64, grown(a->retries, b->retries),
+			grown(a->saved, b->saved));
+	if (grown(a->retry_exhausted, b->retry_exhausted) > 0)
+		fprintf(stderr, ", and %" PRIu64 " not, as the retry budget was spent",
+			grown(a->retry_exhausted, b->retry_exhausted));
 	if (grown(a->would_delay, b->would_delay) + grown(a->would_refuse, b->would_refuse) > 0)
 		fprintf(stderr, "; %" PRIu64 " would have waited, %" PRIu64 " would have been refused",
 			grown(a->would_delay, b->would_delay), grown(a->would_refuse, b->would_refuse));

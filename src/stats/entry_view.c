@@ -55,6 +55,14 @@ static void view_tally(const struct weir_counters *c, const struct weir_rate *r,
 	t->would_refuse = get(&c->would_refuse);
 }
 
+static void view_retry(const struct weir_retry_budget *b, struct weir_tally *t)
+{
+	t->retries = get(&b->retries);
+	t->saved = get(&b->saved);
+	t->retry_exhausted = get(&b->exhausted);
+	t->retry_given_up = get(&b->given_up);
+}
+
 static void view_durations(const struct weir_segment *s, uint32_t slot, enum weir_durations which, struct weir_duration_view *v)
 {
 	struct weir_histogram_copy copy;
@@ -178,6 +186,8 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 	out->waiting = occupancy->waiting;
 	copy_rule(policy, key, &rule, out);
 	view_tally(&e->counters, &e->rate, &out->tally);
+	view_retry(&e->retry, &out->tally);
+	out->retries_left = weir_retry_left(&e->retry, now_ns);
 	view_override(e, now_ns, out);
 	view_pace(e, &rule, out);
 	view_concurrency(e, &rule, now_ns, out);

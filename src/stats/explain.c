@@ -215,6 +215,32 @@ static void say_breaker(struct weir_explanation *e, const struct weir_rule *rule
 	say_thresholds(e, rule);
 }
 
+/* What libcurl would be made to ask again. */
+static void say_retry(struct weir_explanation *e, const struct weir_rule *rule, const struct weir_host_view *h)
+{
+	static const struct {
+		uint32_t bit;
+		const char *text;
+	} kinds[] = {{WEIR_RETRY_THROTTLED, "throttled"},
+		     {WEIR_RETRY_CONNECT, "no connection"},
+		     {WEIR_RETRY_TIMEOUT, "time-outs"},
+		     {WEIR_RETRY_SERVER_ERROR, "statuses of 500 and above"}};
+	const struct weir_retry_params *p = &rule->retry;
+	struct words w = {.next = 0};
+	char what[128] = "";
+	size_t n = 0;
+	if (p->attempts < 2)
+		return;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (p->on & kinds[i].bit)
+			n += weir_format(what + n, sizeof what - n, "%s%s", n ? ", " : "", kinds[i].text);
+	say(e,
+	    "Retry: up to %" PRIu32 " attempts by libcurl (%s), %s at first and %s at most apart; %" PRIu32 ".%" PRIu32
+	    " left in the budget.",
+	    p->attempts, n ? what : "after nothing", duration(&w, p->base_ns), duration(&w, p->cap_ns),
+	    (h ? h->retries_left : WEIR_RETRY_RESERVE) / 1000, (h ? h->retries_left : WEIR_RETRY_RESERVE) % 1000 / 100);
+}
+
 static void say_verdict(struct weir_explanation *e, const struct weir_rule *rule)
 {
 	struct words w = {.next = 0};
@@ -325,6 +351,7 @@ bool weir_explain(const struct weir_segment *s, const struct weir_policy *policy
 		say_holders(e, s);
 		say_hold(e, h);
 		say_breaker(e, &rule, h);
+		say_retry(e, &rule, h);
 		say_seen(e, s);
 		say_total(e, view.total ? &total : NULL);
 		say_verdict(e, &rule);

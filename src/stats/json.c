@@ -44,6 +44,10 @@ static void put_tally(json_t *o, const struct weir_tally *t, uint32_t in_flight,
 	json_object_set_new(o, "cancelled", number(t->cancelled));
 	json_object_set_new(o, "would_delay", number(t->would_delay));
 	json_object_set_new(o, "would_refuse", number(t->would_refuse));
+	json_object_set_new(o, "retries", number(t->retries));
+	json_object_set_new(o, "saved", number(t->saved));
+	json_object_set_new(o, "retry_budget_exhausted", number(t->retry_exhausted));
+	json_object_set_new(o, "retries_given_up", number(t->retry_given_up));
 	json_object_set_new(o, "in_flight", number(in_flight));
 	json_object_set_new(o, "waiting", number(waiting));
 }

@@ -56,6 +56,21 @@ static void real_sample(FILE *out, const char *name, const struct weir_host_view
 	fprintf(out, "} %.9g\n", n);
 }
 
+static void put_retries(FILE *out, const struct chosen *c)
+{
+	family(out, "weir_retries_total", "counter", "Attempts after the first of a request.");
+	for (size_t i = 0; i < c->count; i++)
+		count_sample(out, "weir_retries_total", c->host[i], NULL, NULL, c->host[i]->tally.retries);
+	family(out, "weir_retried_requests_total", "counter",
+	       "Requests that were asked again, or would have been, by how that ended.");
+	for (size_t i = 0; i < c->count; i++) {
+		const struct weir_tally *t = &c->host[i]->tally;
+		count_sample(out, "weir_retried_requests_total", c->host[i], "end", "saved", t->saved);
+		count_sample(out, "weir_retried_requests_total", c->host[i], "end", "given_up", t->retry_given_up);
+		count_sample(out, "weir_retried_requests_total", c->host[i], "end", "budget_exhausted", t->retry_exhausted);
+	}
+}
+
 static void write_counters(FILE *out, const struct chosen *c)
 {
 	family(out, "weir_requests_total", "counter", "Requests that weir decided on.");
@@ -85,6 +100,7 @@ static void write_counters(FILE *out, const struct chosen *c)
 		count_sample(out, "weir_dry_run_total", c->host[i], "decision", "delay", c->host[i]->tally.would_delay);
 		count_sample(out, "weir_dry_run_total", c->host[i], "decision", "refuse", c->host[i]->tally.would_refuse);
 	}
+	put_retries(out, c);
 	family(out, "weir_breaker_opened_total", "counter", "Times the breaker has opened.");
 	for (size_t i = 0; i < c->count; i++)
 		count_sample(out, "weir_breaker_opened_total", c->host[i], NULL, NULL, c->host[i]->opened_total);

@@ -103,6 +103,10 @@ static void sum_up(struct weir_snapshot *out)
 		out->totals.cancelled += h->tally.cancelled;
 		out->totals.would_delay += h->tally.would_delay;
 		out->totals.would_refuse += h->tally.would_refuse;
+		out->totals.retries += h->tally.retries;
+		out->totals.saved += h->tally.saved;
+		out->totals.retry_exhausted += h->tally.retry_exhausted;
+		out->totals.retry_given_up += h->tally.retry_given_up;
 	}
 }
 

@@ -37,6 +37,8 @@ enum weir_entry_kind { WEIR_ENTRY_HOST, WEIR_ENTRY_RUN, WEIR_ENTRY_TOTAL, WEIR_E
 struct weir_tally {
 	uint64_t admitted, delayed, refused, succeeded, throttled, failed, ignored, connections, cancelled, would_delay,
 		would_refuse;
+	/* asked again (weir/retry.h) */
+	uint64_t retries, saved, retry_exhausted, retry_given_up;
 };
 
 struct weir_host_view {
@@ -46,6 +48,7 @@ struct weir_host_view {
 	enum weir_health health;
 	struct weir_tally tally;
 	uint32_t in_flight, waiting;
+	uint32_t retries_left;    /* in thousandths */
 	double rate_per_s;        /* of results, over the window */
 	double error_share;       /* of the results in the window, 0..1; negative: no results */
 	uint64_t latency_mean_ns; /* of the results in the window */

@@ -285,6 +285,11 @@ static void put_counts(const struct weir_tally *t, FILE *out)
 		"  %-12s %" PRIu64 " succeeded, %" PRIu64 " throttled, %" PRIu64 " failed, %" PRIu64 " ignored; %" PRIu64
 		" connections\n",
 		"results", t->succeeded, t->throttled, t->failed, t->ignored, t->connections);
+	if (t->retries || t->retry_exhausted)
+		fprintf(out,
+			"  %-12s %" PRIu64 " asked again: %" PRIu64 " saved, %" PRIu64 " given up, %" PRIu64
+			" more without budget\n",
+			"retries", t->retries, t->saved, t->retry_given_up, t->retry_exhausted);
 	if (t->would_delay || t->would_refuse)
 		fprintf(out, "  %-12s %" PRIu64 " would have waited, %" PRIu64 " would have been refused\n", "dry run",
 			t->would_delay, t->would_refuse);
