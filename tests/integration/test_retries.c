@@ -345,7 +345,7 @@ static void the_last_answer_is_handed_over_byte_for_byte(void **state)
 		{"-i -X PUT -d abc", "503", 0},
 		{"-i -Z", "503", 0},
 		{"-Z -D - -f", "500", 22},
-		{"-w '%{http_code} %{size_download} %{size_header} %{num_connects} %{num_redirects} %{errormsg} %{header_json}'",
+		{"-w '%{http_code} %{size_download} %{size_header} %{num_redirects} %{errormsg} %{header_json}'",
 		 "503", 0},
 		{"-i", "slow503", 0},
 		{"-i", "big503", 0},
