@@ -545,7 +545,7 @@ static void what_retry_cannot_be_is_said(void **state)
 		 "t:1: defaults.retry.atempts: unknown key; did you mean \"attempts\"?"},
 		{"defaults = { retry = { base = \"30s\"; }; };",
 		 "t:1: defaults.retry.base: expected at most retry.cap, which is \"20s\" (built in), got \"30s\""},
-		{"total = { retry = 3; };", "t:1: total.retry: unknown key; did you mean \"rate\"?"},
+		{"total = { retry = 3; };", "t:1: total.retry: unknown key; the keys here are rate, rates, concurrency, wait"},
 	};
 
 	each_is(*state, row, COUNT(row));
