@@ -17,7 +17,6 @@
 #include "weir/gate.h"
 #include "weir/log.h"
 #include "weir/policy.h"
-#include "weir/retry.h"
 #include "weir/segment.h"
 #include "weir/units.h"
 
