@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "src/cli/environment.h"
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
+#include "src/cli/verified.h"
 #include "weir/log.h"
 #include "weir/policy.h"
 #include "weir/segment.h"
@@ -71,6 +73,7 @@ static int check(const char *file)
 	}
 	if (files == 0)
 		puts("no configuration file: the built-in defaults hold");
+	weir_verified_warn(&policy, time(NULL));
 	printf("ok: %u rule%s\n", policy.rule_count, policy.rule_count == 1 ? "" : "s");
 	bool whole = policy.left_out == 0;
 	weir_policy_free(&policy);

@@ -89,12 +89,17 @@ enum weir_field_id {
 	WEIR_FIELDS
 };
 
+#define WEIR_PROVENANCE_MAX 160
+
 /* A rule under construction. */
 struct weir_draft {
 	struct weir_rule rule;
 	char path[32]; /* "defaults", "total", "hosts[2]" */
 	struct weir_place at;
 	struct weir_place group_at;
+	char source[WEIR_PROVENANCE_MAX];      /* where its limits are published; empty: not said */
+	char verified_on[WEIR_PROVENANCE_MAX]; /* when somebody last compared, "2026-11-27"; empty: not said */
+	struct weir_place source_at, verified_at;
 	bool hidden;   /* a later file has a rule for the same match */
 	uint64_t said; /* bit per field: said here and not inherited */
 	struct weir_place from[WEIR_FIELDS];
@@ -156,6 +161,10 @@ void weir_section_globals(struct weir_compilation *c, uint32_t document);
 
 /* section.c: appends the rules of a document's `hosts`; the defaults must be complete. */
 void weir_section_hosts(struct weir_compilation *c, uint32_t document);
+
+/* provenance.c: reads `source` or `verified_on`, which change no limit. */
+struct weir_setting;
+void weir_provenance_read(struct weir_draft *d, const struct weir_setting *s, bool date);
 
 /* check.c: what only shows when a draft is complete. Brings inherited bounds in line with what is said here. */
 void weir_check_draft(struct weir_compilation *c, struct weir_draft *d);

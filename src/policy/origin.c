@@ -76,6 +76,10 @@ static void list_host(struct weir_compilation *c, struct weir_policy *out, const
 	add(c, out, section, "match", quoted(d->rule.match), d->at);
 	if (d->rule.group[0] != '\0')
 		add(c, out, section, "group", quoted(d->rule.group), d->group_at);
+	if (d->source[0] != '\0')
+		add(c, out, section, "source", quoted(d->source), d->source_at);
+	if (d->verified_on[0] != '\0')
+		add(c, out, section, "verified_on", quoted(d->verified_on), d->verified_at);
 	list_draft(c, out, d, section, true);
 }
 
@@ -84,7 +88,7 @@ void weir_origin_list(struct weir_compilation *c, struct weir_policy *out)
 	char idle_exit[WEIR_VALUE_MAX];
 	char *entries = NULL;
 
-	out->origins = calloc((c->hosts + 2) * (WEIR_FIELDS + 2) + 2, sizeof *out->origins);
+	out->origins = calloc((c->hosts + 2) * (WEIR_FIELDS + 4) + 2, sizeof *out->origins);
 	if (!out->origins) {
 		c->out_of_memory = true;
 		return;

@@ -12,8 +12,8 @@
 static const char *const sections[] = {"defaults", "hosts", "total", "agent", "segment", NULL};
 
 /* What a rule may hold, by the section it stands in. */
-static const char *const rule_keys[] = {"match",   "group", "exempt", "throttle_status", "rate", "rates", "concurrency",
-					"breaker", "wait",  "hold",   "retry",           NULL};
+static const char *const rule_keys[] = {"match",   "group", "exempt", "throttle_status", "rate",   "rates",       "concurrency",
+					"breaker", "wait",  "hold",   "retry",           "source", "verified_on", NULL};
 static const char *const default_keys[] = {"exempt", "throttle_status", "rate", "rates", "concurrency", "breaker", "wait",
 					   "hold",   "retry",           NULL};
 static const char *const total_keys[] = {"rate", "rates", "concurrency", "wait", NULL};
@@ -215,6 +215,8 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 		take_text(d, s, true);
 	else if (strcmp(name, "group") == 0)
 		take_text(d, s, false);
+	else if (strcmp(name, "source") == 0 || strcmp(name, "verified_on") == 0)
+		weir_provenance_read(d, s, name[0] == 'v');
 	else if (strcmp(name, "exempt") == 0)
 		weir_field_read(d, WEIR_FIELD_EXEMPT, s);
 	else if (strcmp(name, "throttle_status") == 0)

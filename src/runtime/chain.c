@@ -12,6 +12,7 @@
 #include "weir/runtime.h"
 
 #define BELOW     "/weir/weir.conf"
+#define FRAGMENTS "/conf.d"
 #define FNV_START 0xcbf29ce484222325ULL
 #define FNV_PRIME 0x100000001b3ULL
 
@@ -36,6 +37,15 @@ static bool user_file(const struct weir_environment *e, char out[WEIR_PATH_MAX])
 	return weir_home_of(e->uid, out) && append(out, "/.config" BELOW);
 }
 
+/* The user's conf.d, beside the user's file. */
+static bool user_fragments(const struct weir_environment *e, char out[WEIR_PATH_MAX])
+{
+	if (!user_file(e, out))
+		return false;
+	*strrchr(out, '/') = '\0';
+	return append(out, FRAGMENTS);
+}
+
 size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX])
 {
 	size_t count = 0;
@@ -45,6 +55,7 @@ size_t weir_config_chain(const struct weir_environment *e, char chain[WEIR_CHAIN
 		return weir_path_absolute(chain[0], e->config) ? 1 : 0;
 	count += weir_path_join(chain[count], WEIR_CONFDIR, "/weir.conf", "") ? 1 : 0;
 	count += weir_path_join(chain[count], WEIR_CONFDIR, "/conf.d", "") ? 1 : 0;
+	count += user_fragments(e, chain[count]) ? 1 : 0;
 	count += user_file(e, chain[count]) ? 1 : 0;
 	return count;
 }

@@ -529,6 +529,20 @@ static void more_rules_than_there_is_room_for_are_refused(void **state)
 	free(text);
 }
 
+static void a_day_that_is_none_is_refused(void **state)
+{
+	static const struct row row[] = {
+		{"hosts = ( { match = \"a\"; verified_on = \"2026-02-29\"; } );",
+		 "t:1: hosts[0].verified_on: expected a day such as \"2026-11-27\", got \"2026-02-29\""},
+		{"hosts = ( { match = \"a\"; verified_on = \"26-11-2027\"; } );",
+		 "t:1: hosts[0].verified_on: expected a day such as \"2026-11-27\", got \"26-11-2027\""},
+		{"hosts = ( { match = \"a\"; source = 7; } );",
+		 "t:1: hosts[0].source: expected an address or a title, of up to 159 bytes, got 7"},
+	};
+
+	each_is(*state, row, COUNT(row));
+}
+
 static void what_retry_cannot_be_is_said(void **state)
 {
 	static const struct row row[] = {
@@ -568,6 +582,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_findings_are_reported_in_order_of_their_lines, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(thousands_of_findings_are_all_reported, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(more_rules_than_there_is_room_for_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_day_that_is_none_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_retry_cannot_be_is_said, set_up, tear_down),
 	};
 

@@ -363,13 +363,15 @@ static void the_chain_goes_from_the_machine_to_the_user(void **state)
 	static char chain[WEIR_CHAIN_MAX][WEIR_PATH_MAX];
 
 	(void)state;
-	assert_int_equal(weir_config_chain(&e, chain), 3);
+	assert_int_equal(weir_config_chain(&e, chain), 4);
 	assert_string_equal(chain[0], WEIR_CONFDIR "/weir.conf");
 	assert_string_equal(chain[1], WEIR_CONFDIR "/conf.d");
-	assert_string_equal(chain[2], "/x/weir/weir.conf");
+	assert_string_equal(chain[2], "/x/weir/conf.d");
+	assert_string_equal(chain[3], "/x/weir/weir.conf");
 	e.xdg_config_home = "relative";
-	assert_int_equal(weir_config_chain(&e, chain), 3);
-	assert_string_equal(chain[2], "/home/u/.config/weir/weir.conf");
+	assert_int_equal(weir_config_chain(&e, chain), 4);
+	assert_string_equal(chain[2], "/home/u/.config/weir/conf.d");
+	assert_string_equal(chain[3], "/home/u/.config/weir/weir.conf");
 	e.home = "";
 	e.uid = NOBODYS_UID;
 	assert_int_equal(weir_config_chain(&e, chain), 2);
@@ -390,11 +392,12 @@ static void without_a_home_the_one_of_the_login_counts(void **state)
 	assert_string_equal(home, user->pw_dir);
 	assert_false(weir_home_of(NOBODYS_UID, home));
 	assert_string_equal(home, "");
-	assert_int_equal(weir_config_chain(&e, without), 3);
+	assert_int_equal(weir_config_chain(&e, without), 4);
 	assert_null(weir_world_of(&e, &w[0]));
 	e.home = user->pw_dir;
-	assert_int_equal(weir_config_chain(&e, chain), 3);
+	assert_int_equal(weir_config_chain(&e, chain), 4);
 	assert_string_equal(chain[2], without[2]);
+	assert_string_equal(chain[3], without[3]);
 	assert_null(weir_world_of(&e, &w[1]));
 	assert_true(w[0].key == w[1].key);
 }
