@@ -48,6 +48,9 @@ LTO_LINK  = $(if $(LTO),-fno-lto)
 $(BUILD)/obj/src/limit/%.o $(BUILD)/obj/src/segment/%.o $(BUILD)/obj/src/gate/%.o: private LTO_COMPILE = $(if $(LTO),$(LTO) -ffat-lto-objects)
 $(BUILD)/libweir.so $(BUILD)/bench/bench_decision: private LTO_LINK = $(CFLAGS) $(LTO)
 
+# Its text is taken in by the assembler, behind the back of the dependencies that the compiler writes.
+$(BUILD)/obj/src/agent/dashboard.o: src/agent/dashboard.html
+
 # Only what these name knows the version and where weir is installed: `make install PREFIX=/usr` compiles nothing else again.
 PLACES = -DWEIR_VERSION='"$(VERSION)"' -DWEIR_BINDIR='"$(bindir)"' -DWEIR_LIBDIR='"$(libdir)"' -DWEIR_CONFDIR='"$(confdir)"'
 KNOW_PLACES = $(addprefix $(BUILD)/obj/,src/runtime/chain.o src/runtime/program.o src/runtime/version.o src/stats/prometheus.o src/agent/api_read.o \

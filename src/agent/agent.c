@@ -15,6 +15,7 @@
 #include "src/agent/compiler.h"
 #include "src/agent/handover.h"
 #include "src/agent/instance.h"
+#include "src/agent/listener.h"
 #include "src/agent/requests.h"
 #include "src/agent/server.h"
 #include "src/agent/upkeep.h"
@@ -46,6 +47,7 @@ struct agent {
 	struct weir_requests requests;
 	struct weir_upkeep upkeep;
 	struct weir_server server;
+	struct weir_listener *listener; /* NULL: not asked for */
 	struct weir_own_file own_file;
 	bool replaced; /* another build stands where this one stood: it is to go on */
 	int signals;
@@ -152,8 +154,19 @@ static int start(struct agent *a, const struct weir_agent_options *o)
 	why = weir_server_start(&a->server, &a->world, &a->segment, &a->compiler, &err);
 	if (why) /* limits hold without the exports */
 		weir_log(WEIR_LOG_ERROR, "agent: %s: %s%s%s", a->world.socket, why, err ? ": " : "", err ? strerror(err) : "");
+	if (o->http) {
+		const struct weir_api api = {.segment = &a->segment, .world = &a->world, .compiler = &a->compiler};
+		why = weir_listener_start(&a->listener, o->http, &api, &err);
+		if (why) /* asked for by hand: who did should hear of it */
+			return complain(o->http, why, err);
+		weir_log(WEIR_LOG_INFO, "agent: listens at %s", weir_listener_url(a->listener, false));
+		printf("%s\n", weir_listener_url(a->listener, true));
+		fflush(stdout);
+	}
 	a->tidy_at_ns = now_ns + TIDY_FIRST_NS;
+	/* Who asked for a port wants it to be there. */
 	a->idle_exit_ns = o->idle_exit_given     ? o->idle_exit_ns
+			  : o->http              ? 0
 			  : a->compiler.compiled ? a->compiler.policy.idle_exit_ns
 						 : WEIR_IDLE_EXIT_DEFAULT_NS;
 	weir_log(WEIR_LOG_INFO, "agent: started for %s", a->world.segment);
@@ -170,6 +183,8 @@ static int poll_timeout_ms(const struct agent *a, uint64_t now_ns)
 	uint64_t at = earliest(earliest(a->upkeep_at_ns, a->stat_at_ns), a->compile_at_ns);
 	uint64_t server_ns;
 	if (weir_server_timeout(&a->server, &server_ns))
+		at = earliest(at, now_ns + server_ns + 1);
+	if (weir_listener_timeout(a->listener, &server_ns))
 		at = earliest(at, now_ns + server_ns + 1);
 	return at <= now_ns ? 0 : (int)((at - now_ns + MS - 1) / MS);
 }
@@ -211,9 +226,11 @@ static void look_at_files(struct agent *a, uint64_t now_ns)
 static bool idle(const struct agent *a, uint64_t now_ns)
 {
 	uint64_t active = a->upkeep.active_ns;
-	uint64_t client = weir_server_client_ns(&a->server);
+	uint64_t client = weir_server_client_ns(&a->server), browser = weir_listener_client_ns(a->listener);
 	if (client > active)
 		active = client;
+	if (browser > active)
+		active = browser;
 	return a->idle_exit_ns && now_ns > active && now_ns - active >= a->idle_exit_ns;
 }
 
@@ -226,6 +243,7 @@ static void serve(struct agent *a)
 			{.fd = a->requests.fd, .events = POLLIN},
 			{.fd = a->watch.fd, .events = POLLIN},
 			{.fd = weir_server_descriptor(&a->server), .events = POLLIN},
+			{.fd = weir_listener_descriptor(a->listener), .events = POLLIN},
 		};
 		uint64_t now_ns = weir_now_ns();
 		poll(fds, sizeof fds / sizeof *fds, poll_timeout_ms(a, now_ns));
@@ -243,6 +261,7 @@ static void serve(struct agent *a)
 			look_at_files(a, now_ns);
 		}
 		weir_server_run(&a->server);
+		weir_listener_run(a->listener);
 		if (now_ns < a->upkeep_at_ns)
 			continue;
 		a->upkeep_at_ns = now_ns + WEIR_UPKEEP_NS;
@@ -267,6 +286,7 @@ static void serve(struct agent *a)
 /* In this order: nobody new finds the agent, nobody takes it for alive, then the next one may come. */
 static void leave(struct agent *a)
 {
+	weir_listener_stop(a->listener);
 	weir_server_stop(&a->server);
 	weir_requests_stop(&a->requests);
 	weir_watch_close(&a->watch);

@@ -15,6 +15,7 @@
 struct weir_agent_options {
 	bool idle_exit_given;
 	uint64_t idle_exit_ns; /* leave after this long without requests and clients; 0 = stay */
+	const char *http;      /* "127.0.0.1:PORT": listens there as well; NULL = on the socket alone */
 	bool spawned;          /* from a process under weir: leave at once when another one adopted this process */
 };
 

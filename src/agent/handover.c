@@ -79,14 +79,19 @@ bool weir_own_file_replaced(struct weir_own_file *f)
 
 void weir_own_file_become(const struct weir_own_file *f, const struct weir_agent_options *o)
 {
-	char idle[32], name[] = "weir", agent[] = "agent", option[] = "--idle-exit", spawned[] = "--spawned";
-	char path[WEIR_PATH_MAX];
-	char *argv[6] = {name, agent};
+	char idle[32], name[] = "weir", agent[] = "agent", option[] = "--idle-exit", spawned[] = "--spawned", http[] = "--http";
+	char path[WEIR_PATH_MAX], address[64];
+	char *argv[8] = {name, agent};
 	size_t n = 2;
 	if (o->idle_exit_given) {
 		snprintf(idle, sizeof idle, "%lluns", (unsigned long long)o->idle_exit_ns);
 		argv[n++] = option;
 		argv[n++] = idle;
+	}
+	if (o->http) {
+		weir_format(address, sizeof address, "%s", o->http);
+		argv[n++] = http;
+		argv[n++] = address;
 	}
 	if (o->spawned)
 		argv[n++] = spawned;

@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "src/agent/api.h"
+#include "src/agent/exchange.h"
 #include "src/agent/streams.h"
 #include "weir/gate.h"
 #include "weir/log.h"
@@ -23,7 +23,6 @@
 #define SILENCE_S         10U                 /* a client that says nothing for so long is let go */
 #define CONNECTION_MEMORY 32768U              /* request line and headers; beyond it libmicrohttpd answers 431 by itself */
 #define OWN_DESCRIPTORS   24U                 /* of the agent itself, files that it reads included */
-#define DRAIN_BYTES       (1U << 20)          /* of a body that is too large, before the client is cut off */
 
 /* A client's place. */
 struct place {
@@ -44,14 +43,6 @@ struct weir_server_state {
 	ino_t inode;
 };
 
-/* One request while it comes in. */
-struct exchange {
-	char *uri;
-	char *body;
-	size_t length, received;
-	bool begun;
-};
-
 void weir_server_init(struct weir_server *s)
 {
 	s->state = NULL;
@@ -65,17 +56,6 @@ static bool peer_allowed(struct MHD_Connection *connection)
 	if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
 		return false;
 	return peer.uid == geteuid() || peer.uid == 0;
-}
-
-/* The URI as it was sent: libmicrohttpd hands it on decoded, and then %2F and / are one. Becomes the request's context. */
-static void *begin_exchange(void *cls, const char *uri, struct MHD_Connection *connection)
-{
-	(void)cls;
-	(void)connection;
-	struct exchange *x = calloc(1, sizeof *x);
-	if (x)
-		x->uri = strdup(uri);
-	return x;
 }
 
 static struct place *place_of(struct MHD_Connection *connection)
@@ -154,60 +134,16 @@ static void end_exchange(void *cls, struct MHD_Connection *connection, void **co
 {
 	(void)cls;
 	(void)code;
-	struct exchange *x = *context;
 	set_answering(connection, false);
-	if (!x)
-		return;
-	free(x->uri);
-	free(x->body);
-	free(x);
+	weir_exchange_free(*context);
 	*context = NULL;
-}
-
-static enum MHD_Result send_reply(struct MHD_Connection *connection, struct weir_api_reply *reply)
-{
-	struct MHD_Response *response = NULL;
-	if (reply->body)
-		response = MHD_create_response_from_buffer(reply->length, reply->body, MHD_RESPMEM_MUST_FREE);
-	if (!response) {
-		free(reply->body);
-		return MHD_NO;
-	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	if (reply->allow)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
-	if (reply->health)
-		MHD_add_response_header(response, "Weir-Health", reply->health);
-	enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
-	MHD_destroy_response(response);
-	return result;
-}
-
-/* Keeps what fits; the rest is counted, so that the client can be told instead of being cut off in the middle of its sending. */
-static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *size)
-{
-	if (x->received + *size > DRAIN_BYTES)
-		return MHD_NO;
-	x->received += *size;
-	if (x->received <= WEIR_API_BODY_MAX) {
-		char *body = realloc(x->body, x->received + 1);
-		if (!body)
-			return MHD_NO;
-		memcpy(body + x->length, data, *size);
-		x->length = x->received;
-		body[x->length] = '\0';
-		x->body = body;
-	}
-	*size = 0;
-	return MHD_YES;
 }
 
 static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
 			      const char *version, const char *data, size_t *size, void **context)
 {
 	struct weir_server_state *state = cls;
-	struct exchange *x = *context;
+	struct weir_exchange *x = *context;
 	(void)url;
 	(void)version;
 	if (!x || !x->uri)
@@ -220,38 +156,16 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 		return MHD_YES;
 	}
 	if (*size > 0)
-		return take_body(x, data, size);
+		return weir_exchange_take(x, data, size);
 
 	struct weir_api_reply reply;
-	struct weir_api_request request = {
-		.method = method,
-		.uri = x->uri,
-		.accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT),
-		.content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE),
-		.body = x->body,
-		.length = x->length,
-	};
+	struct weir_api_request request = weir_exchange_request(x, connection, method);
 	state->client_ns = weir_now_ns();
 	set_answering(connection, true);
 	if (weir_streams_asked(&request))
 		return weir_streams_open(&state->streams, connection, &request);
-	if (x->received > WEIR_API_BODY_MAX)
-		weir_api_fail(&reply, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than %d bytes", WEIR_API_BODY_MAX);
-	else
-		weir_api_answer(&state->api, &request, &reply);
-	return send_reply(connection, &reply);
-}
-
-static void log_line(void *cls, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
-static void log_line(void *cls, const char *format, va_list arguments)
-{
-	char line[256];
-	(void)cls;
-	if (!weir_log_on(WEIR_LOG_DEBUG))
-		return;
-	vsnprintf(line, sizeof line, format, arguments);
-	line[strcspn(line, "\n")] = '\0';
-	weir_log(WEIR_LOG_DEBUG, "socket: %s", line);
+	weir_exchange_answer(&state->api, x, &request, &reply);
+	return weir_exchange_reply(connection, &reply, NULL);
 }
 
 /* Binds and listens, 0600 from the first moment. Returns 0 or errno. */
@@ -329,12 +243,13 @@ const char *weir_server_start(struct weir_server *s, const struct weir_world *wo
 		state->streams.segment = segment;
 		state->most = places();
 		state->api = (struct weir_api){.segment = segment, .world = world, .compiler = compiler};
-		state->daemon = MHD_start_daemon(
-			MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, state,
-			MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT,
-			SILENCE_S, MHD_OPTION_CONNECTION_LIMIT, state->most, MHD_OPTION_NOTIFY_CONNECTION, notice_connection,
-			state, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK,
-			begin_exchange, NULL, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL, MHD_OPTION_END);
+		state->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+						 handle, state, MHD_OPTION_EXTERNAL_LOGGER, weir_exchange_log, NULL,
+						 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,
+						 MHD_OPTION_CONNECTION_LIMIT, state->most, MHD_OPTION_NOTIFY_CONNECTION,
+						 notice_connection, state, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+						 (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, weir_exchange_begin,
+						 NULL, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL, MHD_OPTION_END);
 	}
 	if (!state || !state->daemon) {
 		*err = errno;

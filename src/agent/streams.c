@@ -10,6 +10,7 @@
 #include "src/agent/fields.h"
 #include "src/stats/history.h"
 #include "src/stats/render.h"
+#include "src/stats/snapshot.h"
 #include "weir/gate.h"
 #include "weir/units.h"
 
@@ -17,23 +18,30 @@
  * after which the server lets silent clients go. */
 #define COMMENT_EVERY_NS UINT64_C(5000000000)
 #define BLOCK_BYTES      4096
+#define STATS_EVERY_NS   UINT64_C(1000000000)
 
 struct weir_stream {
 	struct weir_streams *all;
 	struct weir_stream *next;
 	struct MHD_Connection *connection;
 	bool suspended, comment;
-	uint64_t event; /* the next one to tell */
-	char *text;     /* what is being sent */
+	bool stats;      /* it tells the statistics, else events */
+	uint64_t due_ns; /* when it tells them next */
+	uint64_t event;  /* the next one to tell */
+	char *text;      /* what is being sent */
 	size_t length, sent;
 };
 
+static bool is_path(const char *uri, const char *path)
+{
+	size_t n = strlen(path);
+	return strncmp(uri, path, n) == 0 && (uri[n] == '\0' || uri[n] == '?');
+}
+
 bool weir_streams_asked(const struct weir_api_request *r)
 {
-	static const char path[] = "/v1/events";
-	size_t n = sizeof path - 1;
-	return strcmp(r->method, "GET") == 0 && strncmp(r->uri, path, n) == 0 && (r->uri[n] == '\0' || r->uri[n] == '?') &&
-	       r->accept && strncmp(r->accept, "text/event-stream", 17) == 0;
+	return strcmp(r->method, "GET") == 0 && (is_path(r->uri, "/v1/events") || is_path(r->uri, "/v1/stats")) && r->accept &&
+	       strncmp(r->accept, "text/event-stream", 17) == 0;
 }
 
 static uint64_t head_of(const struct weir_streams *s)
@@ -55,32 +63,64 @@ static void free_stream(void *cls)
 	free(stream);
 }
 
-/* Fills the stream's text with the next few events. Returns false when there are none. */
-static bool fill(struct weir_stream *stream)
+static uint64_t wall_now_ns(void)
 {
-	struct weir_event events[8];
 	struct timespec wall;
 	clock_gettime(CLOCK_REALTIME, &wall);
-	uint64_t wall_ns = (uint64_t)wall.tv_sec * 1000000000U + (uint64_t)wall.tv_nsec, now_ns = weir_now_ns();
-	size_t n = weir_event_read(stream->all->segment, &stream->event, events, sizeof events / sizeof *events);
-	free(stream->text);
-	stream->text = NULL;
-	stream->length = stream->sent = 0;
-	FILE *out = n > 0 || stream->comment ? open_memstream(&stream->text, &stream->length) : NULL;
-	if (!out)
-		return false;
-	if (n == 0)
-		fputs(":\n\n", out);
-	stream->comment = false;
+	return (uint64_t)wall.tv_sec * 1000000000U + (uint64_t)wall.tv_nsec;
+}
+
+/* `name`: what they are all called; NULL = each what it is. */
+static void tell_events(const struct weir_event *events, size_t n, const char *name, uint64_t now_ns, FILE *out)
+{
+	uint64_t wall_ns = wall_now_ns();
 	for (size_t i = 0; i < n; i++) {
 		json_t *o = weir_history_event(&events[i], now_ns, wall_ns);
 		char *data = o ? json_dumps(o, WEIR_JSON_FLAGS) : NULL;
 		if (data)
 			fprintf(out, "id: %" JSON_INTEGER_FORMAT "\nevent: %s\ndata: %s\n\n",
-				json_integer_value(json_object_get(o, "number")), weir_event_name(events[i].kind), data);
+				json_integer_value(json_object_get(o, "number")), name ? name : weir_event_name(events[i].kind),
+				data);
 		free(data);
 		json_decref(o);
 	}
+}
+
+static void tell_stats(const struct weir_segment *s, uint64_t now_ns, FILE *out)
+{
+	struct weir_snapshot snapshot;
+	if (!weir_snapshot_take(s, NULL, now_ns, wall_now_ns(), &snapshot))
+		return;
+	json_t *o = weir_render_json(&snapshot);
+	char *data = o ? json_dumps(o, WEIR_JSON_FLAGS) : NULL;
+	if (data)
+		fprintf(out, "event: stats\ndata: %s\n\n", data);
+	free(data);
+	json_decref(o);
+	weir_snapshot_free(&snapshot);
+}
+
+/* Fills the stream's text with what there is to tell. Returns false when there is nothing. */
+static bool fill(struct weir_stream *stream)
+{
+	struct weir_event events[8];
+	uint64_t now_ns = weir_now_ns();
+	bool due = stream->stats && now_ns >= stream->due_ns;
+	size_t n = weir_event_read(stream->all->segment, &stream->event, events, sizeof events / sizeof *events);
+	free(stream->text);
+	stream->text = NULL;
+	stream->length = stream->sent = 0;
+	FILE *out = n > 0 || due || stream->comment ? open_memstream(&stream->text, &stream->length) : NULL;
+	if (!out)
+		return false;
+	if (due) {
+		stream->due_ns = now_ns + STATS_EVERY_NS;
+		tell_stats(stream->all->segment, now_ns, out);
+	} else if (n == 0) {
+		fputs(":\n\n", out);
+	}
+	stream->comment = false;
+	tell_events(events, n, stream->stats ? "change" : NULL, now_ns, out);
 	return fclose(out) == 0 && stream->length > 0;
 }
 
@@ -154,6 +194,7 @@ enum MHD_Result weir_streams_open(struct weir_streams *s, struct MHD_Connection 
 	stream->all = s;
 	stream->connection = connection;
 	stream->event = start;
+	stream->stats = is_path(request->uri, "/v1/stats");
 	stream->comment = true; /* so that the client has the headers at once */
 	stream->next = s->first;
 	s->first = stream;
@@ -171,10 +212,11 @@ enum MHD_Result weir_streams_open(struct weir_streams *s, struct MHD_Connection 
 	return result;
 }
 
-static void wake(struct weir_streams *s)
+/* Wakes those that tell events when `all`, and those that are due. */
+static void wake(struct weir_streams *s, bool all, uint64_t now_ns)
 {
 	for (struct weir_stream *stream = s->first; stream; stream = stream->next) {
-		if (!stream->suspended)
+		if (!stream->suspended || !(all || (stream->stats && now_ns >= stream->due_ns)))
 			continue;
 		stream->suspended = false;
 		MHD_resume_connection(stream->connection);
@@ -185,12 +227,12 @@ bool weir_streams_go_on(struct weir_streams *s, uint64_t now_ns)
 {
 	uint64_t head = head_of(s);
 	bool comment = now_ns - s->spoke_ns >= COMMENT_EVERY_NS;
-	if (s->first && (head != s->head || comment)) {
+	if (s->first && comment) {
 		s->spoke_ns = now_ns;
-		for (struct weir_stream *stream = s->first; stream && comment; stream = stream->next)
+		for (struct weir_stream *stream = s->first; stream; stream = stream->next)
 			stream->comment = true;
-		wake(s);
 	}
+	wake(s, comment || head != s->head, now_ns);
 	s->head = head;
 	return s->first != NULL;
 }
@@ -198,5 +240,5 @@ bool weir_streams_go_on(struct weir_streams *s, uint64_t now_ns)
 void weir_streams_end(struct weir_streams *s)
 {
 	s->ending = true;
-	wake(s);
+	wake(s, true, 0);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events as they happen: GET /v1/events with Accept: text/event-stream (server-sent events, WHATWG HTML 9.2). A stream that has
- * nothing to say is suspended, so that it costs nothing, and looked at again from the agent's loop.
+ * Events as they happen, and the statistics every second: GET /v1/events and /v1/stats with Accept: text/event-stream
+ * (server-sent events, WHATWG HTML 9.2). A stream that has nothing to say is suspended, so that it costs nothing, and looked at
+ * again from the agent's loop.
  */
 #ifndef WEIR_AGENT_STREAMS_H
 #define WEIR_AGENT_STREAMS_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/agent/agent.h"
+#include "src/agent/listener.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,13 +10,14 @@
 #include "src/cli/usage.h"
 #include "weir/units.h"
 
-enum { OPTION_IDLE = 256, OPTION_FOREGROUND, OPTION_SPAWNED, OPTION_STOP, OPTION_HELP };
+enum { OPTION_IDLE = 256, OPTION_FOREGROUND, OPTION_SPAWNED, OPTION_STOP, OPTION_HTTP, OPTION_HELP };
 
 static const struct option options[] = {
 	{"idle-exit", required_argument, NULL, OPTION_IDLE},
 	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
 	{"spawned", no_argument, NULL, OPTION_SPAWNED},
 	{"stop", no_argument, NULL, OPTION_STOP},
+	{"http", required_argument, NULL, OPTION_HTTP},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -61,6 +63,12 @@ static int run(int argc, char **argv)
 		case OPTION_SPAWNED: /* by weir_agent_spawn; for nobody else, and not in the help */
 			o.spawned = true;
 			break;
+		case OPTION_HTTP:
+			o.http = optarg;
+			why = weir_listener_address(optarg);
+			if (why)
+				return weir_usage_error(&weir_subcommand_agent, "--http %s: %s", optarg, why);
+			break;
 		case OPTION_STOP:
 			stopping = true;
 			break;
@@ -85,12 +93,15 @@ static int run(int argc, char **argv)
 
 const struct weir_subcommand weir_subcommand_agent = {
 	.name = "agent",
-	.synopsis = "agent [--idle-exit TIME] [--foreground] [--stop]",
+	.synopsis = "agent [--idle-exit TIME] [--http 127.0.0.1:PORT] [--foreground] [--stop]",
 	.summary = "Compiles the configuration, cleans up after dead processes and answers on the socket",
 	.details = "It is started by itself when it is needed, and leaves when it is not.\n"
 		   "\n"
 		   "      --idle-exit TIME    leave after this long without requests and clients; 0: stay (default: the\n"
 		   "                          configuration's agent.idle_exit)\n"
+		   "      --http ADDRESS      listen at 127.0.0.1:PORT or [::1]:PORT as well, for Prometheus and browsers, and "
+		   "print\n"
+		   "                          the URL of a page that shows everything live; port 0: any free one\n"
 		   "      --foreground        stay in the foreground; it always does, the flag is for service files\n"
 		   "      --stop              stop the running agent\n",
 	.run = run,
