@@ -18,7 +18,6 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -26,18 +25,13 @@
 
 #include "descriptor.h"
 #include "layout.h"
+#include "new_file.h"
 #include "weir/kernel.h"
 #include "weir/segment.h"
 
-/* Allocation goes in steps: on tmpfs a signal interrupts it and undoes the step, and a program with a busy interval timer would
- * otherwise never get through. A step takes a few hundred microseconds. */
-#define ALLOCATION_STEP_BYTES  (1 << 20)
-#define INTERRUPTIONS_MAX      64
 #define CREATION_TRIES         8
 #define REPLACEMENT_LOCK_TRIES 200
 #define REPLACEMENT_LOCK_PAUSE 5000000L /* ns: a second altogether; the holder needs two system calls */
-#define TEMPORARY_SUFFIX_MAX   32
-#define NAME_MAX_BYTES         600 /* WEIR_PATH_MAX and the suffix; PATH_MAX would be too much for a small stack */
 
 static enum weir_segment_result failed(int error, const char *text, const char **why, int *err)
 {
@@ -69,53 +63,13 @@ static enum weir_segment_result refused(enum weir_segment_result result, const c
 	return result;
 }
 
-/* The id of this boot as 16 bytes; false when it cannot be read. */
-static bool boot_id(uint8_t out[16])
-{
-	char text[64];
-	unsigned nibbles = 0;
-	ssize_t n;
-	int fd = weir_open_high("/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
-
-	if (fd < 0)
-		return false;
-	n = weir_read(fd, text, sizeof text);
-	weir_close(fd);
-	memset(out, 0, 16);
-	for (ssize_t i = 0; i < n && nibbles < 32; i++) {
-		unsigned v;
-
-		if (text[i] >= '0' && text[i] <= '9')
-			v = (unsigned)(text[i] - '0');
-		else if (text[i] >= 'a' && text[i] <= 'f')
-			v = (unsigned)(text[i] - 'a') + 10;
-		else
-			continue;
-		out[nibbles / 2] = (uint8_t)(out[nibbles / 2] | (nibbles % 2 == 0 ? v << 4 : v));
-		nibbles++;
-	}
-	return nibbles == 32;
-}
-
 static bool of_another_boot(const struct weir_segment *s)
 {
 	static const uint8_t unknown[16];
 	uint8_t now[16];
 
-	return memcmp(s->header->boot_id, unknown, sizeof unknown) != 0 && boot_id(now) &&
+	return memcmp(s->header->boot_id, unknown, sizeof unknown) != 0 && weir_boot_id(now) &&
 	       memcmp(s->header->boot_id, now, sizeof now) != 0;
-}
-
-/* Whether the open file may be used at all. Returns NULL or what is wrong. */
-static const char *check_file(const struct stat *st)
-{
-	if (!S_ISREG(st->st_mode))
-		return "not a regular file";
-	if (st->st_uid != weir_geteuid())
-		return "it belongs to somebody else";
-	if ((st->st_mode & 077) != 0)
-		return "others may read or write it";
-	return NULL;
 }
 
 /* Opens the file at `path` for use, O_NONBLOCK so that a device or FIFO put there cannot stop us. Sets *fd. */
@@ -136,7 +90,7 @@ static enum weir_segment_result open_checked(const char *path, int *fd, struct s
 	if (weir_fstat(*fd, st) != 0)
 		wrong = "cannot examine it";
 	else
-		wrong = check_file(st);
+		wrong = weir_file_wrong(st);
 	if (wrong == NULL)
 		return WEIR_SEGMENT_OK;
 	weir_close(*fd);
@@ -209,103 +163,12 @@ static bool unlink_this(const char *path, int fd, const struct stat *st)
 	return gone;
 }
 
-/* Allocates all blocks of the new file. Returns 0 or errno. */
-static int allocate(int fd, size_t bytes)
-{
-	struct rlimit limit;
-	unsigned interruptions = 0;
-
-	/* Growing a file beyond RLIMIT_FSIZE does not only fail, it sends SIGXFSZ, which would end the program. */
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes)
-		return EFBIG;
-	for (size_t at = 0; at < bytes;) {
-		size_t step = bytes - at < ALLOCATION_STEP_BYTES ? bytes - at : ALLOCATION_STEP_BYTES;
-		int error = posix_fallocate(fd, (off_t)at, (off_t)step);
-
-		if (error == EINTR && ++interruptions < INTERRUPTIONS_MAX)
-			continue;
-		if (error != 0)
-			return error;
-		at += step;
-	}
-	return 0;
-}
-
-/* A file being made: fd, and its temporary name (empty: it has none). */
-struct unfinished {
-	int fd;
-	char name[NAME_MAX_BYTES];
-};
-
-static void discard(struct unfinished *u)
-{
-	if (u->name[0] != '\0')
-		weir_unlink(u->name, 0);
-	weir_close(u->fd);
-}
-
-static size_t put_number(char *out, uint64_t n)
-{
-	char digits[20];
-	size_t length = 0, at = 0;
-
-	do
-		digits[length++] = (char)('0' + n % 10);
-	while ((n /= 10) != 0);
-	while (length > 0)
-		out[at++] = digits[--length];
-	return at;
-}
-
-/* Opens an unnamed file beside `path`, or a temporarily named one. Returns 0 or errno. */
-static int begin(struct unfinished *u, const char *path, bool named)
-{
-	const char *slash = strrchr(path, '/');
-	size_t length = strlen(path), at;
-
-	if (length + TEMPORARY_SUFFIX_MAX >= sizeof u->name)
-		return ENAMETOOLONG;
-	if (!named) {
-		size_t directory = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
-
-		memcpy(u->name, slash == NULL ? "." : path, slash == NULL ? 1 : directory);
-		u->name[slash == NULL ? 1 : directory] = '\0';
-		u->fd = weir_open_high(u->name, O_TMPFILE | O_RDWR, 0600);
-		u->name[0] = '\0';
-	} else {
-		/* The thread's number makes the name ours alone; what stands there was left by a dead predecessor of that number.
-		 */
-		memcpy(u->name, path, length);
-		memcpy(u->name + length, ".new.", 5);
-		at = length + 5 + put_number(u->name + length + 5, (uint64_t)weir_syscall(SYS_gettid));
-		u->name[at] = '\0';
-		weir_unlink(u->name, 0);
-		u->fd = weir_open_high(u->name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0600);
-	}
-	if (u->fd < 0)
-		return errno;
-	return 0;
-}
-
-/* Gives the finished file its name. Returns 0 or errno (EEXIST: somebody was faster). */
-static int finish(const struct unfinished *u, const char *path)
-{
-	char link_path[32] = "/proc/self/fd/";
-
-	if (u->name[0] != '\0')
-		return weir_link(u->name, path, 0) == 0 ? 0 : errno;
-	link_path[14 + put_number(link_path + 14, (uint64_t)u->fd)] = '\0';
-	if (weir_link(link_path, path, AT_SYMLINK_FOLLOW) == 0)
-		return 0;
-	return errno;
-}
-
 /* Makes the file and maps it. *lost: somebody else's got the name; *unnamed_failed: worth trying with a temporary name. */
 static enum weir_segment_result make(struct weir_segment *s, const char *path, const struct weir_geometry *g, bool named,
 				     bool *lost, bool *unnamed_failed, const char **why, int *err)
 {
 	size_t bytes = weir_segment_bytes(g);
-	struct unfinished u;
+	struct weir_new_file u;
 	enum weir_segment_result result;
 	struct timespec wall = {0, 0};
 	uint8_t boot[16];
@@ -315,35 +178,30 @@ static enum weir_segment_result make(struct weir_segment *s, const char *path, c
 	*lost = *unnamed_failed = false;
 	if (bytes == 0)
 		return refused(WEIR_SEGMENT_FAILED, "the geometry asked for is out of range", why, err);
-	error = begin(&u, path, named);
+	error = weir_new_file_begin(&u, path, named);
 	if (error != 0) {
 		*unnamed_failed = !named;
 		return failed(error, "cannot create it", why, err);
 	}
-	error = weir_syscall(SYS_fchmod, u.fd, 0600) != 0 ? errno : 0; /* whatever the umask took away */
+	error = weir_file_allocate(u.fd, bytes);
 	if (error != 0) {
-		discard(&u);
-		return failed(error, "cannot create it", why, err);
-	}
-	error = allocate(u.fd, bytes);
-	if (error != 0) {
-		discard(&u);
+		weir_new_file_discard(&u);
 		return failed(error, "cannot allocate it", why, err);
 	}
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, u.fd, 0);
 	if (memory == MAP_FAILED) {
 		result = failed(errno, "cannot map it", why, err);
-		discard(&u);
+		weir_new_file_discard(&u);
 		return result;
 	}
 	weir_syscall(SYS_clock_gettime, CLOCK_REALTIME, &wall);
-	weir_segment_format(s, memory, bytes, g, boot_id(boot) ? boot : NULL,
+	weir_segment_format(s, memory, bytes, g, weir_boot_id(boot) ? boot : NULL,
 			    (uint64_t)wall.tv_sec * UINT64_C(1000000000) + (uint64_t)wall.tv_nsec);
 	/* Without it the digests are as good, but alike in all worlds. */
 	(void)weir_syscall(SYS_getrandom, s->header->salt, sizeof s->header->salt, GRND_NONBLOCK);
-	error = finish(&u, path);
+	error = weir_new_file_finish(&u, path);
 	identify(s, u.fd);
-	discard(&u);
+	weir_new_file_discard(&u);
 	if (error == 0)
 		return WEIR_SEGMENT_OK;
 	weir_segment_close(s);
