@@ -31,6 +31,8 @@ enum weir_cause {
 	WEIR_CAUSE_DEPENDS_ON_CROWD,  /* ... when fewer are in flight */
 	WEIR_CAUSE_DEPENDS_ON_CHANCE, /* ... not at all */
 	WEIR_CAUSE_QUEUE_FULL,        /* as many wait already as a rule allows */
+	WEIR_CAUSE_QUOTA_SPENT,       /* a configured quota is used up */
+	WEIR_CAUSE_QUOTA_PACED,       /* what is left of one is spread over its window */
 	WEIR_CAUSE_COUNT
 };
 

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "weir/allowance.h"
 #include "weir/breaker.h"
 #include "weir/concurrency.h"
 #include "weir/queue.h"
@@ -50,8 +51,8 @@ struct weir_rule {
 	uint64_t hold_max_ns; /* no hold is longer than this */
 	uint64_t grace_ns;    /* so long into an outage requests wait for its end; 0: they are refused at once */
 	struct weir_queue_params queue;
-	/* room, zero: of quotas, of retries, of who it is for beside the host, of degradation */
-	uint64_t reserved_quota[20];
+	struct weir_allowances allowances; /* `quotas`: 160 bytes */
+	/* room, zero: of who it is for beside the host, of degradation */
 	struct weir_retry_params retry;
 	uint64_t reserved_narrow[32];
 	uint64_t reserved_degrade[8];

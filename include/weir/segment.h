@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weir/account.h"
 #include "weir/breaker.h"
 #include "weir/bucket.h"
 #include "weir/cause.h"
@@ -185,8 +186,8 @@ struct weir_entry {
 	struct weir_meaning meaning;   /* 64 bytes: whether it is down, and how long it takes */
 	struct weir_refusal refusal;   /* 160 bytes: what its refusals depend on */
 	struct weir_entry_queue queue; /* 128 bytes: who waits, by class */
-	/* room, zero: of quotas, of retries, of narrowed rules, of degradation */
-	uint64_t reserved_quota[16];
+	struct weir_meter meter[WEIR_ALLOWANCES]; /* 128 bytes: of configured quotas, where there is no ledger */
+	/* room, zero: of narrowed rules, of degradation */
 	struct weir_retry_budget retry;
 	uint64_t reserved_narrow[8];
 	uint64_t reserved_degrade[16];
@@ -257,6 +258,10 @@ enum weir_event_kind {
 	WEIR_EVENT_AGENT_STOPPED,
 	WEIR_EVENT_TABLE_FULL,      /* a host found no entry; after: how many requests so far. Once a minute at most */
 	WEIR_EVENT_MEANING_CHANGED, /* what its refusals depend on; before: status, after: permits or per mille */
+	WEIR_EVENT_QUOTA_LOW,       /* a fifth of a configured quota is left; before: used, after: limit */
+	WEIR_EVENT_QUOTA_SPENT,     /* nothing is */
+	WEIR_EVENT_QUOTA_SET,       /* by the operator; after: used */
+	WEIR_EVENT_LEDGER_LOST,     /* what was used is not known any more: nothing is left until the next window */
 	WEIR_EVENT_COUNT
 };
 
@@ -278,6 +283,8 @@ _Static_assert(sizeof(struct weir_event) == 128, "ABI");
 /* ---- a process's view of the segment
  * ----------------------------------------------------------------------------------------------- */
 
+struct weir_ledger;
+
 /* Handle: the mapping and the checked geometry, in the process's own memory. Zeroed = not mapped. */
 struct weir_segment {
 	void *base;
@@ -294,6 +301,8 @@ struct weir_segment {
 	_Atomic uint64_t *block_owner;
 	struct weir_histogram_block *block;
 	struct weir_spare *spare;
+	/* The ledger, NULL: there is none now. May map it, and block for that. NULL: quotas are counted in the entries alone. */
+	const struct weir_ledger *(*ledger)(void);
 	uint64_t device, inode; /* of the file that weir_segment_open mapped, to tell it from one that takes its place */
 };
 

@@ -31,6 +31,8 @@ static const struct words cause_words[WEIR_CAUSE_COUNT] = {
 	[WEIR_CAUSE_DEPENDS_ON_CROWD] = {"depends_on_crowd", "it refuses nothing when fewer requests are in flight"},
 	[WEIR_CAUSE_DEPENDS_ON_CHANCE] = {"depends_on_chance", "it refuses as much when less is asked for"},
 	[WEIR_CAUSE_QUEUE_FULL] = {"queue_full", "the queue is full"},
+	[WEIR_CAUSE_QUOTA_SPENT] = {"quota_spent", "a quota of the configuration is used up"},
+	[WEIR_CAUSE_QUOTA_PACED] = {"quota_paced", "what is left of a quota is spread over its window"},
 };
 
 const char *weir_cause_name(uint32_t cause)

@@ -134,6 +134,10 @@ const char *weir_event_name(uint32_t kind)
 		[WEIR_EVENT_AGENT_STARTED] = "agent_started",
 		[WEIR_EVENT_AGENT_STOPPED] = "agent_stopped",
 		[WEIR_EVENT_TABLE_FULL] = "table_full",
+		[WEIR_EVENT_QUOTA_LOW] = "quota_low",
+		[WEIR_EVENT_QUOTA_SPENT] = "quota_spent",
+		[WEIR_EVENT_QUOTA_SET] = "quota_set",
+		[WEIR_EVENT_LEDGER_LOST] = "ledger_lost",
 	};
 
 	return kind < WEIR_EVENT_COUNT ? name[kind] : "unknown";

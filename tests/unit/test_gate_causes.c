@@ -112,6 +112,8 @@ static drive *driver_of(enum weir_cause cause)
 	case WEIR_CAUSE_DEPENDS_ON_PACE:
 	case WEIR_CAUSE_DEPENDS_ON_CROWD:
 	case WEIR_CAUSE_DEPENDS_ON_CHANCE:
+	case WEIR_CAUSE_QUOTA_SPENT:
+	case WEIR_CAUSE_QUOTA_PACED:
 	case WEIR_CAUSE_COUNT:
 		return NULL;
 	}
