@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/policy/allowance.h"
 #include "src/policy/field.h"
 
 /* low must not be above high. An optional value of 0 is none and is above nothing. */
@@ -131,11 +132,11 @@ void weir_check_draft(struct weir_compilation *c, struct weir_draft *d)
 static bool agree(const struct weir_rule *a, const struct weir_rule *b)
 {
 	for (unsigned id = 0; id < WEIR_FIELDS; id++) {
-		if (id != WEIR_FIELD_THROTTLE_STATUS && id != WEIR_FIELD_RATES &&
+		if (id != WEIR_FIELD_THROTTLE_STATUS && id != WEIR_FIELD_RATES && id != WEIR_FIELD_ALLOWANCES &&
 		    weir_field_get(a, (enum weir_field_id)id) != weir_field_get(b, (enum weir_field_id)id))
 			return false;
 	}
-	return a->throttle_codes == b->throttle_codes &&
+	return weir_allowances_agree(&a->allowances, &b->allowances) && a->throttle_codes == b->throttle_codes &&
 	       memcmp(a->throttle_code, b->throttle_code, sizeof a->throttle_code) == 0 &&
 	       memcmp(a->fixed, b->fixed, sizeof a->fixed) == 0;
 }

@@ -5,7 +5,7 @@
  *   chain.c     which files there are, in order, and what they were when they were read (sources)
  *   document.c  reads one: owner, mode, size; scan.c goes through its raw text; libconfig parses it
  *   section.c   takes defaults, total and each rule of hosts over into drafts, with the help of setting.c, field.c, value.c,
- *               quota.c and match.c
+ *               quota.c, allowance.c, zone.c and match.c
  *   check.c     looks at what only shows when everything has been said (min above max, fixed without max)
  *   origin.c    says where each value comes from
  *
@@ -60,6 +60,8 @@ enum weir_field_id {
 	WEIR_FIELD_RATE_ERRORS,
 	WEIR_FIELD_INTERVAL,
 	WEIR_FIELD_RATES,
+	WEIR_FIELD_ALLOWANCES, /* `quotas` */
+	WEIR_FIELD_SPREAD,
 	WEIR_FIELD_MODE,
 	WEIR_FIELD_CONCURRENCY_MAX,
 	WEIR_FIELD_CONCURRENCY_MIN,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/policy/allowance.h"
+
 #define MS  UINT64_C(1000000)
 #define S   (1000 * MS)
 #define DAY (86400 * S)
@@ -32,6 +34,8 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 				    1000},
 	[WEIR_FIELD_INTERVAL] = {"rate.interval", WEIR_KIND_DURATION, false, AT(rate.interval_ns), 10 * MS, DAY},
 	[WEIR_FIELD_RATES] = {"rates", WEIR_KIND_QUOTAS, true, 0, 0, 0},
+	[WEIR_FIELD_ALLOWANCES] = {"quotas", WEIR_KIND_ALLOWANCES, false, 0, 0, 0},
+	[WEIR_FIELD_SPREAD] = {"spread", WEIR_KIND_SPREAD, false, 0, 0, 1},
 	[WEIR_FIELD_MODE] = {"concurrency.mode", WEIR_KIND_MODE, true, AT(concurrency.mode), 0, 0},
 	[WEIR_FIELD_CONCURRENCY_MAX] = {"concurrency.max", WEIR_KIND_COUNT, true, AT(concurrency.max), 0, PERMITS_MAX},
 	[WEIR_FIELD_CONCURRENCY_MIN] = {"concurrency.min", WEIR_KIND_COUNT, false, AT(concurrency.min), 0, PERMITS_MAX},
@@ -81,6 +85,8 @@ uint64_t weir_field_get(const struct weir_rule *r, enum weir_field_id id)
 
 	if (weir_field_table[id].kind == WEIR_KIND_EXEMPT)
 		return r->flags & WEIR_RULE_EXEMPT ? 1 : 0;
+	if (weir_field_table[id].kind == WEIR_KIND_SPREAD)
+		return weir_allowances_spreads(&r->allowances) ? 1 : 0;
 	if (weir_field_table[id].kind == WEIR_KIND_SWITCH)
 		return r->flags & WEIR_RULE_LIMITS_RATE ? 1 : 0;
 	if (wide(id)) {
@@ -99,7 +105,9 @@ void weir_field_put(struct weir_rule *r, enum weir_field_id id, uint64_t value)
 			: weir_field_table[id].kind == WEIR_KIND_SWITCH ? WEIR_RULE_LIMITS_RATE
 									: 0;
 
-	if (flag)
+	if (weir_field_table[id].kind == WEIR_KIND_SPREAD)
+		weir_allowances_spread(&r->allowances, value != 0);
+	else if (flag)
 		r->flags = value ? r->flags | flag : r->flags & ~flag;
 	else if (wide(id))
 		memcpy(at, &value, sizeof value);
@@ -160,9 +168,11 @@ void weir_field_read(struct weir_draft *d, enum weir_field_id id, const struct w
 		if (read_statuses(d, s))
 			weir_field_said(d, id, weir_setting_place(s));
 		return;
-	case WEIR_KIND_SWITCH: /* shorthands: section.c */
-	case WEIR_KIND_QUOTAS: /* quota.c */
+	case WEIR_KIND_SWITCH:     /* shorthands: section.c */
+	case WEIR_KIND_QUOTAS:     /* quota.c */
+	case WEIR_KIND_ALLOWANCES: /* allowance.c */
 		return;
+	case WEIR_KIND_SPREAD:
 	case WEIR_KIND_EXEMPT:
 		ok = weir_value_bool(s, &truth);
 		value = ok && truth;
@@ -215,12 +225,14 @@ char *weir_field_print(const struct weir_rule *r, enum weir_field_id id)
 		return print_statuses(r);
 	if (kind == WEIR_KIND_QUOTAS)
 		return weir_quotas_print(r);
+	if (kind == WEIR_KIND_ALLOWANCES)
+		return weir_allowances_print(&r->allowances);
 
 	uint64_t n = weir_field_get(r, id);
 
 	if (kind == WEIR_KIND_WORDS)
 		return weir_words_print(n, id);
-	if (kind == WEIR_KIND_EXEMPT || kind == WEIR_KIND_SWITCH)
+	if (kind == WEIR_KIND_EXEMPT || kind == WEIR_KIND_SWITCH || kind == WEIR_KIND_SPREAD)
 		return strdup(n ? "true" : "false");
 	if (kind == WEIR_KIND_COUNT)
 		snprintf(value, sizeof value, "%llu", (unsigned long long)n);

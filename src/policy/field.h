@@ -6,17 +6,19 @@
 #include "src/policy/setting.h"
 
 enum weir_kind {
-	WEIR_KIND_EXEMPT,   /* WEIR_RULE_EXEMPT */
-	WEIR_KIND_STATUSES, /* [ 403, 429 ] */
-	WEIR_KIND_SWITCH,   /* WEIR_RULE_LIMITS_RATE */
-	WEIR_KIND_QUOTAS,   /* fixed[] */
-	WEIR_KIND_STRATEGY, /* uint32_t, enum weir_strategy */
-	WEIR_KIND_MODE,     /* uint32_t, enum weir_concurrency_mode */
-	WEIR_KIND_COUNT,    /* uint32_t */
-	WEIR_KIND_PERMILLE, /* uint32_t */
-	WEIR_KIND_RATE,     /* uint64_t, nano/s; "none" is 0 */
-	WEIR_KIND_DURATION, /* uint64_t, ns */
-	WEIR_KIND_WORDS,    /* uint32_t, a bit for each of a list of words: words.c */
+	WEIR_KIND_EXEMPT,     /* WEIR_RULE_EXEMPT */
+	WEIR_KIND_STATUSES,   /* [ 403, 429 ] */
+	WEIR_KIND_SWITCH,     /* WEIR_RULE_LIMITS_RATE */
+	WEIR_KIND_QUOTAS,     /* fixed[] */
+	WEIR_KIND_ALLOWANCES, /* allowances: `quotas` (allowance.h) */
+	WEIR_KIND_SPREAD,     /* WEIR_ALLOWANCE_SPREAD */
+	WEIR_KIND_STRATEGY,   /* uint32_t, enum weir_strategy */
+	WEIR_KIND_MODE,       /* uint32_t, enum weir_concurrency_mode */
+	WEIR_KIND_COUNT,      /* uint32_t */
+	WEIR_KIND_PERMILLE,   /* uint32_t */
+	WEIR_KIND_RATE,       /* uint64_t, nano/s; "none" is 0 */
+	WEIR_KIND_DURATION,   /* uint64_t, ns */
+	WEIR_KIND_WORDS,      /* uint32_t, a bit for each of a list of words: words.c */
 };
 
 struct weir_field {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/policy/allowance.h"
 #include "src/policy/field.h"
 
 #define S UINT64_C(1000000000)
@@ -12,10 +13,11 @@
 static const char *const sections[] = {"defaults", "hosts", "total", "agent", "segment", NULL};
 
 /* What a rule may hold, by the section it stands in. */
-static const char *const rule_keys[] = {"match",   "group", "exempt", "throttle_status", "rate",   "rates",       "concurrency",
-					"breaker", "wait",  "hold",   "retry",           "source", "verified_on", NULL};
-static const char *const default_keys[] = {"exempt", "throttle_status", "rate", "rates", "concurrency", "breaker", "wait",
-					   "hold",   "retry",           NULL};
+static const char *const rule_keys[] = {"match",       "group", "exempt", "throttle_status", "rate",   "rates",  "concurrency",
+					"breaker",     "wait",  "hold",   "retry",           "quotas", "spread", "source",
+					"verified_on", NULL};
+static const char *const default_keys[] = {"exempt", "throttle_status", "rate",   "rates",  "concurrency", "breaker", "wait",
+					   "hold",   "retry",           "quotas", "spread", NULL};
 static const char *const total_keys[] = {"rate", "rates", "concurrency", "wait", NULL};
 
 static bool listed(const char *name, const char *const names[])
@@ -221,6 +223,10 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 		weir_field_read(d, WEIR_FIELD_EXEMPT, s);
 	else if (strcmp(name, "throttle_status") == 0)
 		weir_field_read(d, WEIR_FIELD_THROTTLE_STATUS, s);
+	else if (strcmp(name, "quotas") == 0)
+		weir_allowances_read(d, s);
+	else if (strcmp(name, "spread") == 0)
+		weir_field_read(d, WEIR_FIELD_SPREAD, s);
 	else if (strcmp(name, "rate") == 0)
 		take_rate(d, s);
 	else if (strcmp(name, "concurrency") == 0)

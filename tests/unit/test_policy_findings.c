@@ -32,7 +32,7 @@ static void unknown_keys_come_with_a_suggestion(void **state)
 		{"defaults = {\n braeker = { };\n};", "t:2: defaults.braeker: unknown key; did you mean \"breaker\"?"},
 		{"defaults = { match = \"a\"; };",
 		 "t:1: defaults.match: unknown key; the keys here are exempt, throttle_status, rate, "
-		 "rates, concurrency, breaker, wait, hold, retry"},
+		 "rates, concurrency, breaker, wait, hold, retry, quotas, spread"},
 		{"defaults = { rate = { maximum = \"1/s\"; }; };", "t:1: defaults.rate.maximum: unknown key; the keys here are "
 								   "strategy, min, max, initial, burst, backoff, recovery, "
 								   "success_threshold, error_threshold, interval"},
@@ -74,6 +74,13 @@ static void values_of_the_wrong_type_are_shown(void **state)
 		{"defaults = { breaker = true; };", "t:1: defaults.breaker: expected false or a group { }, got true"},
 		{"defaults = { concurrency = \"4\"; };",
 		 "t:1: defaults.concurrency: expected a number such as 4, false or a group { }, got \"4\""},
+		{"defaults = { quotas = \"5/day\"; };", "t:1: defaults.quotas: expected a list of quotas such as ( \"1000/day "
+							"UTC\", \"100/6h rolling\" ), got \"5/day\""},
+		{"defaults = { spread = 1; };", "t:1: defaults.spread: expected true or false, got 1"},
+		{"hosts = ( { match = \"a.test\";\n quotas = ( \"5/day UTC\",\n \"5/day Europe/Berin\" ); } );",
+		 "t:3: hosts[0].quotas[1]: expected a quota such as \"1000/day\", \"5000/hour UTC\" or \"100/6h rolling\", got "
+		 "\"5/day "
+		 "Europe/Berin\" (there is no such zone in /usr/share/zoneinfo/, package tzdata)"},
 		{"defaults = { rate = 5; };",
 		 "t:1: defaults.rate: expected a rate such as \"5/s\", \"none\", false or a group { }, got 5"},
 		{"defaults = { rate = 5/s; };",
