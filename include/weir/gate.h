@@ -57,6 +57,8 @@ struct weir_scope {
 	uint64_t unit[WEIR_RATES];  /* taken units, 0 = none */
 	uint64_t place[WEIR_RATES]; /* in the order of a bucket that several classes use, 0 = none */
 	uint32_t numbering[WEIR_RATES];
+	uint64_t name;                    /* in the ledger; 0: not asked for yet */
+	uint32_t window[WEIR_ALLOWANCES]; /* of configured quotas: in which one it is counted, 0 = in none */
 };
 
 /* The limit of requests in flight of a key that has no entry. */

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "allowance.h"
 #include "look.h"
 #include "permits.h"
 #include "queue.h"
@@ -121,6 +122,8 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	queue_begin(g, r, &scope[SCOPE_HOST]);
 	scopes_settle_in(g, scope);
 	r->retries = g->attempts != 0 ? g->attempts > 1 : scope[SCOPE_HOST].rule->retry.attempts > 1;
+	if (scope_is_overflow(g, &scope[SCOPE_HOST]) && allowances_any(scope))
+		allowances_name(g, r, wish->host_port);
 	if (!wish->paid)
 		r->not_before_ns =
 			spares ? spare_take(g, wish->host_port, scope, g->dry_run ? UINT64_MAX : r->latest_ns, now_ns) : now_ns;
@@ -146,6 +149,7 @@ void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_
 	if (scope_is_still(g, r, SCOPE_HOST) && scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &s))
 		atomic_fetch_add_explicit(&s.entry->counters.cancelled, 1, memory_order_relaxed);
 	request_leave_permits(g, r, false);
+	request_give_allowances(g, r);
 	request_give_units(g, r);
 	request_free_lease(g, r);
 	r->phase = WEIR_PHASE_OVER;

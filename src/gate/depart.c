@@ -3,6 +3,7 @@
  * What is spaced is the requests. A request that has its turn may be kept on its way by a handshake; when it leaves at last it
  * is not to come too near to those that have left meanwhile, nor those behind it too near to it (weir/bucket.h, departures).
  */
+#include "allowance.h"
 #include "look.h"
 #include "release.h"
 #include "units.h"
@@ -17,6 +18,7 @@ static bool wait_again(const struct weir_gate *g, struct weir_request *r)
 {
 	if (r->lease != WEIR_NONE && !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_MOVING, 0))
 		return false;
+	request_give_allowances(g, r); /* it may be another window in which it goes */
 	request_give_permits(g, r);
 	if (r->lease != WEIR_NONE)
 		weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);

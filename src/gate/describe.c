@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The text that a refused program is given, and the log. Names weir, the host, the reason and when it ends. */
+#include "allowance.h"
 #include "scope.h"
 
 #include "weir/log.h"
@@ -18,6 +19,10 @@ static const char *reason(const struct weir_request *r)
 		return "the server asked to wait";
 	case WEIR_CAUSE_QUOTA_HEADER:
 		return "the server's quota is used up";
+	case WEIR_CAUSE_QUOTA_SPENT:
+		return "a quota of the configuration is spent";
+	case WEIR_CAUSE_QUOTA_PACED:
+		return "what is left of a quota is spread over its window";
 	case WEIR_CAUSE_RATE:
 		return "the rate limit allows no request in time";
 	case WEIR_CAUSE_CONCURRENCY:
@@ -36,7 +41,14 @@ size_t weir_gate_describe(const struct weir_gate *g, const struct weir_request *
 	uint64_t left = r->until_ns > now_ns ? r->until_ns - now_ns : 0;
 	size_t n;
 
-	(void)g;
+	if (r->cause == WEIR_CAUSE_QUOTA_SPENT) {
+		size_t said;
+
+		n = weir_format(out, size, "weir: %s: ", host_port);
+		said = allowances_describe(g, r, out + n, size - n);
+		if (said != 0)
+			return n + said;
+	}
 	n = weir_format(out, size, "weir: %s: %s", host_port, reason(r));
 	if (r->until_ns == WEIR_NEVER) {
 		n += weir_format(out + n, size - n, " until it is closed again");

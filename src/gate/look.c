@@ -10,6 +10,7 @@
 
 #include <signal.h>
 
+#include "allowance.h"
 #include "permits.h"
 #include "queue.h"
 #include "release.h"
@@ -65,6 +66,7 @@ enum weir_verdict request_refuse(const struct weir_gate *g, struct weir_request 
 		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
 	}
 	request_leave_permits(g, r, false);
+	request_give_allowances(g, r);
 	request_give_units(g, r);
 	request_free_lease(g, r);
 	return WEIR_REFUSE;
@@ -126,6 +128,22 @@ static enum weir_verdict wait_until(const struct weir_gate *g, struct weir_reque
 	r->delayed = true;
 	*wake_ns = at - now_ns < SLEEP_MAX_NS ? at : now_ns + SLEEP_MAX_NS;
 	return WEIR_WAIT;
+}
+
+/* What the configuration's quotas say: GO, they let it go now, or *wake_ns, or the refusal. Spent, they name the time at which
+ * they begin anew; that is no time-out. */
+static __attribute__((noinline)) enum weir_verdict wait_for_quota(const struct weir_gate *g, struct weir_request *r,
+								  const struct scope scope[WEIR_SCOPES], uint64_t now_ns,
+								  uint64_t *wake_ns)
+{
+	enum weir_cause cause = WEIR_CAUSE_NONE;
+	uint64_t at = allowances_ready_ns(g, r, scope, now_ns, &cause);
+
+	if (at <= now_ns)
+		return WEIR_GO;
+	if (at > r->latest_ns && cause == WEIR_CAUSE_QUOTA_SPENT)
+		return request_refuse(g, r, &scope[SCOPE_HOST], cause, at, false, now_ns);
+	return wait_until(g, r, &scope[SCOPE_HOST], cause, at, now_ns, wake_ns);
 }
 
 /* Waits for a permit, which nobody can put a time on. */
@@ -225,12 +243,34 @@ static bool take_of_quota(const struct scope *host, struct weir_request *r, uint
 	return r->promised;
 }
 
-/* The permits that it took go back, and it waits on. The lease says MOVING until they have: see release.c. */
+/* The permits that it took go back, and what it took of quotas, and it waits on. The lease says MOVING until they have: see
+ * release.c. */
 static void stay_waiting(const struct weir_gate *g, struct weir_request *r)
 {
 	request_give_permits(g, r);
+	request_give_allowances(g, r);
 	if (r->lease != WEIR_NONE)
 		weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_WAITING, 0);
+}
+
+/* Takes one of each quota. GO, or what is to be done where somebody else has been faster. */
+static __attribute__((noinline)) enum weir_verdict take_of_quotas(const struct weir_gate *g, struct weir_request *r,
+								  const struct scope scope[WEIR_SCOPES], uint64_t now_ns,
+								  uint64_t *wake_ns)
+{
+	enum weir_verdict verdict;
+
+	if (allowances_take(g, r, scope, false, now_ns))
+		return WEIR_GO;
+	stay_waiting(g, r);
+	verdict = wait_for_quota(g, r, scope, now_ns, wake_ns);
+	if (verdict != WEIR_GO)
+		return verdict;
+	*wake_ns = now_ns + PERMIT_POLL_NS; /* it has just been given back */
+	r->delayed = true;
+	r->cause = WEIR_CAUSE_QUOTA_PACED;
+	r->until_ns = *wake_ns;
+	return WEIR_WAIT;
 }
 
 static void admit(const struct weir_gate *g, struct weir_request *r, const struct scope *host, uint64_t now_ns)
@@ -291,13 +331,20 @@ static __attribute__((noinline)) enum weir_verdict look_without_entry(const stru
 								      uint64_t *wake_ns)
 {
 	const struct scope *host = &scope[SCOPE_HOST];
-	uint64_t ready = units_ready(g, r, scope, now_ns);
+	enum weir_verdict verdict = allowances_any(scope) ? wait_for_quota(g, r, scope, now_ns, wake_ns) : WEIR_GO;
+	uint64_t ready;
 	bool ramp = false;
 
+	if (verdict != WEIR_GO)
+		return verdict;
+	ready = units_ready(g, r, scope, now_ns);
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
 	if (!request_take_permits(g, r, scope, false, now_ns, &ramp))
 		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
+	verdict = allowances_any(scope) ? take_of_quotas(g, r, scope, now_ns, wake_ns) : WEIR_GO;
+	if (verdict != WEIR_GO)
+		return verdict;
 	if (!request_take_turns(g, r, scope, now_ns, &ready)) {
 		stay_waiting(g, r);
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
@@ -313,11 +360,14 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 {
 	const struct scope *host = &scope[SCOPE_HOST];
 	bool ramp = false, overflow = scope_is_overflow(g, host);
+	enum weir_cause quota;
 	uint64_t until = 0, at = units_ready(g, r, scope, now_ns),
 		 hold = overflow ? 0 : weir_hold_until_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns),
 		 spent = overflow ? 0 : request_spent_until(r, host, now_ns);
 
 	at = hold > at ? hold : at;
+	at = spent > at ? spent : at;
+	spent = allowances_ready_ns(g, r, scope, now_ns, &quota);
 	at = spent > at ? spent : at;
 	if (breaker_try(g, r, host, now_ns, &until) == WEIR_BREAKER_REFUSE) {
 		weir_outage_met(&host->entry->meaning, now_ns);
@@ -332,6 +382,7 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	if (!overflow && weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
 		r->would_delay = true;
 	(void)request_take_permits(g, r, scope, true, now_ns, &ramp);
+	(void)allowances_take(g, r, scope, true, now_ns);
 	request_spend_units(g, r, now_ns);
 	admit(g, r, host, now_ns);
 	return WEIR_GO;
@@ -364,6 +415,12 @@ static enum weir_verdict look_once(const struct weir_gate *g, struct weir_reques
 		scope_apply(g, host, now_ns);
 		return wait_until(g, r, host, cause, hold, now_ns, wake_ns);
 	}
+	if (allowances_any(scope)) {
+		enum weir_verdict verdict = wait_for_quota(g, r, scope, now_ns, wake_ns);
+
+		if (verdict != WEIR_GO)
+			return verdict;
+	}
 	ready = units_ready(g, r, scope, now_ns);
 	if (hold > now_ns)
 		return wait_until(g, r, host, cause, hold > ready ? hold : ready, now_ns, wake_ns);
@@ -379,6 +436,12 @@ static enum weir_verdict look_once(const struct weir_gate *g, struct weir_reques
 		stay_waiting(g, r);
 		r->wake_bits = WAKE_ON_CHANGE | WAKE_ON_ANSWER;
 		return wait_for_permit(g, r, host, false, now_ns, wake_ns);
+	}
+	if (allowances_any(scope)) {
+		enum weir_verdict verdict = take_of_quotas(g, r, scope, now_ns, wake_ns);
+
+		if (verdict != WEIR_GO)
+			return verdict;
 	}
 	if (!request_take_turns(g, r, scope, now_ns, &ready)) {
 		stay_waiting(g, r);
@@ -436,6 +499,7 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
 	if (breaker_try(g, r, &scope[SCOPE_HOST], now_ns, &until) == WEIR_BREAKER_REFUSE)
 		return request_refuse(g, r, &scope[SCOPE_HOST], stopped_by(g, &scope[SCOPE_HOST], now_ns), until, false, now_ns);
 	(void)request_take_permits(g, r, scope, true, now_ns, &ramp);
+	(void)allowances_take(g, r, scope, true, now_ns);
 	request_spend_units(g, r, now_ns);
 	queue_leave(g, r);
 	admit(g, r, &scope[SCOPE_HOST], now_ns);

@@ -2,6 +2,7 @@
 /* What a request holds goes back: permits and its lease. */
 #include "release.h"
 
+#include "allowance.h"
 #include "permits.h"
 #include "queue.h"
 #include "scope.h"
@@ -71,6 +72,7 @@ bool weir_gate_leave(const struct weir_gate *g, struct weir_request *r)
 	} else if (r->phase != WEIR_PHASE_ADMITTED) {
 		return true;
 	}
+	request_give_allowances(g, r);
 	r->phase = WEIR_PHASE_OVER;
 	if (r->lease != WEIR_NONE &&
 	    !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, r->held)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a result teaches: counters, window, breaker, hold, controllers; then the permits and the lease go back. */
+#include "allowance.h"
 #include "hear.h"
 #include "release.h"
 #include "scope.h"
@@ -365,6 +366,10 @@ void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struc
 			weir_bucket_charge(&scope[i].entry->bucket[j], now_ns);
 	}
 	spare_take(g, host_port, scope, UINT64_MAX, now_ns);
+	if (allowances_any(scope)) {
+		allowances_name(g, &r, host_port);
+		(void)allowances_take(g, &r, scope, true, now_ns);
+	}
 	r.ticket.generation = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns).generation;
 	atomic_fetch_add_explicit(&host->entry->counters.admitted, 1, memory_order_relaxed);
 	weir_gate_settle(g, &r, result, now_ns);
