@@ -16,6 +16,7 @@
 #include "src/agent/handover.h"
 #include "src/agent/instance.h"
 #include "src/agent/listener.h"
+#include "src/agent/ledger.h"
 #include "src/agent/requests.h"
 #include "src/agent/server.h"
 #include "src/agent/upkeep.h"
@@ -136,6 +137,7 @@ static int start(struct agent *a, const struct weir_agent_options *o)
 	const char *why = map_segment(a, &err);
 	if (why)
 		return complain(a->world.segment, why, err);
+	weir_agent_ledger_begin(a->environment, &a->world, &a->segment);
 	uint64_t now_ns = weir_now_ns();
 	if (!weir_upkeep_init(&a->upkeep, &a->segment, a->world.segment, now_ns))
 		return complain(a->world.segment, "vanished while it was mapped", 0);
@@ -202,7 +204,7 @@ static void look_at_files(struct agent *a, uint64_t now_ns)
 {
 	struct weir_policy_view view = weir_policy_in_force(&a->segment);
 	a->stat_at_ns = now_ns + STAT_EVERY_NS;
-	if (view.rules && weir_policy_fresh(&view) && !a->compiler.unrested) {
+	if (view.rules && weir_policy_fresh(&view) && !a->compiler.unrested && !weir_compiler_renew_zones(&a->compiler)) {
 		if (a->watch.stale)
 			weir_watch_set(&a->watch, a->compiler.sources, a->compiler.source_count);
 		/* A process in another mount namespace sees other files than we do and would wait for a policy that never comes.
@@ -295,6 +297,7 @@ static void leave(struct agent *a)
 		uint64_t mine = (uint64_t)getpid();
 		weir_event_write(&a->segment, WEIR_EVENT_AGENT_STOPPED, WEIR_CAUSE_NONE, NULL, mine, 0, 0, weir_now_ns());
 		atomic_compare_exchange_strong(&a->segment.header->agent_pid, &mine, 0);
+		weir_agent_ledger_end();
 		weir_segment_close(&a->segment);
 	}
 	if (a->signals >= 0)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "weir/quotas.h"
 #include "weir/gate.h"
 #include "weir/log.h"
 
@@ -216,7 +217,7 @@ bool weir_compiler_read(struct weir_compiler *c)
 
 /* The rules that stay when the files were refused: those in force, else the last good ones, else the built-in defaults. The half
  * in force is copied because publishing may write over the half that a view points into. */
-static void publish_as_before(const struct weir_compiler *c, const struct weir_segment *s, bool rejected)
+static void publish_as_before(struct weir_compiler *c, const struct weir_segment *s, bool rejected)
 {
 	struct weir_policy_view view = weir_policy_in_force(s);
 	struct weir_rule defaults, total;
@@ -228,6 +229,7 @@ static void publish_as_before(const struct weir_compiler *c, const struct weir_s
 	if (rules) {
 		count = view.rule_count;
 		memcpy(rules, view.rules, count * sizeof *rules);
+		weir_zones_renew(rules, count, wall_ns() / 1000000000U);
 		if (view.total) {
 			total = *view.total;
 			total_in_use = true;
@@ -235,6 +237,7 @@ static void publish_as_before(const struct weir_compiler *c, const struct weir_s
 	}
 	weir_rule_defaults(&defaults);
 	if (!view.rules && c->compiled && c->policy.rule_count <= s->rules) {
+		weir_zones_renew(c->policy.rules, c->policy.rule_count, wall_ns() / 1000000000U);
 		weir_policy_publish(s, c->policy.rules, c->policy.rule_count, c->policy.total_in_use ? &c->policy.total : NULL,
 				    c->sources, c->source_count, rejected, wall_ns());
 		return;
@@ -288,6 +291,13 @@ void weir_compiler_publish(struct weir_compiler *c, const struct weir_segment *s
 		 (unsigned long long)generation);
 	for (size_t i = 0; i < c->findings.count; i++)
 		weir_log(WEIR_LOG_ERROR, "policy: %s", c->findings.line[i]);
+}
+
+bool weir_compiler_renew_zones(struct weir_compiler *c)
+{
+	uint64_t wall_s = wall_ns() / 1000000000U;
+	return c->compiled && weir_zones_due(c->policy.rules, c->policy.rule_count, wall_s) &&
+	       weir_zones_renew(c->policy.rules, c->policy.rule_count, wall_s);
 }
 
 void weir_compiler_free(struct weir_compiler *c)

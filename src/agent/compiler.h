@@ -47,6 +47,9 @@ bool weir_compiler_read(struct weir_compiler *c);
 /* Publishes what weir_compiler_read found, and writes event and log line. */
 void weir_compiler_publish(struct weir_compiler *c, const struct weir_segment *s, uint64_t now_ns);
 
+/* Where a zone of a quota has changed its offset: looks all of them up anew. Whether there is something to publish. */
+bool weir_compiler_renew_zones(struct weir_compiler *c);
+
 void weir_compiler_free(struct weir_compiler *c);
 
 #endif

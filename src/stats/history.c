@@ -34,6 +34,14 @@ static void put_values(json_t *o, const struct weir_event *e)
 		if (e->cause == WEIR_CAUSE_DEPENDS_ON_CHANCE && e->after)
 			json_object_set_new(o, "share", json_real((double)e->after / 1000));
 		break;
+	case WEIR_EVENT_QUOTA_LOW:
+	case WEIR_EVENT_QUOTA_SPENT:
+		json_object_set_new(o, "used", number(e->before));
+		json_object_set_new(o, "limit", number(e->after));
+		break;
+	case WEIR_EVENT_QUOTA_SET:
+		json_object_set_new(o, "used", number(e->after));
+		break;
 	case WEIR_EVENT_POLICY_PUBLISHED:
 	case WEIR_EVENT_POLICY_REJECTED:
 		json_object_set_new(o, "generation", number(e->after));

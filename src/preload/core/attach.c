@@ -13,6 +13,7 @@
 
 #include "src/preload/core/environment.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/core/ledger.h"
 #include "src/preload/core/room.h"
 #include "src/preload/core/tell.h"
 #include "weir/kernel.h"
@@ -96,6 +97,8 @@ static const char *prepare(void)
 	weir_environment_read(&e);
 	why = weir_world_of(&e, &world);
 	if (!why)
+		weir_ledger_world(world.key);
+	if (!why)
 		weir_environment_gate(&view()->gate);
 	view()->gate.dry_run |= only_counts;
 	prepared = !why;
@@ -173,6 +176,7 @@ static bool make_gate(void)
 	if (first && !map())
 		return false;
 	v = view();
+	v->segment.ledger = weir_ledger_of_process;
 	v->gate.segment = &v->segment;
 	v->gate.long_wait = weir_tell_long_wait;
 	weir_owner_self(&v->gate.owner);
@@ -221,6 +225,7 @@ static void map_anew(void)
 	}
 	weir_rooms_finish();
 	v->gate = old->gate;
+	v->segment.ledger = weir_ledger_of_process;
 	v->gate.segment = &v->segment;
 	atomic_store_explicit(&current, next, memory_order_release);
 	/* What began before belongs to the old one: its end is not told to the new one. */
@@ -242,7 +247,7 @@ static void attach(void)
 }
 
 /* A signal handler that jumps out of here, or a cancellation, would leave BUSY behind for ever. */
-static void undisturbed(void (*work)(void))
+void weir_undisturbed(void (*work)(void))
 {
 	const uint64_t all = UINT64_MAX;
 	uint64_t before = 0;
@@ -265,7 +270,7 @@ static void look_now_and_then(void)
 		return;
 	if (!is_replaced(&view()->segment) || !atomic_compare_exchange_strong(&here.looking, &nobody, 1))
 		return;
-	undisturbed(map_anew);
+	weir_undisturbed(map_anew);
 	atomic_store(&here.looking, 0);
 }
 
@@ -313,7 +318,7 @@ const struct weir_gate *weir_attach(void)
 	if (atomic_load_explicit(&here.state, memory_order_acquire) == ATTACHED)
 		atomic_store_explicit(&here.state, NEW, memory_order_relaxed);
 	if (is_my_turn())
-		undisturbed(attach);
+		weir_undisturbed(attach);
 	return weir_attached();
 }
 

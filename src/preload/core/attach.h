@@ -28,6 +28,9 @@ uint32_t weir_process_serial(void);
 /* From now on nothing is delayed or refused: this process cannot wait. */
 void weir_attach_only_counts(void);
 
+/* Does it with all signals blocked and without cancellation, so that it is not left in the middle. */
+void weir_undisturbed(void (*work)(void));
+
 /* The calling thread's id, remembered; 0 when it may not be asked for. */
 uint32_t weir_thread_id(void);
 

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* `quotas` of the configuration: a hundred a day are a hundred, whoever dies, and whatever is lost. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/harness/agent.h"
+#include "tests/harness/environment.h"
+#include "tests/harness/harness.h"
+#include "weir/ledger.h"
+
+#define LIMIT 100
+#define RULE                                                                                                                     \
+	"hosts = ( { match = \"127.0.0.1\"; rate = \"none\"; concurrency = false; breaker = false; quotas = ( \"100/day UTC\" "  \
+	"); } );\n"
+
+/* Curls, eight at a time, of ten requests each; how many came through stands in the server's journal. */
+static struct command curls(const struct scene *scene, char *shell, size_t size, struct quotad *server, unsigned count)
+{
+	snprintf(shell, size, "seq %u | xargs -P 8 -I{} curl -s -o /dev/null '%s'", (count + 9) / 10,
+		 quotad_url(server, count < 10 ? "/n/{}" : "/n/{}/[0-9]"));
+	return (struct command){.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .limit_s = 120};
+}
+
+static void ask(const struct scene *scene, struct quotad *server, unsigned count)
+{
+	char shell[256];
+	struct command c = curls(scene, shell, sizeof shell, server, count);
+	struct outcome o = command_run(&c);
+
+	outcome_free(&o);
+}
+
+/* Where the scene keeps its ledger; to be freed. */
+static char *ledger_path(const struct scene *scene)
+{
+	char *state = path_in(scene->dir, STATE_HOME_DIR), *weir = path_in(state, "weir"), *found = NULL;
+	DIR *dir = opendir(weir);
+	struct dirent *d;
+
+	assert_non_null(dir);
+	while ((d = readdir(dir)) != NULL)
+		if (strncmp(d->d_name, "ledger.", 7) == 0 && strchr(d->d_name + 7, '.') == NULL)
+			found = path_in(weir, d->d_name);
+	closedir(dir);
+	free(weir);
+	free(state);
+	assert_non_null(found);
+	return found;
+}
+
+/* As if midnight had been a moment ago: what was counted today was counted yesterday. */
+static void let_midnight_pass(const struct scene *scene)
+{
+	char *path = ledger_path(scene);
+	struct weir_ledger l;
+	const char *why;
+	unsigned moved = 0;
+	int err;
+
+	assert_true(weir_ledger_open(&l, path, &why, &err));
+	for (uint32_t i = 0; i < l.accounts; i++) {
+		uint64_t word = atomic_load(&l.account[i].meter.word), day = UINT64_C(24 * 60) << 32;
+
+		if (word == 0)
+			continue;
+		atomic_store(&l.account[i].kept, word - day);
+		atomic_store(&l.account[i].mark, word - day);
+		atomic_store(&l.account[i].meter.word, word - day);
+		moved++;
+	}
+	assert_int_equal(moved, 1);
+	weir_ledger_close(&l);
+	free(path);
+}
+
+/* A real midnight in the middle of a test would be one too many. */
+static void stay_clear_of_midnight(void)
+{
+	const struct timespec rest = {0, 200000000};
+
+	while (time(NULL) % 86400 > 86400 - 150)
+		nanosleep(&rest, NULL);
+}
+
+static bool is_killed(void *data)
+{
+	const struct scene *scene = data;
+	pid_t pid = agent_pid(scene->runtime);
+
+	return pid == 0 || kill(pid, SIGKILL) == 0;
+}
+
+static void as_many_go_as_the_quota_says_whoever_is_killed_and_whatever_is_removed(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char shell[256], *segment = path_in(scene->runtime, "state.1");
+	struct command some = curls(scene, shell, sizeof shell, server, 40);
+	struct running *r;
+	struct outcome o;
+
+	stay_clear_of_midnight();
+	scene_configure(scene, RULE);
+	r = command_start(&some);
+	for (unsigned i = 0; i < 3; i++)
+		assert_soon(is_killed, scene, 10, "the agent is killed");
+	o = command_wait(r);
+	outcome_free(&o);
+	assert_int_equal(quotad_count(server).requests, 40);
+	stop_agent(scene->runtime);
+	assert_return_code(unlink(segment), 0);
+	scene_put_in_force(scene, NULL);
+	ask(scene, server, 90);
+	assert_int_equal(quotad_count(server).requests, LIMIT);
+	let_midnight_pass(scene);
+	ask(scene, server, 130);
+	assert_int_equal(quotad_count(server).requests, 2 * LIMIT);
+	free(segment);
+}
+
+static void a_spent_quota_is_a_refusal_that_names_the_time_of_the_reset(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char shell[256], today[32];
+	struct command c = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	struct outcome o;
+	time_t tomorrow;
+	struct tm tm;
+
+	stay_clear_of_midnight();
+	scene_configure(scene, "hosts = ( { match = \"127.0.0.1\"; quotas = ( \"1/day UTC\", \"5/6h rolling\" ); } );\n");
+	ask(scene, server, 1);
+	snprintf(shell, sizeof shell, "curl -sS -o /dev/null %s", quotad_url(server, "/"));
+	o = command_run(&c);
+	tomorrow = (time(NULL) / 86400 + 1) * 86400;
+	gmtime_r(&tomorrow, &tm);
+	strftime(today, sizeof today, "%Y-%m-%d at 00:00 UTC", &tm);
+	assert_int_equal(o.exit_status, 7); /* could not connect */
+	assert_non_null(strstr(o.err, "the quota of 1 a day is spent; it begins anew on "));
+	assert_non_null(strstr(o.err, today));
+	outcome_free(&o);
+	assert_int_equal(quotad_count(server).requests, 1);
+}
+
+static void a_torn_ledger_is_said_and_the_quota_counts_as_spent(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char *path, aside[600], *state_home = path_in(scene->dir, STATE_HOME_DIR), *notices = path_in(state_home, "weir/notices"),
+				*text;
+
+	stay_clear_of_midnight();
+	scene_configure(scene, RULE);
+	ask(scene, server, 1);
+	stop_agent(scene->runtime); /* it would see it first, and say it in its log */
+	path = ledger_path(scene);
+	assert_return_code(truncate(path, 5000), 0);
+	ask(scene, server, 1);
+	assert_int_equal(quotad_count(server).requests, 1);
+	snprintf(aside, sizeof aside, "%s.bad", path);
+	assert_return_code(access(aside, F_OK), 0);
+	text = read_file(notices);
+	assert_non_null(strstr(text, "torn"));
+	free(text);
+	let_midnight_pass(scene);
+	ask(scene, server, 1);
+	assert_int_equal(quotad_count(server).requests, 2);
+	free(path);
+	free(notices);
+	free(state_home);
+}
+
+static void where_no_file_can_be_kept_it_is_counted_in_the_segment(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char *state_home = make_dir(scene->dir, STATE_HOME_DIR), *file = write_file(state_home, "weir", "no directory\n");
+
+	stay_clear_of_midnight();
+	scene_configure(scene, RULE);
+	ask(scene, server, LIMIT + 20);
+	assert_int_equal(quotad_count(server).requests, LIMIT);
+	free(file);
+	free(state_home);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(as_many_go_as_the_quota_says_whoever_is_killed_and_whatever_is_removed,
+						scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(a_spent_quota_is_a_refusal_that_names_the_time_of_the_reset, scene_setup,
+						scene_teardown),
+		cmocka_unit_test_setup_teardown(a_torn_ledger_is_said_and_the_quota_counts_as_spent, scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(where_no_file_can_be_kept_it_is_counted_in_the_segment, scene_setup,
+						scene_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
