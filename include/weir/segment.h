@@ -182,10 +182,10 @@ struct weir_entry {
 	struct weir_counters counters;
 	/* by enum weir_durations: what found no block, and finds none any more */
 	struct weir_histogram_rest durations[WEIR_DURATIONS];
-	struct weir_quota_share quota; /* 256 bytes: who shares what the server says is left */
-	struct weir_meaning meaning;   /* 64 bytes: whether it is down, and how long it takes */
-	struct weir_refusal refusal;   /* 160 bytes: what its refusals depend on */
-	struct weir_entry_queue queue; /* 128 bytes: who waits, by class */
+	struct weir_quota_share quota;            /* 256 bytes: who shares what the server says is left */
+	struct weir_meaning meaning;              /* 64 bytes: whether it is down, and how long it takes */
+	struct weir_refusal refusal;              /* 160 bytes: what its refusals depend on */
+	struct weir_entry_queue queue;            /* 128 bytes: who waits, by class */
 	struct weir_meter meter[WEIR_ALLOWANCES]; /* 128 bytes: of configured quotas, where there is no ledger */
 	/* room, zero: of narrowed rules, of degradation */
 	struct weir_retry_budget retry;
