@@ -21,7 +21,8 @@
 #define ARCHITECTURE 0
 #endif
 
-_Atomic uint64_t weir_kernel_forbidden[WEIR_KERNEL_CALLS / 64];
+/* Looked at in every process that is started: where the dynamic linker has touched the page already (src/preload/core/hook.h). */
+__attribute__((section(".data.early"))) _Atomic uint64_t weir_kernel_forbidden[WEIR_KERNEL_CALLS / 64];
 
 struct machine {
 	uint32_t a, x, memory[BPF_MEMWORDS];

@@ -91,10 +91,13 @@ static const char *keep_path(const char *text, size_t name)
 
 size_t weir_preload_item(const char **list)
 {
-	size_t length;
+	size_t length = 0;
 
-	*list += strspn(*list, ": ");
-	length = strcspn(*list, ": ");
+	/* Not by strspn: every process that is started is here, and its pages are touched by nobody else then. */
+	while (**list == ':' || **list == ' ')
+		(*list)++;
+	while ((*list)[length] != '\0' && (*list)[length] != ':' && (*list)[length] != ' ')
+		length++;
 	return length;
 }
 
@@ -118,9 +121,7 @@ bool weir_preload_names(const char *list, const char *library)
 
 static void remember_own(const char *list)
 {
-	static const char here;
-	struct weir_object self;
-	const char *name = weir_object_of(&here, &self) ? ((const struct link_map *)self.link_map)->l_name : NULL;
+	const char *name = weir_own_file();
 
 	if (name && strlen(name) < sizeof own && weir_preload_names(list, name))
 		memcpy(own, name, strlen(name) + 1);
@@ -128,12 +129,12 @@ static void remember_own(const char *list)
 
 static void remember_entry(const char *text)
 {
-	if (strncmp(text, "LD_PRELOAD=", 11) == 0)
+	if (text[0] == 'L' && strncmp(text, "LD_PRELOAD=", 11) == 0)
 		remember_own(text + 11);
 	for (size_t i = 0; i < VARIABLES; i++) {
 		size_t length = names[i].length;
 
-		if (strncmp(text, names[i].text, length) != 0 || text[length] != '=')
+		if (text[0] != names[i].text[0] || strncmp(text, names[i].text, length) != 0 || text[length] != '=')
 			continue;
 		entry[i] = i == WEIR_CONFIG ? keep_path(text, length + 1) : keep(text);
 	}

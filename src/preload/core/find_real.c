@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "src/preload/core/hook.h"
 #include "src/preload/core/find_real.h"
 
 #include <dlfcn.h>
@@ -14,7 +15,7 @@
 /* glibc has _dl_find_object since 2.35. It is looked up by name, as a weak reference would still ask for that version of glibc.
  */
 typedef __typeof__(_dl_find_object) find_object_function;
-static find_object_function *_Atomic find_object;
+static WEIR_EARLY find_object_function *_Atomic find_object;
 
 /* For glibc before 2.35. Without the end, which is not needed to tell objects apart. */
 static bool object_by_address(const void *address, struct weir_object *out)
@@ -59,7 +60,7 @@ bool weir_object_is(const struct weir_object *object, const void *address)
  * (dlmopen) is not in there. */
 static const struct link_map *ourselves(void)
 {
-	static const struct link_map *_Atomic self;
+	static WEIR_EARLY const struct link_map *_Atomic self;
 	const struct link_map *map = atomic_load_explicit(&self, memory_order_relaxed);
 	struct weir_object object;
 
@@ -74,7 +75,7 @@ static const struct link_map *ourselves(void)
 }
 
 /* The last object that was loaded with the program: found before the first dlopen, which is a hook as well. */
-static const struct link_map *_Atomic last_at_start;
+static WEIR_EARLY const struct link_map *_Atomic last_at_start;
 
 static void note_start(void)
 {
@@ -118,6 +119,13 @@ static bool is_weir(const struct link_map *map)
 bool weir_object_is_weir(const struct weir_object *object)
 {
 	return is_weir(object->link_map);
+}
+
+const char *weir_own_file(void)
+{
+	const struct link_map *self = ourselves();
+
+	return self ? self->l_name : NULL;
 }
 
 bool weir_behind_another(void)
@@ -261,8 +269,8 @@ static const struct {
 };
 #define REAL_COUNT (sizeof real / sizeof real[0])
 
-struct weir_libc weir_libc_functions;
-_Atomic bool weir_libc_found;
+WEIR_EARLY struct weir_libc weir_libc_functions;
+WEIR_EARLY _Atomic bool weir_libc_found;
 
 static const char *name_of_real(size_t i)
 {

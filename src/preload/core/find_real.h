@@ -40,6 +40,9 @@ bool weir_object_stays(const struct weir_object *object);
 /* Whether that is the library, this or another copy of it: what is found there only passes calls on. */
 bool weir_object_is_weir(const struct weir_object *object);
 
+/* The file that this copy was loaded from, by the name that the dynamic linker was given; NULL where that cannot be told. */
+const char *weir_own_file(void);
+
 /* Whether another copy of the library (two paths in LD_PRELOAD) comes first: what passes us has been counted by that one. */
 bool weir_behind_another(void);
 

@@ -109,7 +109,7 @@ __attribute__((used, noinline)) long weir_syscall_failed(long answer)
 }
 
 /* NULL until the constructors have run. */
-__attribute__((used)) long (*weir_real_syscall)(long, ...);
+__attribute__((used)) WEIR_EARLY long (*weir_real_syscall)(long, ...);
 
 __attribute__((constructor)) static void find_syscall(void)
 {

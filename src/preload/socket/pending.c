@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "src/preload/core/hook.h"
 #include "src/preload/socket/pending.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ struct pending {
 static struct pending table[PLACES];
 static _Atomic uint32_t cursor;
 static _Atomic uint64_t swept_ns;
-_Atomic uint32_t weir_pending_count;
+WEIR_EARLY _Atomic uint32_t weir_pending_count;
 
 /* What an errno of connect says: failed, or nothing (the program's own doing). */
 static enum weir_outcome outcome_of(int error)
