@@ -204,14 +204,14 @@ eval-short: all $(BUILD)/quotad $(BUILD)/evaluate
 # The manual's lists of options, keys and metrics are made from what the program and docs/ say. NATIVE: a weir that runs here.
 NATIVE ?= $(BUILD)/weir
 PAGES   = weir.1 weir.conf.5 weir-metrics.7
-man:
+man: all
 	@./scripts/manual $(NATIVE) $(BUILD)/man
 
 PRESETS = $(notdir $(sort $(wildcard conf/presets/*.conf)))
 DOCS    = README.md CHANGELOG.md LICENSE weir.conf
 
 # Each file takes the old one's place in one step: programs are started under it meanwhile.
-install: all man
+install: man
 	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(datadir)/presets" "$(DESTDIR)$(unitdir)" \
 		"$(DESTDIR)$(bashdir)" "$(DESTDIR)$(zshdir)" "$(DESTDIR)$(fishdir)" "$(DESTDIR)$(mandir)/man1" "$(DESTDIR)$(mandir)/man5" "$(DESTDIR)$(mandir)/man7"
 	install -m 755 $(BUILD)/libweir.so "$(DESTDIR)$(libdir)/libweir.so.new"

@@ -15,6 +15,7 @@
 #include "src/cli/library.h"
 #include "src/cli/notices.h"
 #include "src/cli/sight.h"
+#include "src/cli/stale.h"
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
 #include "weir/log.h"
@@ -113,6 +114,12 @@ static void check_preload(void)
 		free(item);
 		at += length;
 	}
+}
+
+static void tell_stale(const char *file, unsigned line, const char *library)
+{
+	bad("take it out there (weir changes no such file), or install weir where it leads to", "preloaded",
+	    "%s:%u: %s is not there", file, line, library);
 }
 
 static void check_place(struct weir_environment *e)
@@ -311,6 +318,7 @@ static int run(int argc, char **argv)
 	all_well = true;
 	check_library();
 	check_preload();
+	weir_stale_list(&e, tell_stale);
 	check_place(&e);
 	check_other_versions(&e);
 	check_configuration(&e);
