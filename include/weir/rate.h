@@ -82,6 +82,7 @@ struct weir_rate_answer {
 	bool spare;   /* what is left of them is enough for what is asked for: it need not be spread */
 	bool apart;   /* what is spent of them stops those who share it, elsewhere, and nobody here */
 	uint64_t cap; /* the pace for the time being, whatever was learned, nano/s; 0 = what was; WEIR_RATE_ASIDE: none */
+	bool silent;  /* it ends silence after a bare status, which was counted as accepted before (weir/refusal.h) */
 };
 #define WEIR_RATE_ASIDE UINT64_MAX
 

@@ -142,6 +142,7 @@ __attribute__((noinline)) void hear(const struct weir_gate *g, const struct weir
 					 .alone = heard == HEARD_BARE && hear_alone(host, status, now_ns),
 					 .good_ns = atomic_load_explicit(&e->meaning.succeeded_ns, memory_order_relaxed)};
 	struct weir_rate_change change;
+	bool silent = weir_refusal_look(&e->refusal).trial == WEIR_TRIAL_SILENCE;
 
 	if (token == 0) {
 		/* Whoever updates now sees the counters; the freeze is made up for by the next request (scope_apply). */
@@ -152,6 +153,7 @@ __attribute__((noinline)) void hear(const struct weir_gate *g, const struct weir
 	if (heard != HEARD_NOTHING && !hear_meaning(g, host, params, &of, now_ns))
 		answer->signal = WEIR_RATE_TICK;
 	answer->cap = atomic_load_explicit(&e->refusal.cap, memory_order_relaxed);
+	answer->silent = silent && heard != HEARD_NOTHING;
 	change = weir_rate_update(&e->rate, &e->bucket[0], params, answer, now_ns);
 	if (heard == HEARD_THROTTLED && answer->signal == WEIR_RATE_THROTTLED) {
 		struct weir_refusal_view before = weir_refusal_look(&e->refusal);

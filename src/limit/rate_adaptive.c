@@ -381,6 +381,10 @@ static void accepted(struct rate_step *step)
 		s->run_ns = 0;
 		return;
 	}
+	if (s->run_ns != 0 && rate_ban_first(step)) {
+		s->run_ns = 0;
+		return;
+	}
 	if (s->run_ns != 0) {
 		/* Refused for so long that a bucket of this rate would have filled up by eight. */
 		long_run = rate_mul_div(s->estimate, s->run_last_ns - s->run_ns, RATE_SECOND) > 8 * WEIR_RATE_ONE;

@@ -75,6 +75,8 @@ bool rate_ban_again(struct rate_step *step);
 void rate_ban_pause(struct rate_step *step);
 /* The host refuses although nothing has been sent for as long as the last one took: it was none. */
 void rate_ban_refuted(struct rate_step *step);
+/* An accept has ended the first run of refusals that there was: a ban, if that took minutes. Whether it is taken for one. */
+bool rate_ban_first(struct rate_step *step);
 /* An accept has ended it. */
 void rate_ban_lifted(struct rate_step *step);
 /* The step's accepts have come in. */

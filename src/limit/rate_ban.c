@@ -23,6 +23,12 @@
 #define AGAIN_PPM     UINT64_C(900000)  /* of a pace that met with a ban all the same */
 #define CLIMB_PPM     UINT64_C(1120000) /* a sixth of an octave; twelve of them from a quarter of the truth to the truth */
 #define CLIMB_STEP    UINT64_C(64)
+/* A first ban of so long is climbed after with care, as the climb costs less than the next one. It begins at one a second, or
+ * where a window of as many as were accepted before it would be spent in an eighth of the time: so windows are found to be such.
+ */
+#define CAREFUL_NS    (300 * RATE_SECOND)
+#define CAREFUL_TIMES UINT64_C(8)
+#define CAREFUL_PPM   UINT64_C(866000) /* instead of SUSTAINED_PPM: a step further back, and x .97 */
 #define LOOK_PPM      UINT64_C(1050000)
 #define LOOK_BANS     UINT64_C(50) /* a look that fails costs one ban: a fiftieth of the time */
 
@@ -61,7 +67,8 @@ static void settle_below(struct rate_step *step, uint64_t accepted, uint64_t at_
 {
 	struct rate_state *s = step->s;
 	uint64_t n = accepted - s->window_accepted, t = at_ns > s->window_high_ns ? at_ns - s->window_high_ns : 1;
-	uint64_t measured = rate_of(n, t), sustained = rate_mul_div(s->step_from, SUSTAINED_PPM, 1000000);
+	uint64_t measured = rate_of(n, t), part = s->window_ns < CAREFUL_NS ? SUSTAINED_PPM : CAREFUL_PPM;
+	uint64_t sustained = rate_mul_div(s->step_from, part, 1000000);
 
 	if (n < BAN_MANY) {
 		s->phase = RATE_CLIMB;
@@ -140,6 +147,30 @@ void rate_ban_lifted(struct rate_step *step)
 	s->empty_ns = step->now_ns;
 	s->empty_accepted = step->accepted - 1;
 	plan(step);
+}
+
+bool rate_ban_first(struct rate_step *step)
+{
+	struct rate_state *s = step->s;
+	uint64_t pause = step->now_ns - s->run_last_ns, n = s->empty_accepted, begin, least;
+
+	if (s->estimate != 0 || s->window_guess != 0 || s->window_ns != 0 || s->held_ns != 0 || s->runs < LONG_RUN ||
+	    n < BAN_FEW || pause < CAREFUL_NS || pause > PAUSE_MAX_NS / 2)
+		return false;
+	if (step->answer->silent)
+		n = 0; /* nobody knows */
+	begin = rate_of(n < UINT32_MAX ? CAREFUL_TIMES * n : n, pause);
+	least = s->rate / 2 < WEIR_RATE_ONE ? s->rate / 2 : WEIR_RATE_ONE;
+	begin = rate_clamp(begin > least ? begin : least, step->p);
+	if (begin >= s->rate)
+		return false;
+	s->window_ns = pause;
+	s->phase = RATE_CLIMB;
+	s->rate = s->step_from = s->estimate = begin;
+	s->trust = n < TRUST_MAX ? n : TRUST_MAX;
+	s->agreed = 0;
+	rate_ban_lifted(step);
+	return true;
 }
 
 void rate_ban_stepped(struct rate_step *step)

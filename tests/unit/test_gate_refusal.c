@@ -365,6 +365,23 @@ static void few_long_requests_at_a_time_are_neither_chance_nor_pace(void **state
 	assert_int_equal(found, 10);
 }
 
+/* A ban of minutes costs more than to climb with care after it: the first is met by who knows nothing, the second teaches the
+ * pace. */
+static void a_ban_of_ten_minutes_is_met_with_twice(void **state)
+{
+	static const uint32_t status[] = {429, 403};
+
+	for (unsigned i = 0; i < 2; i++) {
+		close_gate(state);
+		open_gate(state);
+		meet((struct server){.status = status[i], .per_s = 10, .depth = 10, .ban_ns = 600 * SECOND});
+		run(3600);
+		run(5 * 3600);
+		assert_true(good > 5 * 3600 * 10 * 80 / 100);
+		assert_in_range(server.bans, 1, 2);
+	}
+}
+
 /* As many as make a row, but with good answers between them, and then nobody asked for a while. */
 static void a_forbidden_document_after_an_idle_while_is_no_ban(void **state)
 {
@@ -613,6 +630,7 @@ int main(void)
 						close_gate),
 		cmocka_unit_test_setup_teardown(after_a_row_of_forbidden_documents_the_pace_is_free_again, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(few_long_requests_at_a_time_are_neither_chance_nor_pace, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_ban_of_ten_minutes_is_met_with_twice, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_ban_that_was_none_is_forgotten, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(most_bans_that_were_none_are_forgotten_within_minutes, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_forbidden_document_after_an_idle_while_is_no_ban, open_gate, close_gate),
