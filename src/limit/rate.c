@@ -185,7 +185,8 @@ void weir_rate_learn(struct weir_rate *r, struct weir_bucket *bucket, const stru
 	store(r, bucket, &step);
 }
 
-uint64_t weir_rate_learned(const struct weir_rate *r)
+/* Not inlined either: who asks may be deep in a program's stack. */
+__attribute__((noinline)) uint64_t weir_rate_learned(const struct weir_rate *r)
 {
 	uint64_t w[WEIR_RATE_WORDS];
 	struct rate_state s;
