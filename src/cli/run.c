@@ -29,6 +29,7 @@ enum { OPTION_MAX_WAIT = 256, OPTION_RETRY, OPTION_HELP };
 static const struct option options[] = {
 	{"rate", required_argument, NULL, 'r'},
 	{"concurrency", required_argument, NULL, 'c'},
+	{"priority", required_argument, NULL, 'p'},
 	{"hosts", required_argument, NULL, 'H'},
 	{"file", required_argument, NULL, 'f'},
 	{"max-wait", required_argument, NULL, OPTION_MAX_WAIT},
@@ -44,12 +45,16 @@ static const struct option options[] = {
 static const char *take(struct weir_run_request *r, int option, const char *value)
 {
 	const char *why = NULL;
+	unsigned class;
 	switch (option) {
 	case 'r':
 		return weir_parse_rate(value, &r->rate, NULL);
 	case 'c':
 		why = weir_parse_count(value, CONCURRENCY_MAX, &r->concurrency);
 		return why ? why : r->concurrency == 0 ? "expected 1 or more" : NULL;
+	case 'p':
+		r->priority = value;
+		return weir_class_parse(value, &class) ? NULL : "expected high, normal or low";
 	case 'H':
 		r->hosts = value;
 		return value[0] ? NULL : "expected a host name or a glob";
@@ -141,6 +146,8 @@ static int set_flags(const struct weir_run_request *r)
 		weir_format(text, sizeof text, "%lluns", (unsigned long long)r->max_wait_ns);
 		status = set("WEIR_MAX_WAIT", text);
 	}
+	if (!status && r->priority)
+		status = set("WEIR_PRIORITY", r->priority);
 	if (!status && r->hosts)
 		status = set("WEIR_HOSTS", r->hosts);
 	if (!status && r->attempts) {
@@ -301,7 +308,7 @@ static int run(int argc, char **argv)
 	opterr = 0;
 	weir_complain_in_passing();
 	int o;
-	while ((o = getopt_long(argc, argv, "+:r:c:H:f:nsv", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "+:r:c:p:H:f:nsv", options, NULL)) != -1) {
 		if (o == OPTION_HELP)
 			return weir_print_help(&weir_subcommand_run);
 		if (o == '?' || o == ':')
@@ -326,6 +333,7 @@ const struct weir_subcommand weir_subcommand_run = {
 	.details = "  -r, --rate RATE         at most this many requests per host for this command, such as 5/s or 100/6h,\n"
 		   "                          on top of what holds for everybody\n"
 		   "  -c, --concurrency N     at most N requests per host in flight for this command\n"
+		   "  -p, --priority CLASS    high, normal or low: who goes first where several wait for the same host\n"
 		   "  -H, --hosts GLOB        limit these hosts alone\n"
 		   "  -f, --file FILE         use this configuration instead of the usual files\n"
 		   "      --max-wait TIME     refuse a request that would have to wait longer, such as 30s\n"

@@ -14,9 +14,10 @@ struct weir_run_request {
 	uint64_t max_wait_ns;
 	uint64_t attempts; /* of each request, 0 = as the rules say */
 	bool max_wait_given, dry_run, summary, verbose;
-	const char *hosts;  /* glob, NULL = all */
-	const char *config; /* file, NULL = the chain */
-	char **command;     /* argv of the command, NULL at the end */
+	const char *priority; /* "high", "normal", "low"; NULL = not said */
+	const char *hosts;    /* glob, NULL = all */
+	const char *config;   /* file, NULL = the chain */
+	char **command;       /* argv of the command, NULL at the end */
 };
 
 /* Replaces this process by the command. Returns the exit status when that fails: 126 or 127, and has complained. */

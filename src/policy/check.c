@@ -113,6 +113,21 @@ static void check_total(struct weir_compilation *c, struct weir_draft *d)
 		report(c, d, WEIR_FIELD_MODE, "expected \"fixed\" or \"off\": there is no one host to learn from");
 }
 
+/* What is guaranteed below must be there. What is said here wins over what was inherited. */
+static void check_shares(struct weir_compilation *c, struct weir_draft *d)
+{
+	struct weir_shares *shares = &d->rule.queue.shares;
+
+	if (shares->normal + shares->low <= 1000)
+		return;
+	if (said(d, WEIR_FIELD_SHARE_NORMAL) && !said(d, WEIR_FIELD_SHARE_LOW))
+		shares->low = 1000 - shares->normal;
+	else if (said(d, WEIR_FIELD_SHARE_LOW) && !said(d, WEIR_FIELD_SHARE_NORMAL))
+		shares->normal = 1000 - shares->low;
+	else if (said(d, WEIR_FIELD_SHARE_LOW))
+		report(c, d, WEIR_FIELD_SHARE_LOW, "expected at most 1 together with share.normal");
+}
+
 void weir_check_draft(struct weir_compilation *c, struct weir_draft *d)
 {
 	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
@@ -124,6 +139,7 @@ void weir_check_draft(struct weir_compilation *c, struct weir_draft *d)
 	if (d->rule.breaker.slow_rate_permille > 0)
 		check_need(c, d, WEIR_FIELD_SLOW_RATE, WEIR_FIELD_SLOW_CALL,
 			   "needs breaker.slow_call: how long a call takes that is slow");
+	check_shares(c, d);
 	if (d == &c->total)
 		check_total(c, d);
 }

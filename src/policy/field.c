@@ -61,6 +61,10 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 	[WEIR_FIELD_GRACE] = {"breaker.grace", WEIR_KIND_DURATION, false, AT(grace_ns), 0, DAY},
 	[WEIR_FIELD_WAIT_MAX] = {"wait.max", WEIR_KIND_DURATION, true, AT(wait_max_ns), 0, 7 * DAY},
 	[WEIR_FIELD_HOLD_MAX] = {"hold.max", WEIR_KIND_DURATION, false, AT(hold_max_ns), 0, 31 * DAY},
+	[WEIR_FIELD_PRIORITY] = {"priority", WEIR_KIND_PRIORITY, false, AT(queue.priority), 0, 0},
+	[WEIR_FIELD_QUEUE_MAX] = {"queue.max", WEIR_KIND_COUNT, false, AT(queue.max), 0, PERMITS_MAX},
+	[WEIR_FIELD_SHARE_NORMAL] = {"share.normal", WEIR_KIND_PERMILLE, false, AT(queue.shares.normal), 0, 1000},
+	[WEIR_FIELD_SHARE_LOW] = {"share.low", WEIR_KIND_PERMILLE, false, AT(queue.shares.low), 0, 1000},
 	[WEIR_FIELD_RETRY_ATTEMPTS] = {"retry.attempts", WEIR_KIND_COUNT, false, AT(retry.attempts), 1, WEIR_RETRY_ATTEMPTS_MAX},
 	[WEIR_FIELD_RETRY_ON] = {"retry.on", WEIR_KIND_WORDS, false, AT(retry.on), 0, 0},
 	[WEIR_FIELD_RETRY_METHODS] = {"retry.methods", WEIR_KIND_WORDS, false, AT(retry.methods), 0, 0},
@@ -70,6 +74,7 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 };
 
 static const char *const strategies[] = {"adaptive", "fixed", "conservative", "aggressive", NULL};
+static const char *const priorities[] = {"unset", "high", "normal", "low", NULL};
 static const char *const modes[] = {"off", "fixed", "adaptive", NULL};
 
 static bool wide(enum weir_field_id id)
@@ -183,6 +188,9 @@ void weir_field_read(struct weir_draft *d, enum weir_field_id id, const struct w
 	case WEIR_KIND_MODE:
 		ok = weir_value_word(s, modes, &value);
 		break;
+	case WEIR_KIND_PRIORITY:
+		ok = weir_value_word(s, priorities, &value);
+		break;
 	case WEIR_KIND_COUNT:
 		ok = weir_value_count(s, f->min, f->max, &value);
 		break;
@@ -245,7 +253,10 @@ char *weir_field_print(const struct weir_rule *r, enum weir_field_id id)
 	else if (kind == WEIR_KIND_DURATION)
 		weir_value_print_duration(n, value, sizeof value);
 	else
-		snprintf(value, sizeof value, "%s", kind == WEIR_KIND_STRATEGY ? strategies[n & 3] : modes[n < 3 ? n : 0]);
+		snprintf(value, sizeof value, "%s",
+			 kind == WEIR_KIND_STRATEGY   ? strategies[n & 3]
+			 : kind == WEIR_KIND_PRIORITY ? priorities[n & 3]
+						      : modes[n < 3 ? n : 0]);
 	snprintf(quoted, sizeof quoted, "\"%s\"", value);
 	return strdup(quoted);
 }

@@ -13,11 +13,12 @@
 static const char *const sections[] = {"defaults", "hosts", "total", "agent", "segment", NULL};
 
 /* What a rule may hold, by the section it stands in. */
-static const char *const rule_keys[] = {"match",       "group", "exempt", "throttle_status", "rate",   "rates",  "concurrency",
-					"breaker",     "wait",  "hold",   "retry",           "quotas", "spread", "source",
-					"verified_on", NULL};
+static const char *const rule_keys[] = {"match",    "group", "exempt", "throttle_status", "rate",   "rates",  "concurrency",
+					"breaker",  "wait",  "hold",   "retry",           "quotas", "spread", "source",
+					"priority", "queue", "share",  "verified_on",     NULL};
 static const char *const default_keys[] = {"exempt", "throttle_status", "rate",   "rates",  "concurrency", "breaker", "wait",
-					   "hold",   "retry",           "quotas", "spread", NULL};
+					   "hold",   "retry",           "quotas", "spread", "priority",    "queue",   "share",
+					   NULL};
 static const char *const total_keys[] = {"rate", "rates", "concurrency", "wait", NULL};
 
 static bool listed(const char *name, const char *const names[])
@@ -161,11 +162,15 @@ static void take_breaker(struct weir_draft *d, const struct weir_setting *s)
 	}
 }
 
-/* wait = { max = "60s"; }, hold = { max = "1h"; } */
+/* wait = { max = "60s"; }, hold = { max = "1h"; }, queue = { max = 1000; }, share = { normal = 0.2; low = 0.05; } */
 static void take_bound(struct weir_draft *d, const struct weir_setting *s, const char *group)
 {
 	if (weir_setting_is_group(s))
 		take_group(d, s, group);
+	else if (strcmp(group, "queue") == 0)
+		weir_setting_expected(s, "a group such as { max = 1000; }", NULL);
+	else if (strcmp(group, "share") == 0)
+		weir_setting_expected(s, "a group such as { normal = 0.2; low = 0.05; }", NULL);
 	else
 		weir_setting_expected(s, "a group such as { max = \"60s\"; }", NULL);
 }
@@ -227,6 +232,8 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 		weir_allowances_read(d, s);
 	else if (strcmp(name, "spread") == 0)
 		weir_field_read(d, WEIR_FIELD_SPREAD, s);
+	else if (strcmp(name, "priority") == 0)
+		weir_field_read(d, WEIR_FIELD_PRIORITY, s);
 	else if (strcmp(name, "rate") == 0)
 		take_rate(d, s);
 	else if (strcmp(name, "concurrency") == 0)

@@ -27,6 +27,7 @@ enum variable {
 	WEIR_RUN,
 	WEIR_MAX_WAIT,
 	WEIR_RETRY,
+	WEIR_PRIORITY,
 	WEIR_HOSTS,
 	WEIR_RUNTIME_DIR,
 	WEIR_CONFIG,
@@ -43,10 +44,10 @@ static const struct {
 	char text[20];
 	size_t length;
 } names[VARIABLES] = {
-	VARIABLE(WEIR_DISABLE),     VARIABLE(WEIR_LOG),      VARIABLE(WEIR_AGENT),      VARIABLE(WEIR_DRY_RUN),
-	VARIABLE(WEIR_RUN),         VARIABLE(WEIR_MAX_WAIT), VARIABLE(WEIR_RETRY),      VARIABLE(WEIR_HOSTS),
-	VARIABLE(WEIR_RUNTIME_DIR), VARIABLE(WEIR_CONFIG),   VARIABLE(XDG_RUNTIME_DIR), VARIABLE(XDG_CONFIG_HOME),
-	VARIABLE(XDG_STATE_HOME),   VARIABLE(HOME),
+	VARIABLE(WEIR_DISABLE),    VARIABLE(WEIR_LOG),         VARIABLE(WEIR_AGENT),  VARIABLE(WEIR_DRY_RUN),
+	VARIABLE(WEIR_RUN),        VARIABLE(WEIR_MAX_WAIT),    VARIABLE(WEIR_RETRY),  VARIABLE(WEIR_PRIORITY),
+	VARIABLE(WEIR_HOSTS),      VARIABLE(WEIR_RUNTIME_DIR), VARIABLE(WEIR_CONFIG), VARIABLE(XDG_RUNTIME_DIR),
+	VARIABLE(XDG_CONFIG_HOME), VARIABLE(XDG_STATE_HOME),   VARIABLE(HOME),
 };
 
 #define KEPT_BYTES      4096
@@ -315,6 +316,8 @@ void weir_environment_gate(struct weir_gate *g)
 	const char *run = value_of(WEIR_RUN), *wait = value_of(WEIR_MAX_WAIT), *glob = value_of(WEIR_HOSTS),
 		   *attempts = value_of(WEIR_RETRY), *wrong;
 	uint64_t n = 0;
+	const char *priority = value_of(WEIR_PRIORITY);
+	unsigned class;
 
 	g->dry_run = is_on(WEIR_DRY_RUN);
 	if (run && !weir_run_parse(run, &g->run))
@@ -328,6 +331,10 @@ void weir_environment_gate(struct weir_gate *g)
 			g->wait_max_ns = 1; /* 0 would mean no bound; "0" means not to wait at all */
 		}
 	}
+	if (priority && weir_class_parse(priority, &class))
+		g->priority = class + 1;
+	else if (priority && priority[0] != '\0')
+		weir_log(WEIR_LOG_WARN, "WEIR_PRIORITY: expected high, normal or low");
 	if (glob)
 		read_hosts(glob);
 	if (attempts && (!next_number(&attempts, '\0', WEIR_RETRY_ATTEMPTS_MAX, &n) || n == 0))

@@ -15,8 +15,8 @@ bool weir_disabled(void);
 /* WEIR_AGENT=off. */
 bool weir_agent_off(void);
 
-/* What shapes this process's gate: WEIR_DRY_RUN, WEIR_MAX_WAIT, WEIR_RETRY, WEIR_RUN. Leaves segment and owner alone. A malformed
- * value is logged and left out. */
+/* What shapes this process's gate: WEIR_DRY_RUN, WEIR_MAX_WAIT, WEIR_PRIORITY, WEIR_RETRY, WEIR_RUN. Leaves segment and owner
+ * alone. A malformed value is logged and left out. */
 void weir_environment_gate(struct weir_gate *g);
 
 /* Where things are. The texts stay. */
