@@ -63,6 +63,16 @@ static void view_retry(const struct weir_retry_budget *b, struct weir_tally *t)
 	t->retry_given_up = get(&b->given_up);
 }
 
+static void view_classes(const struct weir_entry_queue *q, const struct weir_occupancy *occupancy, struct weir_host_view *v)
+{
+	for (unsigned c = 0; c < WEIR_CLASSES; c++)
+		v->class[c] = (struct weir_class_view){
+			.waiting = occupancy->waiting_in[c],
+			.delayed = get(&q->delayed[c]),
+			.refused = get(&q->refused[c]),
+		};
+}
+
 static void view_durations(const struct weir_segment *s, uint32_t slot, enum weir_durations which, struct weir_duration_view *v)
 {
 	struct weir_histogram_copy copy;
@@ -188,6 +198,8 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 	view_tally(&e->counters, &e->rate, &out->tally);
 	view_retry(&e->retry, &out->tally);
 	out->retries_left = weir_retry_left(&e->retry, now_ns);
+	view_classes(&e->queue, occupancy, out);
+	out->queue_max = rule.queue.max;
 	view_override(e, now_ns, out);
 	view_pace(e, &rule, out);
 	view_concurrency(e, &rule, now_ns, out);

@@ -128,6 +128,22 @@ static void say_concurrency(struct weir_explanation *e, const struct weir_rule *
 		say(e, "Concurrency: not limited; %s.", now);
 }
 
+static void say_queue(struct weir_explanation *e, const struct weir_rule *rule, const struct weir_host_view *h)
+{
+	const struct weir_queue_params *q = &rule->queue;
+	if (q->priority >= 1 && q->priority <= WEIR_CLASSES)
+		say(e, "Priority: %s, where neither weir run -p nor WEIR_PRIORITY says another.",
+		    weir_class_name(q->priority - 1));
+	if (h && (h->class[WEIR_CLASS_HIGH].waiting || h->class[WEIR_CLASS_LOW].waiting))
+		say(e,
+		    "Queue: %" PRIu32 " high, %" PRIu32 " normal and %" PRIu32 " low wait; high goes first, normal has %" PRIu32
+		    ".%" PRIu32 " %% and low %" PRIu32 ".%" PRIu32 " %% for sure.",
+		    h->class[WEIR_CLASS_HIGH].waiting, h->class[WEIR_CLASS_NORMAL].waiting, h->class[WEIR_CLASS_LOW].waiting,
+		    q->shares.normal / 10, q->shares.normal % 10, q->shares.low / 10, q->shares.low % 10);
+	if (q->max)
+		say(e, "Queue: at most %" PRIu32 " wait; beyond that the lowest class is refused first.", q->max);
+}
+
 /* What the host's refusals have been found to depend on, and what is being tried. */
 static void say_meaning(struct weir_explanation *e, const struct weir_host_view *h)
 {
@@ -347,6 +363,7 @@ bool weir_explain(const struct weir_segment *s, const struct weir_policy *policy
 	} else {
 		say_rate(e, &rule, h);
 		say_concurrency(e, &rule, h);
+		say_queue(e, &rule, h);
 		say_meaning(e, h);
 		say_holders(e, s);
 		say_hold(e, h);

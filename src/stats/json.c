@@ -148,6 +148,22 @@ json_t *weir_name_json(const char *key)
 	return json_string(spelled);
 }
 
+/* Who waits, by class. */
+static json_t *queue(const struct weir_host_view *h)
+{
+	json_t *o = json_object();
+	for (unsigned c = 0; c < WEIR_CLASSES; c++) {
+		json_t *item = json_object();
+		json_object_set_new(item, "waiting", number(h->class[c].waiting));
+		json_object_set_new(item, "delayed", number(h->class[c].delayed));
+		json_object_set_new(item, "refused", number(h->class[c].refused));
+		json_object_set_new(o, weir_class_name(c), item);
+	}
+	if (h->queue_max)
+		json_object_set_new(o, "max", number(h->queue_max));
+	return o;
+}
+
 json_t *weir_render_json_host(const struct weir_host_view *h)
 {
 	json_t *o = json_object();
@@ -155,6 +171,7 @@ json_t *weir_render_json_host(const struct weir_host_view *h)
 	json_object_set_new(o, "rule", weir_name_json(h->rule[0] ? h->rule : "*"));
 	json_object_set_new(o, "state", json_string(weir_health_name(h->health)));
 	put_tally(o, &h->tally, h->in_flight, h->waiting);
+	json_object_set_new(o, "queue", queue(h));
 	json_object_set_new(o, "rate", json_real(h->rate_per_s));
 	if (h->error_share >= 0) {
 		json_object_set_new(o, "error_rate", json_real(h->error_share));

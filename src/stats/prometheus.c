@@ -106,6 +106,25 @@ static void write_counters(FILE *out, const struct chosen *c)
 		count_sample(out, "weir_breaker_opened_total", c->host[i], NULL, NULL, c->host[i]->opened_total);
 }
 
+static void write_queue(FILE *out, const struct chosen *c)
+{
+	family(out, "weir_queue_waiting", "gauge", "Requests that wait for their turn, by priority.");
+	for (size_t i = 0; i < c->count; i++)
+		for (unsigned k = 0; k < WEIR_CLASSES; k++)
+			count_sample(out, "weir_queue_waiting", c->host[i], "priority", weir_class_name(k),
+				     c->host[i]->class[k].waiting);
+	family(out, "weir_queue_delayed_total", "counter", "Requests that had to wait, by priority.");
+	for (size_t i = 0; i < c->count; i++)
+		for (unsigned k = 0; k < WEIR_CLASSES; k++)
+			count_sample(out, "weir_queue_delayed_total", c->host[i], "priority", weir_class_name(k),
+				     c->host[i]->class[k].delayed);
+	family(out, "weir_queue_refused_total", "counter", "Requests that weir refused, by priority.");
+	for (size_t i = 0; i < c->count; i++)
+		for (unsigned k = 0; k < WEIR_CLASSES; k++)
+			count_sample(out, "weir_queue_refused_total", c->host[i], "priority", weir_class_name(k),
+				     c->host[i]->class[k].refused);
+}
+
 static void write_gauges(FILE *out, const struct chosen *c)
 {
 	family(out, "weir_in_flight", "gauge", "Requests in flight.");
@@ -292,6 +311,7 @@ void weir_render_prometheus(const struct weir_snapshot *s, FILE *out)
 	write_own(out, s, c.left_out);
 	write_counters(out, &c);
 	write_gauges(out, &c);
+	write_queue(out, &c);
 	write_findings(out, &c);
 	write_durations(out, &c);
 }

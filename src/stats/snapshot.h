@@ -41,6 +41,12 @@ struct weir_tally {
 	uint64_t retries, saved, retry_exhausted, retry_given_up;
 };
 
+/* Those who wait, and waited, in one class. */
+struct weir_class_view {
+	uint32_t waiting;
+	uint64_t delayed, refused;
+};
+
 struct weir_host_view {
 	enum weir_entry_kind kind;
 	char key[WEIR_KEY_MAX];
@@ -48,7 +54,9 @@ struct weir_host_view {
 	enum weir_health health;
 	struct weir_tally tally;
 	uint32_t in_flight, waiting;
-	uint32_t retries_left;    /* in thousandths */
+	uint32_t retries_left; /* in thousandths */
+	struct weir_class_view class[WEIR_CLASSES];
+	uint32_t queue_max;       /* so many may wait, 0 = no bound */
 	double rate_per_s;        /* of results, over the window */
 	double error_share;       /* of the results in the window, 0..1; negative: no results */
 	uint64_t latency_mean_ns; /* of the results in the window */

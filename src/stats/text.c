@@ -181,6 +181,23 @@ static void format_flight(const struct weir_host_view *h, char out[32])
 		snprintf(out, 32, "%" PRIu32, h->in_flight);
 }
 
+/* Only where it is not all normal: to most hosts nobody says anything of priorities. */
+static void put_classes(const struct weir_host_view *h, const char *before, FILE *out)
+{
+	bool any = h->queue_max != 0;
+	for (unsigned c = 0; c < WEIR_CLASSES; c++)
+		any |= c != WEIR_CLASS_NORMAL && (h->class[c].waiting || h->class[c].delayed || h->class[c].refused);
+	if (!any)
+		return;
+	fputs(before, out);
+	for (unsigned c = 0; c < WEIR_CLASSES; c++)
+		fprintf(out, "%s %s %" PRIu32 " waiting, %" PRIu64 " delayed, %" PRIu64 " refused", c ? ";" : "",
+			weir_class_name(c), h->class[c].waiting, h->class[c].delayed, h->class[c].refused);
+	if (h->queue_max)
+		fprintf(out, "; at most %" PRIu32 " wait", h->queue_max);
+	fputc('\n', out);
+}
+
 static void put_status_line(const struct weir_host_view *h, bool color, FILE *out)
 {
 	char rate[80], flight[32];
@@ -203,8 +220,10 @@ static void put_status_line(const struct weir_host_view *h, bool color, FILE *ou
 		put_override(h, "    ", out);
 		fputc('\n', out);
 	}
-	if (h->kind == WEIR_ENTRY_HOST)
-		put_findings(h, "    ", true, out);
+	if (h->kind != WEIR_ENTRY_HOST)
+		return;
+	put_classes(h, "    queue:", out);
+	put_findings(h, "    ", true, out);
 }
 
 static void put_source(const char *before, const char *path, FILE *out)
@@ -315,6 +334,8 @@ static void put_host(const struct weir_host_view *h, bool color, FILE *out)
 	format_rate(h, rate);
 	format_flight(h, flight);
 	fprintf(out, "  %-12s %s; %s in flight, %" PRIu32 " waiting\n", "rate", rate, flight, h->waiting);
+	if (!share)
+		put_classes(h, "  queue       ", out);
 	if (put_reason(h, "  why          ", out))
 		fputc('\n', out);
 	if (h->kind == WEIR_ENTRY_HOST && (h->set_rate || h->set_concurrency)) {
