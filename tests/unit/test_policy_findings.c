@@ -32,7 +32,9 @@ static void unknown_keys_come_with_a_suggestion(void **state)
 		{"defaults = {\n braeker = { };\n};", "t:2: defaults.braeker: unknown key; did you mean \"breaker\"?"},
 		{"defaults = { match = \"a\"; };",
 		 "t:1: defaults.match: unknown key; the keys here are exempt, throttle_status, rate, "
-		 "rates, concurrency, breaker, wait, hold, retry, quotas, spread"},
+		 "rates, concurrency, breaker, wait, hold, retry, quotas, spread, priority, queue, share"},
+		{"total = { priority = \"high\"; };",
+		 "t:1: total.priority: unknown key; the keys here are rate, rates, concurrency, wait"},
 		{"defaults = { rate = { maximum = \"1/s\"; }; };", "t:1: defaults.rate.maximum: unknown key; the keys here are "
 								   "strategy, min, max, initial, burst, backoff, recovery, "
 								   "success_threshold, error_threshold, interval"},
@@ -69,6 +71,11 @@ static void values_of_the_wrong_type_are_shown(void **state)
 		{"hosts = ( \"a\" );", "t:1: hosts[0]: expected a rule { match = \"HOST\"; ... }, got \"a\""},
 		{"defaults = { exempt = 1; };", "t:1: defaults.exempt: expected true or false, got 1"},
 		{"defaults = { exempt = \"yes\"; };", "t:1: defaults.exempt: expected true or false, got \"yes\""},
+		{"defaults = { priority = \"urgent\"; };",
+		 "t:1: defaults.priority: expected \"unset\", \"high\", \"normal\" or \"low\", got \"urgent\""},
+		{"defaults = { queue = 5; };", "t:1: defaults.queue: expected a group such as { max = 1000; }, got 5"},
+		{"defaults = { share = { normal = 0.9; low = 0.2; }; };",
+		 "t:1: defaults.share.low: expected at most 1 together with share.normal"},
 		{"defaults = { wait = \"60s\"; };",
 		 "t:1: defaults.wait: expected a group such as { max = \"60s\"; }, got \"60s\""},
 		{"defaults = { breaker = true; };", "t:1: defaults.breaker: expected false or a group { }, got true"},

@@ -43,10 +43,15 @@ static void every_key_of_a_rule_reaches_its_place(void **state)
 			"breaker = { failures = 3; failure_rate = 0.25; slow_call_rate = .8; slow_call = \"3s\";\n"
 			"window = \"1m\"; min_calls = 50; success_threshold = 2; open_time = \"30s\";\n"
 			"open_time_max = \"10m\"; open_time_factor = 1.5; jitter = 0.05; probe_timeout = \"20s\";\n"
-			"ramp = \"0\"; grace = \"45s\"; }; wait = { max = \"10s\"; }; hold = { max = \"6h\"; }; } );\n",
+			"ramp = \"0\"; grace = \"45s\"; }; wait = { max = \"10s\"; }; hold = { max = \"6h\"; };\n"
+			"priority = \"low\"; queue = { max = 500; }; share = { normal = 0.3; low = .1; }; } );\n",
 			0);
 
 	assert_string_equal(r->match, "api.example.org:443");
+	assert_int_equal(r->queue.priority, WEIR_CLASS_LOW + 1);
+	assert_int_equal(r->queue.max, 500);
+	assert_int_equal(r->queue.shares.normal, 300);
+	assert_int_equal(r->queue.shares.low, 100);
 	assert_string_equal(r->group, "ex-1");
 	assert_int_equal(r->flags, WEIR_RULE_LIMITS_RATE | WEIR_RULE_EXEMPT);
 	assert_int_equal(r->throttle_codes, 3);
