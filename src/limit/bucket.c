@@ -104,7 +104,8 @@ bool weir_bucket_depart_fresh(struct weir_bucket *b, uint64_t unit)
 {
 	uint64_t gone = atomic_load_explicit(&b->gone, memory_order_relaxed);
 
-	/* departure() of it is the unit itself: what is before it is what has gone, and it is later than V. */
+	/* departure() of it is the unit itself: nobody after it has gone, and it follows on V or, where somebody's lateness has
+	 * been lent, on a V that is less far behind than anybody's slack. */
 	return gone <= unit - WEIR_UNIT &&
 	       atomic_compare_exchange_strong_explicit(&b->gone, &gone, unit, memory_order_relaxed, memory_order_relaxed);
 }

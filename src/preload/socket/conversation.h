@@ -3,9 +3,10 @@
  * Conversations: what passes over the TCP connections that the program has opened by connect, request by request.
  *
  * A descriptor is marked by connect (always anew), its copies by dup, and the mark goes with close. A mark is a hint: descriptors
- * are closed behind our back, so the socket's identity (SO_COOKIE) is compared wherever a request begins. All copies of a
- * descriptor have one conversation. The records stand in a table of fixed size, mapped when the first is needed; a connection
- * that finds no place there counts as a connection alone, as it does where memory cannot be had.
+ * are closed behind our back, so the socket's identity (SO_COOKIE) is compared wherever a request begins, or, of one that can
+ * still leave, where it gets no answer (proof.h). All copies of a descriptor have one conversation. The records stand in a table
+ * of fixed size, mapped when the first is needed; a connection that finds no place there counts as a connection alone, as it does
+ * where memory cannot be had.
  *
  * A conversation is HTTP/1, or TLS, or neither (opaque). Of HTTP/1 each request is admitted before it is sent and settled by its
  * own answer, and holds a permit from the one to the other. What is opaque is one request, from its first byte to close. In TLS
