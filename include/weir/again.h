@@ -22,7 +22,7 @@ struct weir_attempt {
 	bool one_way;    /* its body cannot be had again */
 	bool delivered;  /* the program has been given something of the answer */
 	bool repeats;    /* the program asks again by itself */
-	bool held;       /* with THROTTLED: the gate knows when the next one may go */
+	bool held;       /* with THROTTLED: the host has said when the next one may go */
 	uint64_t now_ns;
 	uint64_t over_ns; /* when the program's own time is over, 0 = it has not set one */
 	uint64_t random;

@@ -188,7 +188,7 @@ void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_
  * asked again. */
 bool weir_gate_retry(const struct weir_gate *g, const struct weir_request *r, struct weir_retry_params *out);
 
-/* Whether it is known when the next request to the same host may go: a hold, or a pace that was learned or set. */
+/* Whether the host has said when the next request may go: a hold. A pace that has just been learned is no more than a guess. */
 bool weir_gate_retry_is_held(const struct weir_gate *g, const struct weir_request *r, uint64_t now_ns);
 
 /* A first attempt pays into its host's retry budget. */

@@ -3,9 +3,9 @@
  * Asking again: what a rule says of it, how long to wait before, and the budget that keeps a thousand processes from a storm.
  *
  * The budget is a bucket of whole and broken retries. Each request whose rule lets it be asked again pays a share of one in (20 %
- * by default, as Finagle's RetryBudget and Envoy's budget_percent have it), each retry takes one out. Beside that it fills by one
- * in ten seconds up to ten, so that who asks seldom may ask again, too. What requests have paid in is kept up to a hundred: so
- * many retries at most can come at once.
+ * by default, as Finagle's RetryBudget and Envoy's budget_percent have it), each retry takes one out. Where requests pay in less,
+ * it fills by one in ten seconds up to ten, so that who asks seldom may ask again, too. What requests have paid in is kept up to
+ * a hundred: so many retries at most can come at once.
  *
  * Pure: the time is passed in. Values read from the segment are hostile: they are clamped where they are used.
  */
@@ -41,7 +41,7 @@ enum weir_retry_method {
 };
 
 #define WEIR_RETRY_ATTEMPTS_MAX     20
-#define WEIR_RETRY_ATTEMPTS_DEFAULT 3 /* of a rule or a flag that says no number */
+#define WEIR_RETRY_ATTEMPTS_DEFAULT 5 /* of a rule or a flag that says no number */
 
 /* `retry` of a rule. */
 struct weir_retry_params {

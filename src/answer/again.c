@@ -26,10 +26,19 @@ static uint32_t attempts_of(const struct weir_retry_params *p)
 	return p->attempts < WEIR_RETRY_ATTEMPTS_MAX ? p->attempts : WEIR_RETRY_ATTEMPTS_MAX;
 }
 
-/* What the gate makes the next one wait for needs no wait of its own. */
+/* Who is told to slow down without being told when waits longer than for a failure (AWS SDKs: from 1 s on instead of from some
+ * tenths), as a pace that has just been learned takes some answers to be right. */
+#define THROTTLED_FACTOR 5
+
+/* Where the host has said when, the gate keeps to it, and no other wait is needed. */
 static uint64_t wait_of(const struct weir_retry_params *p, const struct weir_attempt *a)
 {
-	return a->kind == WEIR_RETRY_THROTTLED && a->held ? 0 : weir_retry_backoff_ns(p, a->number, a->random);
+	struct weir_retry_params slow = *p;
+
+	if (a->kind != WEIR_RETRY_THROTTLED)
+		return weir_retry_backoff_ns(p, a->number, a->random);
+	slow.base_ns = p->base_ns < UINT64_MAX / THROTTLED_FACTOR ? p->base_ns * THROTTLED_FACTOR : UINT64_MAX;
+	return a->held ? 0 : weir_retry_backoff_ns(&slow, a->number, a->random);
 }
 
 enum weir_again weir_again_decide(const struct weir_retry_params *p, const struct weir_attempt *a, uint64_t *wait_ns)

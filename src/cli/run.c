@@ -337,7 +337,7 @@ const struct weir_subcommand weir_subcommand_run = {
 		   "  -H, --hosts GLOB        limit these hosts alone\n"
 		   "  -f, --file FILE         use this configuration instead of the usual files\n"
 		   "      --max-wait TIME     refuse a request that would have to wait longer, such as 30s\n"
-		   "      --retry[=N]         ask again what failed, N attempts in all (3): libcurl alone, see docs/retries.md\n"
+		   "      --retry[=N]         ask again what failed, N attempts in all (5): libcurl alone, see docs/retries.md\n"
 		   "  -n, --dry-run           decide and count, delay and refuse nothing\n"
 		   "  -s, --summary           afterwards, say on stderr what happened\n"
 		   "  -v, --verbose           log on stderr (WEIR_LOG=info); a wait of over 2 s when it begins\n"

@@ -30,9 +30,7 @@ bool weir_gate_retry_is_held(const struct weir_gate *g, const struct weir_reques
 
 	if (!host_of(g, r, &host))
 		return false;
-	if (weir_hold_until_ns(&host.entry->hold, host.rule->hold_max_ns, now_ns) > now_ns)
-		return true;
-	return weir_bucket_pace(&host.entry->bucket[0]).rate != 0;
+	return weir_hold_until_ns(&host.entry->hold, host.rule->hold_max_ns, now_ns) > now_ns;
 }
 
 void weir_gate_retry_earn(const struct weir_gate *g, const struct weir_request *r, uint64_t now_ns)

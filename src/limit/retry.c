@@ -6,7 +6,8 @@
 #define LEVEL_MASK  ((UINT64_C(1) << LEVEL_BITS) - 1)
 #define MS_MASK     ((UINT64_C(1) << 40) - 1)
 #define REFILL_MS   10U /* one thousandth in 10 ms: a retry in ten seconds */
-#define DOUBLINGS   32  /* beyond any cap */
+#define AHEAD_MS    10000U
+#define DOUBLINGS   32 /* beyond any cap */
 #define CAP_DEFAULT (UINT64_C(20000) * MS_NS)
 
 struct level {
@@ -19,7 +20,8 @@ static uint64_t pack(struct level l)
 	return (l.at_ms & MS_MASK) << LEVEL_BITS | l.left;
 }
 
-/* What the word says now. A time to come is none that anybody has written here. */
+/* What the word says now: what is left, and from when on time fills it. That may be some seconds ahead, where requests have paid
+ * in; further ahead it is damage. */
 static struct level level_of(uint64_t word, uint64_t now_ns)
 {
 	uint64_t now_ms = (now_ns / MS_NS) & MS_MASK, passed;
@@ -29,9 +31,11 @@ static struct level level_of(uint64_t word, uint64_t now_ns)
 		return (struct level){now_ms, WEIR_RETRY_RESERVE};
 	if (l.left > WEIR_RETRY_MOST)
 		l.left = WEIR_RETRY_MOST;
-	passed = now_ms > l.at_ms ? (now_ms - l.at_ms) / REFILL_MS : 0;
-	if (l.left >= WEIR_RETRY_RESERVE || l.at_ms > now_ms)
-		return (struct level){now_ms, l.left};
+	if (l.at_ms > now_ms + AHEAD_MS)
+		l.at_ms = now_ms + AHEAD_MS;
+	if (l.left >= WEIR_RETRY_RESERVE || l.at_ms >= now_ms)
+		return (struct level){l.at_ms > now_ms ? l.at_ms : now_ms, l.left};
+	passed = (now_ms - l.at_ms) / REFILL_MS;
 	if (passed >= WEIR_RETRY_RESERVE - l.left)
 		return (struct level){now_ms, WEIR_RETRY_RESERVE};
 	/* The rest of the time is kept for the next look. */
@@ -51,7 +55,7 @@ static uint64_t never_zero(uint64_t word)
 
 void weir_retry_earn(struct weir_retry_budget *b, uint32_t permille, uint64_t now_ns)
 {
-	uint64_t word = atomic_load_explicit(&b->level, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&b->level, memory_order_relaxed), now_ms = (now_ns / MS_NS) & MS_MASK;
 	struct level l;
 
 	if (permille > WEIR_RETRY_ONE)
@@ -59,6 +63,9 @@ void weir_retry_earn(struct weir_retry_budget *b, uint32_t permille, uint64_t no
 	do {
 		l = level_of(word, now_ns);
 		l.left = l.left + permille < WEIR_RETRY_MOST ? l.left + permille : WEIR_RETRY_MOST;
+		/* What a request pays in, time does not. */
+		l.at_ms += permille * REFILL_MS;
+		l.at_ms = l.at_ms < now_ms + AHEAD_MS ? l.at_ms : now_ms + AHEAD_MS;
 	} while (!atomic_compare_exchange_weak_explicit(&b->level, &word, never_zero(pack(l)), memory_order_relaxed,
 							memory_order_relaxed));
 }

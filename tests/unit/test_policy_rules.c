@@ -330,12 +330,12 @@ static void retry_is_a_number_a_word_or_a_group(void **state)
 
 	assert_int_equal(r->retry.attempts, 4);
 	assert_int_equal(r->retry.methods, WEIR_METHODS_IDEMPOTENT);
-	assert_int_equal(rule_of(b, "defaults = { retry = true; };", 0)->retry.attempts, 3);
+	assert_int_equal(rule_of(b, "defaults = { retry = true; };", 0)->retry.attempts, 5);
 	r = rule_of(b,
 		    "defaults = { retry = { on = [ \"throttled\", \"timeout\" ]; methods = [ \"GET\", \"POST\" ]; "
 		    "budget = 0.1; base = \"1s\"; cap = \"5s\"; }; };",
 		    0);
-	assert_int_equal(r->retry.attempts, 3);
+	assert_int_equal(r->retry.attempts, 5);
 	assert_int_equal(r->retry.on, WEIR_RETRY_THROTTLED | WEIR_RETRY_TIMEOUT);
 	assert_int_equal(r->retry.methods, WEIR_METHOD_GET | WEIR_METHOD_POST);
 	assert_int_equal(r->retry.budget_permille, 100);

@@ -242,6 +242,29 @@ static void a_budget_that_is_asked_every_millisecond_fills_as_fast(void **state)
 	assert_int_equal(spent, 3);
 }
 
+static void what_requests_pay_in_comes_in_place_of_what_time_does(void **state)
+{
+	struct weir_retry_budget b = {0};
+	unsigned spent = 0;
+
+	(void)state;
+	while (weir_retry_spend(&b, START))
+		;
+	/* Ten a second for a minute: a fifth of them, and not six more. */
+	for (uint64_t n = 1; n <= 600; n++) {
+		weir_retry_earn(&b, 200, START + n * 100 * MS);
+		spent += weir_retry_spend(&b, START + n * 100 * MS);
+	}
+	assert_in_range(spent, 119, 121);
+	/* Two a minute: one in ten seconds all the same. */
+	for (uint64_t n = 1; n <= 20; n++) {
+		weir_retry_earn(&b, 200, START + 60 * SECOND + n * 30 * SECOND);
+		while (weir_retry_spend(&b, START + 60 * SECOND + n * 30 * SECOND))
+			spent++;
+	}
+	assert_in_range(spent, 119 + 58, 121 + 61);
+}
+
 static void a_damaged_level_is_no_more_than_a_full_one(void **state)
 {
 	struct weir_retry_budget b = {0};
@@ -253,7 +276,7 @@ static void a_damaged_level_is_no_more_than_a_full_one(void **state)
 		spent++;
 	assert_int_equal(spent, WEIR_RETRY_MOST / WEIR_RETRY_ONE);
 	/* And one from a time to come fills again from now on. */
-	assert_true(weir_retry_spend(&b, START + 10 * SECOND));
+	assert_true(weir_retry_spend(&b, START + 20 * SECOND));
 }
 
 struct shared {
@@ -335,6 +358,7 @@ int main(void)
 		cmocka_unit_test(a_new_budget_has_ten_and_gets_one_in_ten_seconds),
 		cmocka_unit_test(five_requests_pay_for_one_retry),
 		cmocka_unit_test(a_budget_that_is_asked_every_millisecond_fills_as_fast),
+		cmocka_unit_test(what_requests_pay_in_comes_in_place_of_what_time_does),
 		cmocka_unit_test(a_damaged_level_is_no_more_than_a_full_one),
 		cmocka_unit_test(retries_stay_within_their_budget_whoever_is_killed),
 		cmocka_unit_test(methods_are_known_by_their_names),
