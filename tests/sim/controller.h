@@ -39,6 +39,10 @@ struct sim_controller {
 	/* Looks again; NULL: ask again. */
 	enum sim_verdict (*look)(void *self, unsigned worker, uint64_t now_ns, uint64_t *wake_ns);
 	void (*result)(void *self, unsigned worker, const struct sim_result *r, uint64_t now_ns);
+	/* That result was not good, and was attempt number `attempt` of its request: whether to ask again, *wait_ns from now.
+	 * NULL: never. */
+	bool (*again)(void *self, unsigned worker, const struct sim_result *r, unsigned attempt, uint64_t now_ns,
+		      uint64_t *wait_ns);
 	/* A number that moves when all who wait should look again; NULL: they wake by themselves. */
 	uint64_t (*changes)(void *self);
 	/* A number that moves when a permit is free: they look in order of arrival until one has to go on waiting. */

@@ -9,8 +9,10 @@
 #include <sys/mman.h>
 
 #include "controller.h"
+#include "random.h"
 #include "record.h"
 #include "src/limit/rate_state.h"
+#include "weir/again.h"
 #include "weir/published.h"
 #include "weir/gate.h"
 
@@ -27,7 +29,9 @@ struct weir_client {
 	struct weir_segment segment;
 	struct weir_gate gate;
 	struct weir_request request[SIM_WORKERS];
+	bool repeats[SIM_WORKERS]; /* its next request is another attempt */
 	const struct sim_setting *setting;
+	struct sim_random random; /* of the waits between attempts */
 	struct weir_rule rule;
 	struct weir_entry *entry;
 	size_t bytes;
@@ -59,6 +63,9 @@ static void *start(const struct sim_setting *setting)
 		w->rule.rate.max = (uint64_t)(setting->scenario->limit[0].rate * 1e9);
 		w->rule.rate.burst = (uint32_t)setting->scenario->limit[0].burst;
 	}
+	if (setting->scenario->attempts > 0)
+		w->rule.retry.attempts = setting->scenario->attempts;
+	w->random.state = setting->seed * 7919 + 11;
 	weir_policy_publish(&w->segment, &w->rule, 1, NULL, NULL, 0, false, WALL);
 	w->gate.segment = &w->segment;
 	weir_owner_self(&w->gate.owner);
@@ -106,6 +113,9 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 	v = weir_gate_begin(&w->gate, &w->request[worker], &wish, now_ns, wake_ns);
 	if (w->entry == NULL && w->request[worker].scope[0].slot <= w->segment.entries)
 		w->entry = &w->segment.entry[w->request[worker].scope[0].slot];
+	if (!w->repeats[worker] && w->request[worker].retries)
+		weir_gate_retry_earn(&w->gate, &w->request[worker], now_ns);
+	w->repeats[worker] = false;
 	return verdict(w, worker, v, now_ns, wake_ns);
 }
 
@@ -132,10 +142,11 @@ static void headers(struct weir_client *w, const struct sim_result *r, uint64_t 
 		out->retry_after_ns = weir_said_hold(&said, &out->hold_cause);
 }
 
+static const int http[] = {
+	[SIM_OK] = 200, [SIM_TOO_MANY] = 429, [SIM_UNAVAILABLE] = 503, [SIM_ERROR] = 500, [SIM_FORBIDDEN] = 403};
+
 static void result(void *self, unsigned worker, const struct sim_result *r, uint64_t now_ns)
 {
-	static const int http[] = {
-		[SIM_OK] = 200, [SIM_TOO_MANY] = 429, [SIM_UNAVAILABLE] = 503, [SIM_ERROR] = 500, [SIM_FORBIDDEN] = 403};
 	struct weir_client *w = self;
 	struct weir_result out = {.latency_ns = r->latency_ns};
 
@@ -148,6 +159,35 @@ static void result(void *self, unsigned worker, const struct sim_result *r, uint
 		out.outcome = weir_gate_classify(&w->gate, &w->request[worker], http[r->answer.status], out.retry_after_ns != 0);
 	}
 	weir_gate_settle(&w->gate, &w->request[worker], &out, now_ns);
+}
+
+static enum weir_retry_kind kind_of(const struct weir_client *w, const struct sim_result *r, unsigned worker)
+{
+	if (r->answer.status == SIM_SILENCE)
+		return WEIR_RETRY_TIMEOUT;
+	if (r->answer.status == SIM_REFUSED)
+		return WEIR_RETRY_CONNECT;
+	if (weir_gate_classify(&w->gate, &w->request[worker], http[r->answer.status], false) == WEIR_THROTTLED)
+		return WEIR_RETRY_THROTTLED;
+	return http[r->answer.status] >= 500 ? WEIR_RETRY_SERVER_ERROR : WEIR_RETRY_NONE;
+}
+
+/* As src/preload/curl/again.c asks: whether at all, then the budget. */
+static bool again(void *self, unsigned worker, const struct sim_result *r, unsigned attempt, uint64_t now_ns, uint64_t *wait_ns)
+{
+	struct weir_client *w = self;
+	struct weir_retry_params p;
+	struct weir_attempt a = {.number = attempt,
+				 .kind = kind_of(w, r, worker),
+				 .method = WEIR_METHOD_GET,
+				 .held = weir_gate_retry_is_held(&w->gate, &w->request[worker], now_ns),
+				 .now_ns = now_ns,
+				 .random = sim_random_u64(&w->random)};
+
+	w->repeats[worker] = weir_gate_retry(&w->gate, &w->request[worker], &p) &&
+			     weir_again_decide(&p, &a, wait_ns) == WEIR_AGAIN_YES &&
+			     weir_gate_retry_spend(&w->gate, &w->request[worker], now_ns);
+	return w->repeats[worker];
 }
 
 /* What all who wait are woken for: a new pace, a hold, the breaker, another limit. */
@@ -265,6 +305,7 @@ const struct sim_controller sim_weir = {.name = "weir",
 					.ask = ask,
 					.look = look,
 					.result = result,
+					.again = again,
 					.changes = changes,
 					.freed = freed,
 					.kill = kill_process,

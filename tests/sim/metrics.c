@@ -334,6 +334,10 @@ double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, c
 		return (double)r->lost_early;
 	case SIM_COST:
 		return (double)r->dead_requests * recovery(r, s) / half_outage_s(r, s);
+	case SIM_FAILED_SHARE:
+		return r->requests > 0 ? (double)r->requests_lost / (double)r->requests : 1;
+	case SIM_ATTEMPTS:
+		return r->requests > 0 ? ((double)r->attempts - 6 * (double)r->end_ns / (60 * NS)) / (double)r->requests : 0;
 	case SIM_HALF_OUTAGE_S:
 		return half_outage_s(r, s);
 	default:
@@ -375,6 +379,8 @@ const char *sim_metric_name(enum sim_metric m)
 		[SIM_HELD] = "kept in vain for more than 0.1 s",
 		[SIM_LOST] = "items lost",
 		[SIM_LOST_EARLY] = "items lost in the first 30 s of the outage",
+		[SIM_FAILED_SHARE] = "requests failed",
+		[SIM_ATTEMPTS] = "attempts / requests",
 		[SIM_COST] = "requests x recovery / half the outage",
 	};
 

@@ -31,6 +31,7 @@ struct sim_record {
 	bool paced;                      /* the rate controller has a limit at the end */
 	uint64_t held;                   /* requests that were kept for more than SIM_AT_ONCE_NS and then refused, or timed out */
 	uint64_t items_lost, lost_early; /* of a batch; in the first 30 s after the first change */
+	uint64_t requests, attempts, requests_lost; /* over; of these; without a good answer */
 	uint64_t leaked;
 	double change_s[SIM_CHANGES]; /* when the changes came */
 	double recovery_s;            /* outage: until the first success of a request sent after it; < 0: none yet */

@@ -113,7 +113,9 @@ enum sim_metric {
 	SIM_LOST,          /* of the batch: items that got no good answer */
 	SIM_LOST_EARLY,    /* ... in the first 30 s of the outage */
 	SIM_HALF_OUTAGE_S,
-	SIM_COST, /* requests to the dead host x recovery / (outage / 2); its mean is that of the three means */
+	SIM_COST,         /* requests to the dead host x recovery / (outage / 2); its mean is that of the three means */
+	SIM_FAILED_SHARE, /* of the requests that are over: those whose last attempt failed, or was refused */
+	SIM_ATTEMPTS,     /* attempts / requests, six a minute aside */
 	SIM_METRICS
 };
 
@@ -158,6 +160,7 @@ struct sim_scenario {
 	enum sim_status refusal; /* how the limits say no; 0 = 429 */
 	double ban_s;            /* so long everything is refused after a refusal, anew with each request meanwhile */
 	double give_up_s;        /* a client's own time-out, which its waiting counts towards; it asks again at once; 0 = none */
+	unsigned attempts;       /* weir's `retry`: of each request in all; 0 = one */
 	unsigned items;          /* a batch: so many requests, each made once; 0 = no end */
 	enum sim_dialect dialect;
 	struct sim_change change[SIM_CHANGES];

@@ -373,6 +373,22 @@ const struct sim_scenario sim_scenarios[] = {
 	}
 	BATCH("restart-5", "a batch of 2,000 by eight at a time; the host restarts for 5 s in the middle", 2000, 5, 3, 16),
 	BATCH("restart-60", "a batch of 40,000 by eight at a time; the host is away for 60 s", 40000, 60, 3, 1e9),
+#define ASKED_AGAIN(short_name, what, ...)                                                                                       \
+	{                                                                                                                        \
+		.row = 22, .name = short_name, .text = what ", up to three attempts", .attempts = 3, __VA_ARGS__                 \
+	}
+	ASKED_AGAIN("retry-40", "forty requests by eight at a time, a bucket of 10/s", .duration_s = 120, .processes = 8,
+		    .think_ms = 9, .items = 40, .limit = {{SIM_BUCKET, .rate = 10, .burst = 10}},
+		    .target = {{SIM_LOST, '<', 0}, {SIM_SAID_NO, '<', 13}}, .loopback = true),
+	ASKED_AGAIN("retry-503", "20 % of answers are 503, 20 requests a minute", .duration_s = 3600, .offered = 1 / 3.0,
+		    .noise = {{SIM_UNAVAILABLE, .share = .2}},
+		    .target = {{SIM_FAILED_SHARE, '<', .01}, {SIM_ATTEMPTS, '<', 1.2}, {SIM_TRIPS, 'w', 0}}),
+	ASKED_AGAIN("retry-503-fast", "20 % of answers are 503, 10 requests a second", .duration_s = 600, .offered = 10,
+		    .noise = {{SIM_UNAVAILABLE, .share = .2}},
+		    .target = {{SIM_FAILED_SHARE, '<', 1}, {SIM_ATTEMPTS, '<', 1.2}, {SIM_TRIPS, 'w', 0}}),
+	ASKED_AGAIN("retry-outage", "an outage of 60 s at 10 requests a second", .duration_s = 300, .offered = 10,
+		    .change = {{120, SIM_SET_OUTAGE, SIM_RST, 0}, {180, SIM_SET_OUTAGE, SIM_UP, 0}},
+		    .target = {{SIM_ATTEMPTS, '<', 1.2}, {SIM_RECOVERY_S, 'w', 15}}),
 #define BEYOND(short_name, what, ...)                                                                                            \
 	{                                                                                                                        \
 		.name = short_name, .text = what, .target = {UTIL(0), THROTTLED(1)}, .families = SIM_RATE_BASELINES, __VA_ARGS__ \

@@ -21,11 +21,12 @@
 #define EPOCH_NS (1000 * NS)
 
 enum event { ASK, LOOK, ARRIVE, RETURN, CHANGE, SECOND, KILL, OFFER };
-enum doing { RESTING, WAITING, FLYING };
+enum doing { RESTING, WAITING, FLYING, PAUSING };
 
 struct worker {
-	enum doing doing;
+	enum doing doing; /* PAUSING: between two attempts */
 	unsigned process;
+	unsigned attempt; /* of its request, 0 = it has none in hand */
 	uint64_t stamp, asked_ns, sent_ns, due_ns;
 	struct sim_answer answer;
 	bool timed_out;
@@ -147,6 +148,30 @@ static void hold(struct world *w, const struct sim_answer *a)
 	w->hold_open = true;
 }
 
+/* A request is over. */
+static void conclude(struct world *w, unsigned i, bool good)
+{
+	w->record->requests++;
+	w->record->attempts += w->worker[i].attempt;
+	w->record->requests_lost += !good;
+	w->worker[i].attempt = 0;
+}
+
+/* Whether what failed is asked again; then it is on the calendar. */
+static bool goes_again(struct world *w, unsigned i, const struct sim_result *r)
+{
+	struct worker *k = &w->worker[i];
+	uint64_t wait_ns = 0;
+
+	if (w->scenario->attempts < 2 || !w->controller->again ||
+	    !w->controller->again(w->self, i, r, k->attempt, w->now_ns, &wait_ns))
+		return false;
+	k->doing = PAUSING;
+	k->stamp++;
+	at(w, w->now_ns + wait_ns, ASK, i);
+	return true;
+}
+
 /* An item of the batch got no good answer. */
 static void lose(struct world *w)
 {
@@ -220,6 +245,7 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 		w->record->refused[second_of(w->now_ns)]++;
 		vain(w, k);
 		lose(w);
+		conclude(w, i, false);
 		rest(w, i, pause_ns(w, k, wake_ns));
 		break;
 	}
@@ -228,11 +254,13 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 static void ask(struct world *w, unsigned i)
 {
 	uint64_t wake = w->now_ns;
+	struct worker *k = &w->worker[i];
 
-	if (w->scenario->items > 0 && w->items == 0)
+	if (k->attempt == 0 && w->scenario->items > 0 && w->items == 0)
 		return;
-	w->items -= w->scenario->items > 0;
-	w->worker[i].asked_ns = w->now_ns;
+	w->items -= k->attempt == 0 && w->scenario->items > 0;
+	k->attempt++;
+	k->asked_ns = w->now_ns;
 	obey(w, i, w->controller->ask(w->self, i, w->now_ns, &wake), wake);
 }
 
@@ -284,6 +312,7 @@ static void die(struct world *w, unsigned process)
 			continue;
 		if (w->worker[i].doing == FLYING)
 			flights(w, -1);
+		w->worker[i].attempt = 0;
 		rest(w, i, RESTART_NS);
 	}
 }
@@ -383,11 +412,14 @@ static void came_back(struct world *w, unsigned i)
 	} else {
 		rec->failed[s]++;
 	}
-	if (r.answer.status != SIM_OK)
-		lose(w);
 	if (k->timed_out)
 		vain(w, k);
 	w->controller->result(w->self, i, &r, w->now_ns);
+	if (r.answer.status != SIM_OK && goes_again(w, i, &r))
+		return;
+	conclude(w, i, r.answer.status == SIM_OK);
+	if (r.answer.status != SIM_OK)
+		lose(w);
 	rest(w, i, think);
 }
 
