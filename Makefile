@@ -11,7 +11,7 @@ COVERAGE ?=
 WERROR  ?=
 
 # Under /usr the library lies where the dynamic linker's $LIB leads to: LD_PRELOAD='/usr/$LIB/weir/libweir.so' is right on any machine.
-multiarch = $(if $(filter /usr,$(PREFIX)),$(addprefix /,$(shell $(CC) -print-multiarch 2>/dev/null)))
+multiarch := $(if $(filter /usr,$(PREFIX)),$(addprefix /,$(shell $(CC) -print-multiarch 2>/dev/null)))
 bindir  = $(PREFIX)/bin
 libdir ?= $(PREFIX)/lib$(multiarch)/weir
 datadir = $(PREFIX)/share/weir
@@ -29,7 +29,7 @@ PACKAGES = libconfig libmicrohttpd libcurl jansson ncursesw
 
 CFLAGS   ?= -O2 -g
 WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 $(if $(WERROR),-Werror)
-HARDEN    = -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection)
+HARDEN   := -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection)
 # What goes into the library is not fortified: the checked calls are glibc's own, so that no other C library could load it, and end
 # the program when they find something.
 FORTIFY   = $(if $(SANITIZE)$(COVERAGE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $(IN_LIBRARY),0,2))

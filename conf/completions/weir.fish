@@ -42,4 +42,4 @@ complete -c weir -n '__weir_is config; and __weir_at 3' -F
 complete -c weir -n '__weir_is preset; and __weir_at 2' -a 'list show enable disable'
 complete -c weir -n '__weir_is preset; and __weir_at 3' -a '(__weir_presets)'
 complete -c weir -n '__weir_is breaker; and __weir_at 3' -a 'open close auto'
-complete -c weir -n '__weir_is status stats explain set reset breaker; and __weir_at 2' -a '(__weir_hosts)'
+complete -c weir -n "__weir_is status stats explain events top ps set reset breaker; and __weir_at 2" -a '(__weir_hosts)'
