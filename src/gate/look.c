@@ -467,6 +467,9 @@ enum weir_verdict request_look(const struct weir_gate *g, struct weir_request *r
 {
 	enum weir_verdict verdict = look_once(g, r, scope, now_ns, wake_ns);
 
+	/* Who waits for something else meanwhile is not to be woken for a permit in another's place. */
+	if (verdict == WEIR_WAIT && r->cause != WEIR_CAUSE_CONCURRENCY && r->cause != WEIR_CAUSE_RAMP)
+		request_leave_permits(g, r, false);
 	return verdict == WEIR_WAIT || r->counted ? queue_after_look(g, r, &scope[SCOPE_HOST], verdict, now_ns) : verdict;
 }
 

@@ -41,6 +41,7 @@ static uint32_t depth(unsigned class)
 static void a_high_one_goes_before_those_who_waited(void **state)
 {
 	unsigned went[WEIR_CLASSES] = {0};
+	uint32_t changes;
 
 	(void)state;
 	fixed_rate(10, 1);
@@ -48,7 +49,12 @@ static void a_high_one_goes_before_those_who_waited(void **state)
 		(void)begin_as(WEIR_CLASS_NORMAL, &waiter[i], &wake[i]);
 	live_until(now + SECOND, went);
 	assert_in_range(went[WEIR_CLASS_NORMAL], 9, 11);
+	/* It wakes nobody, however many sleep. */
+	entry()->waiting = 40;
+	changes = entry()->changes;
 	assert_int_equal(begin_as(WEIR_CLASS_HIGH, &waiter[40], &wake[40]), WEIR_WAIT);
+	assert_int_equal(entry()->changes, changes);
+	entry()->waiting = 0;
 	live_until(now + SECOND / 5 + 2 * MS, went);
 	assert_int_equal(went[WEIR_CLASS_HIGH], 1);
 	/* And those behind it go on where they were. */
@@ -76,6 +82,35 @@ static void what_the_process_says_goes_before_what_the_rule_says(void **state)
 	(void)begin(&r, &at);
 	assert_int_equal(r.class, WEIR_CLASS_NORMAL);
 	weir_gate_cancel(&gate, &r, now);
+}
+
+/* Row 20 of docs/evaluation.md: eight loops of each class at 10/s. */
+static void each_class_gets_its_share_and_within_it_each_the_same(void **state)
+{
+	unsigned went[WEIR_CLASSES] = {0}, each[24] = {0}, all;
+	uint64_t until;
+
+	(void)state;
+	rule.wait_max_ns = 3600 * SECOND;
+	fixed_rate(10, 1);
+	for (int i = 0; i < 24; i++)
+		(void)begin_as((unsigned)i / 8, &waiter[i], &wake[i]);
+	for (until = now + 400 * SECOND; now < until; now += MS)
+		for (int i = 0; i < 24; i++) {
+			if (waiter[i].phase == WEIR_PHASE_WAITING &&
+			    (wake[i] > now || weir_gate_look(&gate, &waiter[i], now, &wake[i]) != WEIR_GO))
+				continue;
+			went[i / 8]++;
+			each[i]++;
+			end(&waiter[i], WEIR_SUCCEEDED, 0);
+			(void)begin_as((unsigned)i / 8, &waiter[i], &wake[i]);
+		}
+	all = went[0] + went[1] + went[2];
+	assert_in_range(all, 3980, 4005);
+	assert_in_range(went[WEIR_CLASS_LOW] * 1000 / all, 40, 60);
+	assert_in_range(went[WEIR_CLASS_NORMAL] * 1000 / all, 190, 210);
+	for (int i = 0; i < 24; i++)
+		assert_in_range(each[i], went[i / 8] / 8 - 2, went[i / 8] / 8 + 2);
 }
 
 static void a_permit_goes_to_the_highest_class_that_waits(void **state)
@@ -239,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_high_one_goes_before_those_who_waited),
 		TEST(what_the_process_says_goes_before_what_the_rule_says),
+		TEST(each_class_gets_its_share_and_within_it_each_the_same),
 		TEST(a_permit_goes_to_the_highest_class_that_waits),
 		TEST(low_ones_have_their_share_of_permits),
 		TEST(a_permit_that_is_left_to_the_dead_goes_to_the_next),
