@@ -256,6 +256,13 @@ void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64
 bool weir_gate_set(const struct weir_segment *s, const char *host_port, uint64_t rate, uint32_t burst, uint32_t concurrency,
 		   uint64_t for_ns, bool make, uint64_t now_ns);
 bool weir_gate_reset(const struct weir_segment *s, const char *host_port, uint64_t now_ns);
+/* What was used of the quotas of an entry's rule, from the ledger or the entry. Returns how many there are. *wall_ms: by which
+ * clock. May map the ledger. */
+unsigned weir_gate_quotas(const struct weir_segment *s, uint32_t slot, struct weir_account_view out[WEIR_ALLOWANCES],
+			  uint64_t *wall_ms);
+
+/* As many have gone in the window of quota `which` (WEIR_ALLOWANCES: of all). May block for the disk. */
+bool weir_gate_quota_set(const struct weir_segment *s, const char *host_port, unsigned which, uint32_t used, uint64_t now_ns);
 bool weir_gate_breaker(const struct weir_segment *s, const char *host_port, enum weir_breaker_state state, bool make,
 		       uint64_t now_ns);
 

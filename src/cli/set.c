@@ -24,7 +24,7 @@ static void note(char *done, size_t size, const char *what)
 
 static int take_assignment(json_t *body, const char *text)
 {
-	static const char *const names[] = {"rate", "burst", "concurrency"};
+	static const char *const names[] = {"rate", "burst", "concurrency", "quota"};
 	const char *equals = strchr(text, '=');
 	for (size_t i = 0; equals && i < sizeof names / sizeof *names; i++) {
 		size_t n = strlen(names[i]);
@@ -36,7 +36,7 @@ static int take_assignment(json_t *body, const char *text)
 			return weir_usage_error(&weir_subcommand_set, "'%s' is not text", text);
 		return 0;
 	}
-	return weir_usage_error(&weir_subcommand_set, "expected rate=R, burst=N or concurrency=N, got '%s'", text);
+	return weir_usage_error(&weir_subcommand_set, "expected rate=R, burst=N, concurrency=N or quota=USED, got '%s'", text);
 }
 
 static int run(int argc, char **argv)
@@ -71,16 +71,29 @@ static int run(int argc, char **argv)
 		json_decref(body);
 		return status;
 	}
+	json_t *quota = json_object_get(body, "quota");
+	if (quota && json_object_size(body) > 1) {
+		json_decref(body);
+		return weir_usage_error(&weir_subcommand_set, "quota is set alone");
+	}
+	if (quota) {
+		json_t *used = json_pack("{s:O}", "used", quota);
+		json_decref(body);
+		return weir_operate(&weir_subcommand_set, argv[optind], "/quota", used, false, done);
+	}
 	note(done, sizeof done, span);
 	return weir_operate(&weir_subcommand_set, argv[optind], "/rate", body, true, done);
 }
 
 const struct weir_subcommand weir_subcommand_set = {
 	.name = "set",
-	.synopsis = "set HOST rate=RATE [burst=N] [concurrency=N] [--for TIME] [--create]",
+	.synopsis = "set HOST rate=RATE [burst=N] [concurrency=N] [--for TIME] [--create] | quota=USED",
 	.summary = "Overrides a host's rate or concurrency for now, whatever the configuration says",
 	.details = "rate=none and concurrency=none take an override back; 'weir reset' takes all back and forgets what was\n"
 		   "learned.\n"
+		   "\n"
+		   "quota=USED (quota=USED/day where there are several) says what counts as used of a quota of the\n"
+		   "configuration until its window ends: what was asked for elsewhere, say.\n"
 		   "\n"
 		   "      --for TIME          such as 10m; without it, until 'weir reset'\n"
 		   "      --create            also for a host:port that nothing was requested from yet\n",

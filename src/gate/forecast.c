@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What would happen now, without doing it: the same questions as look.c in the same order. */
+#include "allowance.h"
 #include "look.h"
 #include "queue.h"
 #include "spare.h"
@@ -33,6 +34,25 @@ static void scope_forecast(const struct scope *s, unsigned which, unsigned class
 			out->cause = WEIR_CAUSE_RATE;
 			out->until_ns = at;
 		}
+	}
+}
+
+static void allowance_forecast(const struct weir_gate *g, const struct scope *s, uint64_t now_ns, struct weir_forecast *out)
+{
+	for (unsigned i = 0; i < weir_allowances_count(&s->rule->allowances); i++) {
+		struct weir_account_view v;
+		struct counter c;
+		uint64_t at;
+
+		if (!counter_of(g->segment, s, 0, i, false, &c))
+			continue;
+		weir_account_look(c.meter, c.account, &s->rule->allowances, i, c.wall_ms, &v);
+		at = counter_ns(&c, v.until_ms, now_ns);
+		if (at <= now_ns || at <= out->until_ns)
+			continue;
+		out->verdict = WEIR_WAIT;
+		out->cause = v.spent ? WEIR_CAUSE_QUOTA_SPENT : WEIR_CAUSE_QUOTA_PACED;
+		out->until_ns = at;
 	}
 }
 
@@ -127,14 +147,18 @@ void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64
 			hold = weir_hold_until_ns(&s.entry->hold, s.rule->hold_max_ns, now_ns);
 			spent = request_spent_until(&anybody, &s, now_ns);
 			scope_forecast(&s, i, class, now_ns, out);
+			allowance_forecast(g, &s, now_ns, out);
 			if (hold > now_ns) {
 				out->verdict = WEIR_WAIT;
-				out->cause = WEIR_CAUSE_HOLD;
+				out->cause = hold > out->until_ns || out->cause != WEIR_CAUSE_QUOTA_SPENT ? WEIR_CAUSE_HOLD
+													  : out->cause;
 				out->until_ns = hold > out->until_ns ? hold : out->until_ns;
 			}
 			if (spent > now_ns && spent > hold) {
 				out->verdict = WEIR_WAIT;
-				out->cause = WEIR_CAUSE_QUOTA_HEADER;
+				out->cause = spent > out->until_ns || out->cause != WEIR_CAUSE_QUOTA_SPENT
+						     ? WEIR_CAUSE_QUOTA_HEADER
+						     : out->cause;
 				out->until_ns = spent > out->until_ns ? spent : out->until_ns;
 			}
 		} else {
@@ -144,6 +168,6 @@ void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64
 	}
 	if (out->verdict == WEIR_WAIT && out->until_ns > now_ns && out->until_ns - now_ns > wait_max) {
 		out->verdict = WEIR_REFUSE;
-		out->timed_out = true;
+		out->timed_out = out->cause != WEIR_CAUSE_QUOTA_SPENT;
 	}
 }

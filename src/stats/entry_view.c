@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "src/stats/quotas.h"
 #include "weir/gate.h"
 #include "weir/log.h"
 #include "weir/outage.h"
@@ -215,6 +216,8 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 		out->hold_ns = spent - now_ns < rule.hold_max_ns ? spent - now_ns : rule.hold_max_ns;
 		out->hold_cause = WEIR_CAUSE_QUOTA_HEADER;
 	}
+	if (out->kind == WEIR_ENTRY_HOST)
+		weir_quotas_view(s, slot, &rule, out);
 	view_breaker(e, &rule, trace, now_ns, out);
 	out->refusal = weir_refusal_look(&e->refusal);
 	out->findings = weir_findings_of(&out->refusal, &trace->finding, now_ns, out->finding);

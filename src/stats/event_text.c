@@ -85,6 +85,21 @@ static void say_change(const struct weir_event *e, char out[WEIR_EVENT_TEXT])
 	case WEIR_EVENT_OVERRIDE_SET:
 		weir_format(out, WEIR_EVENT_TEXT, "rate set by hand: %s%s", rate(e->after, after), lasting(e, end));
 		break;
+	case WEIR_EVENT_QUOTA_LOW:
+		weir_format(out, WEIR_EVENT_TEXT, "a fifth of a quota is left: %" PRIu64 " of %" PRIu64 " are used%s", e->before,
+			    e->after, lasting(e, end));
+		break;
+	case WEIR_EVENT_QUOTA_SPENT:
+		weir_format(out, WEIR_EVENT_TEXT, "a quota is spent: %" PRIu64 " of %" PRIu64 "%s", e->before, e->after,
+			    lasting(e, end));
+		break;
+	case WEIR_EVENT_QUOTA_SET:
+		weir_format(out, WEIR_EVENT_TEXT, "what was used of a quota set by hand: %" PRIu64, e->after);
+		break;
+	case WEIR_EVENT_LEDGER_LOST:
+		weir_format(out, WEIR_EVENT_TEXT,
+			    "the ledger of quotas could not be read and was set aside: nothing is left until the next windows");
+		break;
 	case WEIR_EVENT_POLICY_PUBLISHED:
 		weir_format(out, WEIR_EVENT_TEXT, "configuration in force, generation %" PRIu64, e->after);
 		break;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/stats/process_name.h"
+#include "src/stats/quotas.h"
 #include "src/stats/render.h"
 #include "src/stats/snapshot.h"
 #include "weir/log.h"
@@ -178,6 +179,17 @@ static void say_holders(struct weir_explanation *e, const struct weir_segment *s
 		else
 			say(e, "In flight for %s: %s, process %" PRIu32 "%s.", duration(&w, since), name, holder[i].pid,
 			    stopped ? ", which is stopped" : "");
+	}
+}
+
+static void say_quotas(struct weir_explanation *e, const struct weir_rule *rule, const struct weir_host_view *h)
+{
+	char text[WEIR_QUOTA_SENTENCE];
+	for (unsigned i = 0; h && i < h->quotas; i++)
+		say(e, "Quota %s.", weir_quota_sentence(&h->quota[i], text));
+	for (unsigned i = 0; !h && i < weir_allowances_count(&rule->allowances); i++) {
+		weir_allowance_print(&rule->allowances, i, text, sizeof text);
+		say(e, "Quota %s.", text);
 	}
 }
 
@@ -366,6 +378,7 @@ bool weir_explain(const struct weir_segment *s, const struct weir_policy *policy
 		say_queue(e, &rule, h);
 		say_meaning(e, h);
 		say_holders(e, s);
+		say_quotas(e, &rule, h);
 		say_hold(e, h);
 		say_breaker(e, &rule, h);
 		say_retry(e, &rule, h);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON, schema 1 (docs/operations.md). Times in seconds, rates per second; what is not known is left out. */
 #include "src/stats/render.h"
+#include "src/stats/quotas.h"
 #include "src/stats/spelling.h"
 
 #include <string.h>
@@ -187,6 +188,9 @@ json_t *weir_render_json_host(const struct weir_host_view *h)
 	json_object_set_new(o, "hold_seconds", seconds(h->hold_ns));
 	if (h->hold_ns)
 		json_object_set_new(o, "hold_cause", json_string(weir_cause_name(h->hold_cause)));
+	json_t *quotas = weir_quotas_json(h);
+	if (quotas)
+		json_object_set_new(o, "quotas", quotas);
 	json_object_set_new(o, "breaker", breaker(h));
 	json_object_set_new(o, "refusals", refusals(h));
 	json_object_set_new(o, "wait_seconds", durations(&h->wait));

@@ -152,6 +152,16 @@ static void write_gauges(FILE *out, const struct chosen *c)
 	family(out, "weir_hold_seconds", "gauge", "Seconds until the server wants to be asked again; 0 without a hold.");
 	for (size_t i = 0; i < c->count; i++)
 		real_sample(out, "weir_hold_seconds", c->host[i], (double)c->host[i]->hold_ns / 1e9);
+	family(out, "weir_quota_limit", "gauge", "Requests that a configured quota allows in its window.");
+	for (size_t i = 0; i < c->count; i++)
+		for (unsigned k = 0; k < c->host[i]->quotas; k++)
+			count_sample(out, "weir_quota_limit", c->host[i], "quota", c->host[i]->quota[k].text,
+				     c->host[i]->quota[k].limit);
+	family(out, "weir_quota_used", "gauge", "Requests that have gone in the window; the limit where the count was lost.");
+	for (size_t i = 0; i < c->count; i++)
+		for (unsigned k = 0; k < c->host[i]->quotas; k++)
+			count_sample(out, "weir_quota_used", c->host[i], "quota", c->host[i]->quota[k].text,
+				     c->host[i]->quota[k].used);
 	family(out, "weir_breaker_state", "gauge", "1 for the state that the breaker is in, 0 for the others.");
 	for (size_t i = 0; i < c->count; i++) {
 		const char *now = weir_breaker_name(c->host[i]->breaker);

@@ -15,6 +15,7 @@
 
 #include "src/stats/finding.h"
 #include "weir/policy.h"
+#include "weir/quotas.h"
 #include "weir/segment.h"
 
 /* ok: requests go as the policy says. throttled: a hold is in force, or the server made weir hold or slow down within the last
@@ -45,6 +46,14 @@ struct weir_tally {
 struct weir_class_view {
 	uint32_t waiting;
 	uint64_t delayed, refused;
+};
+
+struct weir_quota_view {
+	char text[WEIR_ALLOWANCE_TEXT]; /* as it is configured */
+	uint64_t used, limit;
+	uint64_t resets_ns; /* how much longer until the next may go, or the window ends; 0: nothing is counted */
+	char resets[32];    /* the same on the clock of its zone; empty */
+	bool spent, lost;
 };
 
 struct weir_host_view {
@@ -79,6 +88,8 @@ struct weir_host_view {
 	struct weir_refusal_view refusal; /* what is held and tried of what its refusals depend on */
 	struct weir_finding finding[WEIR_FINDINGS];
 	size_t findings;
+	struct weir_quota_view quota[WEIR_ALLOWANCES];
+	unsigned quotas; /* of the configuration */
 	struct weir_duration_view wait, latency;
 };
 

@@ -178,6 +178,57 @@ static void a_torn_ledger_is_said_and_the_quota_counts_as_spent(void **state)
 	free(state_home);
 }
 
+static char *say(const struct scene *scene, const char *words)
+{
+	char shell[300], *weir = build_path("weir");
+	struct command c = {.shell = shell, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
+	struct outcome o;
+	char *out;
+
+	snprintf(shell, sizeof shell, "'%s' %s", weir, words);
+	o = command_run(&c);
+	if (o.exit_status != 0)
+		fail_msg("%s: %s", words, o.err);
+	out = strdup(o.out);
+	outcome_free(&o);
+	free(weir);
+	return out;
+}
+
+static void assert_says(const struct scene *scene, const char *words, const char *expected)
+{
+	char *out = say(scene, words);
+
+	if (!strstr(out, expected))
+		fail_msg("%s: %s", words, out);
+	free(out);
+}
+
+static void what_was_used_is_shown_and_set_by_hand(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char words[100];
+
+	stay_clear_of_midnight();
+	scene_configure(scene, "hosts = ( { match = \"127.0.0.1\"; quotas = ( \"5/day UTC\", \"500/month UTC\" ); } );\n");
+	ask(scene, server, 1);
+	assert_says(scene, "quota", "5/day UTC              1          4");
+	assert_says(scene, "quota 127.0.0.1 --json", "\"quota\":\"500/month UTC\",\"limit\":500,\"used\":1,\"left\":499");
+	assert_says(scene, "stats --json", "\"quota\":\"5/day UTC\"");
+	assert_says(scene, "stats --prometheus", "quota=\"5/day UTC\"} 1\n");
+	snprintf(words, sizeof words, "set 127.0.0.1:%d quota=5/day", server->http_port);
+	free(say(scene, words));
+	ask(scene, server, 1);
+	assert_int_equal(quotad_count(server).requests, 1);
+	snprintf(words, sizeof words, "explain %s", quotad_url(server, "/"));
+	assert_says(scene, words, "5/day UTC: 5 used, 0 left until");
+	snprintf(words, sizeof words, "reset --quota 127.0.0.1:%d", server->http_port);
+	free(say(scene, words));
+	ask(scene, server, 1);
+	assert_int_equal(quotad_count(server).requests, 2);
+}
+
 static void where_no_file_can_be_kept_it_is_counted_in_the_segment(void **state)
 {
 	struct scene *scene = *state;
@@ -200,6 +251,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_spent_quota_is_a_refusal_that_names_the_time_of_the_reset, scene_setup,
 						scene_teardown),
 		cmocka_unit_test_setup_teardown(a_torn_ledger_is_said_and_the_quota_counts_as_spent, scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(what_was_used_is_shown_and_set_by_hand, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(where_no_file_can_be_kept_it_is_counted_in_the_segment, scene_setup,
 						scene_teardown),
 	};
