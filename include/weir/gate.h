@@ -32,10 +32,11 @@ struct weir_gate {
 	const struct weir_segment *segment;
 	struct weir_owner owner;
 	struct weir_run run;
-	uint32_t priority;    /* what the process says of its requests: enum weir_class + 1, 0 = nothing */
-	bool dry_run;         /* decide and count, never delay or refuse */
-	uint64_t wait_max_ns; /* bound on every wait beside the rule's, 0 = the rule's alone */
-	uint32_t attempts;    /* of each request, in place of the rule's: 1 = nothing is asked again; 0 = the rule's number */
+	uint32_t priority; /* what the process says of its requests: enum weir_class + 1, 0 = nothing */
+	uint32_t attempts; /* of each request, in place of the rule's: 1 = nothing is asked again; 0 = the rule's number */
+	char client[WEIR_CLIENT_MAX]; /* whose share of a host it uses: letters, digits, '.', '_', '-' */
+	bool dry_run;                 /* decide and count, never delay or refuse */
+	uint64_t wait_max_ns;         /* bound on every wait beside the rule's, 0 = the rule's alone */
 	/* Told once of a request that weir_gate_admit is about to let wait for more than WEIR_LONG_WAIT_NS, or, where the end is
 	 * not known, has let wait so long. NULL = nobody is. */
 	void (*long_wait)(const struct weir_request *r, const char *host_port, uint64_t now_ns);
@@ -84,6 +85,7 @@ struct weir_request {
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */
 	bool would_delay, would_refuse; /* dry run */
 	bool paid;                      /* takes no units */
+	bool unit_taken;                /* struct weir_wish */
 	bool tentative;                 /* counted as admitted when it is settled: see struct weir_wish */
 	bool hurried;                   /* the program has a time-out of its own */
 	bool in_loop;                   /* struct weir_wish */
@@ -120,6 +122,7 @@ struct weir_wish {
 	uint32_t thread;       /* tid that performs it, 0 = may be ended by any thread */
 	uint32_t lease_hint;   /* the thread's last lease number */
 	bool paid;             /* goes on a unit taken a moment ago, for another address of the same host */
+	bool unit_taken;       /* its connection has taken one of each limit but a narrowed rule's, which was not known then */
 	bool tentative;        /* may leave as if it had never come (weir_gate_leave): counted when it is over */
 	bool ahead;            /* what goes first is not the request yet but a handshake: weir_gate_depart follows */
 	bool in_loop;          /* nobody sleeps for it: it is looked at when an event loop comes by, a little late */
@@ -127,6 +130,8 @@ struct weir_wish {
 	/* Digests of what identifies the client to the server, and of the path's beginning (weir/http.h). Only salted ones are
 	 * kept. 0: not seen; a request without any credential has one of its own (WEIR_NOBODY). */
 	uint64_t credential, path;
+	/* What it asks for, for rules that are narrowed by it (weir_gate_narrows): nothing of it is kept. */
+	struct weir_asks asks;
 };
 
 enum weir_outcome { WEIR_SUCCEEDED, WEIR_THROTTLED, WEIR_FAILED, WEIR_IGNORED };
@@ -153,6 +158,12 @@ struct weir_result {
  * at once (phase EXEMPT) and needs no settling (but may be settled). */
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
 				  uint64_t now_ns, uint64_t *wake_ns);
+
+/* Whether what a request asks for (struct weir_wish, asks) may matter at all: one look. */
+bool weir_gate_narrows(const struct weir_gate *g);
+
+/* Whether a request for host_port that asks for this meets a narrowed rule. For what was let go before that was known. */
+bool weir_gate_is_narrowed(const struct weir_gate *g, const char *host_port, const struct weir_asks *asks);
 
 /* Looks again. */
 enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns);

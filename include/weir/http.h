@@ -55,6 +55,10 @@ uint64_t weir_credential_and(uint64_t sum, uint64_t digest);
 /* Of the n bytes of a request's head that are at hand, from its first header line on: the sum of its lines'. 0: there is none. */
 uint64_t weir_head_credential(const char *head, size_t n);
 
+/* The path of a URL, or of a request's target ("/path?query", "http://host/path"), of `bytes` bytes and not terminated: without
+ * query and fragment, as it is written. "/" where there is none. */
+const char *weir_url_path_text(const char *url, size_t bytes, size_t *path_bytes);
+
 /* A digest of the beginning of a URL's path: its first part that is no version and not "api" or "rest". Never 0. */
 uint64_t weir_url_path(const char *url);
 

@@ -14,6 +14,7 @@
 #include "weir/breaker.h"
 #include "weir/concurrency.h"
 #include "weir/queue.h"
+#include "weir/narrow.h"
 #include "weir/rate.h"
 #include "weir/retry.h"
 
@@ -54,7 +55,7 @@ struct weir_rule {
 	struct weir_allowances allowances; /* `quotas`: 160 bytes */
 	/* room, zero: of who it is for beside the host, of degradation */
 	struct weir_retry_params retry;
-	uint64_t reserved_narrow[32];
+	struct weir_narrow narrow;
 	uint64_t reserved_degrade[8];
 	uint64_t reserved[6];
 };

@@ -102,7 +102,8 @@ struct weir_policy_half {
 	uint64_t compiled_wall_ns;
 	uint32_t rejected; /* 1: the files as they are now were refused and the rules of the generation before stay in force */
 	uint32_t total_in_use; /* 1: `total` limits all hosts together */
-	uint64_t pad;
+	uint32_t narrows;      /* 1: what a request asks for matters: some rule names paths or methods */
+	uint32_t pad;
 	struct weir_source source[WEIR_SOURCES];
 	struct weir_rule total; /* rate, fixed, concurrency and wait_max_ns are used */
 	struct weir_rule rule[];
@@ -153,8 +154,10 @@ enum weir_seen {
 	WEIR_SEEN_KINDS = 6
 };
 
-/* A host:port, a rule's group, a run's share of one of these ("@PID.START/KEY"), all hosts together ("_total") or the overflow
- * ("_other"). */
+/* A host:port, a rule's group, what a narrowed rule says of one of these ("KEY#METHODS/PATH", all of it the rule's own words), a
+ * run's or a client's share of one ("@PID.START/KEY", "@client.NAME/KEY"), all hosts together ("_total") or the overflow
+ * ("_other").
+ */
 struct weir_entry {
 	/* line 0: read on every decision */
 	_Atomic uint64_t used_ns; /* last use, CLOCK_MONOTONIC */
@@ -203,7 +206,7 @@ _Static_assert(sizeof(struct weir_entry) % 64 == 0, "whole cache lines");
 /* State of a lease: FREE; WAITING for its turn; MOVING: permits are changing hands; IN_FLIGHT; SETTLING: about to be freed by its
  * owner; CLAIMED: its fields are being filled in; REAPING: about to be freed by a reaper, whose pid the word carries. The last
  * two last for microseconds, and nothing beside the word is believed to decide on them: the word's `held` bits are then the
- * second (CLOCK_MONOTONIC, modulo 16) in which the state was entered, and two seconds later anyone may take the lease over. */
+ * second (CLOCK_MONOTONIC, modulo 256) in which the state was entered, and two seconds later anyone may take the lease over. */
 enum weir_lease_state {
 	WEIR_LEASE_FREE = 0,
 	WEIR_LEASE_WAITING = 1,
@@ -213,32 +216,41 @@ enum weir_lease_state {
 	WEIR_LEASE_CLAIMED = 5,
 	WEIR_LEASE_REAPING = 6,
 };
-#define WEIR_SCOPES      3 /* host or group, run, total */
-#define WEIR_LEASE_SPARE UINT32_C(0x80000000)
+#define WEIR_SCOPES       5 /* host or group, run, total, narrowed rule, client */
+#define WEIR_SCOPES_FIRST 3 /* those that a lease has in its first cache line */
+#define WEIR_LEASE_SPARE  UINT32_C(0x80000000)
 
-/* word = pid:32 | tag:20 | held:4 (one bit per scope whose permit it holds; in flight also WEIR_LEASE_UNCOUNTED) | state:8 (high
+/* word = pid:32 | tag:20 | held:8 (one bit per scope whose permit it holds; in flight also WEIR_LEASE_UNCOUNTED) | state:4 (high
  * to low). */
-#define WEIR_LEASE_UNCOUNTED 8U /* it is not among the admitted yet: who settles it counts it */
+#define WEIR_LEASE_UNCOUNTED 128U /* it is not among the admitted yet: who settles it counts it */
 struct weir_lease {
 	_Atomic uint64_t word;
-	_Atomic uint64_t start;              /* start time of the owner, clock ticks since boot; 0 = unknown */
-	_Atomic uint64_t deadline_ns;        /* a lease past it is reaped, whoever owns it; 0 = none */
-	_Atomic uint32_t thread;             /* tid whose death frees it, 0 = any thread may end it */
-	_Atomic uint32_t pid_namespace;      /* inode of the owner's pid namespace; where it differs, see reaper.c */
-	_Atomic uint32_t entry[WEIR_SCOPES]; /* WEIR_NONE = scope not in use; WEIR_LEASE_SPARE | hash = it has no entry */
+	_Atomic uint64_t start;         /* start time of the owner, clock ticks since boot; 0 = unknown */
+	_Atomic uint64_t deadline_ns;   /* a lease past it is reaped, whoever owns it; 0 = none */
+	_Atomic uint32_t thread;        /* tid whose death frees it, 0 = any thread may end it */
+	_Atomic uint32_t pid_namespace; /* inode of the owner's pid namespace; where it differs, see reaper.c */
+	/* of the first scopes: WEIR_NONE = scope not in use; WEIR_LEASE_SPARE | hash = it has no entry */
+	_Atomic uint32_t entry[WEIR_SCOPES_FIRST];
 	_Atomic uint32_t breaker_generation; /* the breaker ticket, so that a reaper can forgo it; of `_other`: that tag */
 	_Atomic uint32_t breaker_probe;
 	_Atomic uint32_t
 		admitted_s; /* second of CLOCK_MONOTONIC, modulo 2^32, in which the request began, or later was admitted */
 	_Atomic uint64_t begun_ns;
 	struct weir_lease_queue queue;
-	uint32_t reserved_narrow[4];
+	_Atomic uint32_t narrow[WEIR_SCOPES - WEIR_SCOPES_FIRST]; /* of the others, in the same way */
+	uint32_t reserved_narrow[2];
 	/* of who waits, as of the last look */
 	_Atomic uint64_t waits_until_ns; /* when that ends, 0 = unknown, WEIR_NEVER = not by itself */
 	_Atomic uint64_t waits_cause;    /* enum weir_cause */
 	uint64_t reserved[2];
 };
 _Static_assert(sizeof(struct weir_lease) == 128, "two cache lines");
+
+/* Where a lease has the entry of a scope. */
+static inline const _Atomic uint32_t *weir_lease_entry(const struct weir_lease *l, unsigned scope)
+{
+	return scope < WEIR_SCOPES_FIRST ? &l->entry[scope] : &l->narrow[scope - WEIR_SCOPES_FIRST];
+}
 
 enum weir_event_kind {
 	WEIR_EVENT_NONE = 0,
@@ -541,6 +553,14 @@ static inline struct weir_policy_view weir_policy_in_force(const struct weir_seg
 /* First exact match, then first glob in order, then the defaults: index into view->rules, WEIR_NONE when there are none.
  * host_port is lower case "host:port". Bounded work. */
 uint32_t weir_policy_match(const struct weir_policy_view *view, const char *host_port);
+
+/* The rule of an entry by its key: a host:port, the name of a group, or one of these with a narrowed rule's name behind '#'.
+ * WEIR_NONE when there is none: no rules, a run's or a client's share, a narrowed rule that is gone. */
+uint32_t weir_policy_of_key(const struct weir_policy_view *view, const char *key);
+
+/* The first rule narrowed from a host's rule that is for what is asked for: index into view->rules, WEIR_NONE when there is none.
+ * Looks at WEIR_NARROWED_MAX rules at most. */
+uint32_t weir_policy_narrowed(const struct weir_policy_view *view, const struct weir_rule *host, const struct weir_asks *asks);
 
 /* Publishes a policy: fills the half that is not in force and switches. For the agent (single writer). rule_count <= s->rules. */
 void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *rules, uint32_t rule_count,

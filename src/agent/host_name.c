@@ -44,7 +44,8 @@ enum weir_host_found weir_host_find(const struct weir_segment *s, const char *na
 	}
 	key[0] = '\0';
 	for (slot = 0; slot < s->entries; slot++) {
-		if (!weir_entry_key(s, slot, candidate) || candidate[0] == '@' || !weir_key_is(candidate, name))
+		if (!weir_entry_key(s, slot, candidate) || candidate[0] == '@' || strchr(candidate, '#') ||
+		    !weir_key_is(candidate, name))
 			continue;
 		if (key[0]) {
 			size_t n = strlen(key);

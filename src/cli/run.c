@@ -24,7 +24,7 @@
 #define CONCURRENCY_MAX 1000000
 #define LATELY_NS       UINT64_C(5000000000)
 
-enum { OPTION_MAX_WAIT = 256, OPTION_RETRY, OPTION_HELP };
+enum { OPTION_MAX_WAIT = 256, OPTION_RETRY, OPTION_HELP, OPTION_CLIENT };
 
 static const struct option options[] = {
 	{"rate", required_argument, NULL, 'r'},
@@ -34,12 +34,20 @@ static const struct option options[] = {
 	{"file", required_argument, NULL, 'f'},
 	{"max-wait", required_argument, NULL, OPTION_MAX_WAIT},
 	{"retry", optional_argument, NULL, OPTION_RETRY},
+	{"client", required_argument, NULL, OPTION_CLIENT},
 	{"dry-run", no_argument, NULL, 'n'},
 	{"summary", no_argument, NULL, 's'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
 };
+
+static bool is_client(const char *name)
+{
+	size_t n = strspn(name, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-");
+
+	return n > 0 && name[n] == '\0' && n < WEIR_CLIENT_MAX;
+}
 
 /* Takes one option. Returns NULL or what is wrong with its value. */
 static const char *take(struct weir_run_request *r, int option, const char *value)
@@ -61,6 +69,9 @@ static const char *take(struct weir_run_request *r, int option, const char *valu
 	case 'f':
 		r->config = value;
 		return value[0] ? NULL : "expected a file";
+	case OPTION_CLIENT:
+		r->client = value;
+		return is_client(value) ? NULL : "expected a name of at most 39 letters, digits, '.', '_' and '-'";
 	case OPTION_MAX_WAIT:
 		r->max_wait_given = true;
 		return weir_parse_duration(value, &r->max_wait_ns);
@@ -148,6 +159,8 @@ static int set_flags(const struct weir_run_request *r)
 	}
 	if (!status && r->priority)
 		status = set("WEIR_PRIORITY", r->priority);
+	if (!status && r->client)
+		status = set("WEIR_CLIENT", r->client);
 	if (!status && r->hosts)
 		status = set("WEIR_HOSTS", r->hosts);
 	if (!status && r->attempts) {
@@ -317,7 +330,10 @@ static int run(int argc, char **argv)
 		if (why && o < 256)
 			return weir_usage_error(&weir_subcommand_run, "-%c %s: %s", o, optarg, why);
 		if (why)
-			return weir_usage_error(&weir_subcommand_run, "--%s %s: %s", o == OPTION_RETRY ? "retry" : "max-wait",
+			return weir_usage_error(&weir_subcommand_run, "--%s %s: %s",
+						o == OPTION_RETRY    ? "retry"
+						: o == OPTION_CLIENT ? "client"
+								     : "max-wait",
 						optarg, why);
 	}
 	if (optind >= argc)
@@ -335,6 +351,7 @@ const struct weir_subcommand weir_subcommand_run = {
 		   "  -c, --concurrency N     at most N requests per host in flight for this command\n"
 		   "  -p, --priority CLASS    high, normal or low: who goes first where several wait for the same host\n"
 		   "  -H, --hosts GLOB        limit these hosts alone\n"
+		   "      --client NAME       use this client's share of each host (per_client), not that of the program's name\n"
 		   "  -f, --file FILE         use this configuration instead of the usual files\n"
 		   "      --max-wait TIME     refuse a request that would have to wait longer, such as 30s\n"
 		   "      --retry[=N]         ask again what failed, N attempts in all (5): libcurl alone, see docs/retries.md\n"

@@ -16,6 +16,7 @@ struct weir_run_request {
 	bool max_wait_given, dry_run, summary, verbose;
 	const char *priority; /* "high", "normal", "low"; NULL = not said */
 	const char *hosts;    /* glob, NULL = all */
+	const char *client;   /* whose share of each host it uses, NULL = the program's own name */
 	const char *config;   /* file, NULL = the chain */
 	char **command;       /* argv of the command, NULL at the end */
 };

@@ -27,9 +27,9 @@ static uint64_t sum_capped(uint64_t a, uint64_t b)
 	return b < UINT64_MAX - a ? a + b : UINT64_MAX;
 }
 
-/* The shortest of all bounds: the host's, the total's, the gate's, and the program's own time-out, which must leave the host the
- * time that it usually takes, and half as much again: half of the answers take longer than usual. While that is not known, a
- * share of the time-out stands for it. */
+/* The shortest of all bounds: the host's, the total's, a narrowed rule's, the gate's, and the program's own time-out, which must
+ * leave the host the time that it usually takes, and half as much again: half of the answers take longer than usual. While that
+ * is not known, a share of the time-out stands for it. */
 static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], uint64_t patience_ns, uint64_t now_ns)
 {
 	uint64_t wait = scope[SCOPE_HOST].rule->wait_max_ns;
@@ -38,6 +38,8 @@ static uint64_t latest(const struct weir_gate *g, const struct scope scope[WEIR_
 
 	if (scope[SCOPE_TOTAL].slot != WEIR_NONE && scope[SCOPE_TOTAL].rule->wait_max_ns < wait)
 		wait = scope[SCOPE_TOTAL].rule->wait_max_ns;
+	if (scope[SCOPE_NARROW].slot != WEIR_NONE && scope[SCOPE_NARROW].rule->wait_max_ns < wait)
+		wait = scope[SCOPE_NARROW].rule->wait_max_ns;
 	if (g->wait_max_ns != 0 && g->wait_max_ns < wait)
 		wait = g->wait_max_ns;
 	if (patience_ns != 0) {
@@ -67,7 +69,9 @@ static void claim_lease(const struct weir_gate *g, struct weir_request *r, const
 static bool needs_spares(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
 {
 	return scope_is_overflow(g, &scope[SCOPE_HOST]) || (scope[SCOPE_RUN].slot == WEIR_NONE && g->run.id[0] != '\0') ||
-	       (scope[SCOPE_TOTAL].slot == WEIR_NONE && scope[SCOPE_TOTAL].rule != NULL);
+	       (scope[SCOPE_TOTAL].slot == WEIR_NONE && scope[SCOPE_TOTAL].rule != NULL) ||
+	       (scope[SCOPE_NARROW].slot == WEIR_NONE && scope[SCOPE_NARROW].rule != NULL) ||
+	       (scope[SCOPE_CLIENT].slot == WEIR_NONE && scope[SCOPE_CLIENT].rule != NULL);
 }
 
 enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request *r, const struct weir_wish *wish,
@@ -85,10 +89,11 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	r->ahead = wish->ahead;
 	r->hurried = wish->patience_ns != 0;
 	r->asker_later = wish->asker_later;
+	r->unit_taken = wish->unit_taken;
 	if (g->segment != NULL && g->segment->base != NULL && wish->credential != 0)
 		r->asker = request_asker(g->segment, wish->credential, wish->path);
 	*wake_ns = now_ns;
-	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, now_ns, scope)) {
+	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, &wish->asks, now_ns, scope)) {
 		r->phase = WEIR_PHASE_EXEMPT;
 		r->scope[SCOPE_HOST].slot = WEIR_NONE;
 		return WEIR_GO;
@@ -113,7 +118,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 		if (scopes_are_still(g, scope, r->lease != WEIR_NONE) || tries == RESOLVE_TRIES)
 			break;
 		request_free_lease(g, r);
-		if (!scope_resolve(g, wish->host_port, now_ns, scope)) {
+		if (!scope_resolve(g, wish->host_port, &wish->asks, now_ns, scope)) {
 			r->phase = WEIR_PHASE_EXEMPT;
 			r->scope[SCOPE_HOST].slot = WEIR_NONE;
 			return WEIR_GO;
@@ -124,6 +129,9 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	r->retries = g->attempts != 0 ? g->attempts > 1 : scope[SCOPE_HOST].rule->retry.attempts > 1;
 	if (scope_is_overflow(g, &scope[SCOPE_HOST]) && allowances_any(scope))
 		allowances_name(g, r, wish->host_port);
+	/* Its connection took one of the host's, and not of what stands apart from it. */
+	if ((scope[SCOPE_HOST].rule->narrow.flags & WEIR_NARROW_IS) != 0)
+		r->unit_taken = false;
 	if (!wish->paid)
 		r->not_before_ns =
 			spares ? spare_take(g, wish->host_port, scope, g->dry_run ? UINT64_MAX : r->latest_ns, now_ns) : now_ns;

@@ -72,7 +72,8 @@ static void find_slots(const struct weir_gate *g, const char *key, uint32_t slot
 	char run_key[WEIR_KEY_MAX];
 
 	slot[SCOPE_HOST] = weir_entry_find(g->segment, key);
-	slot[SCOPE_RUN] = slot[SCOPE_TOTAL] = WEIR_NONE;
+	for (unsigned i = SCOPE_HOST + 1; i < WEIR_SCOPES; i++)
+		slot[i] = WEIR_NONE;
 	if (g->run.id[0] != '\0') {
 		scope_run_key(&g->run, key, run_key);
 		slot[SCOPE_RUN] = weir_entry_find(g->segment, run_key);

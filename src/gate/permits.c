@@ -119,7 +119,9 @@ bool request_take_permits(const struct weir_gate *g, struct weir_request *r, con
 			  bool unlimited, uint64_t now_ns, bool *ramp)
 {
 	const struct weir_segment *s = g->segment;
-	unsigned end = (r->spare[SCOPE_RUN].limit | r->spare[SCOPE_TOTAL].limit) != 0 ? WEIR_SCOPES : scopes_end(scope);
+	uint32_t spares = r->spare[SCOPE_RUN].limit | r->spare[SCOPE_TOTAL].limit | r->spare[SCOPE_NARROW].limit |
+			  r->spare[SCOPE_CLIENT].limit;
+	unsigned end = spares != 0 ? WEIR_SCOPES : scopes_end(scope);
 
 	if (r->lease == WEIR_NONE)
 		return true;

@@ -8,6 +8,8 @@ static unsigned kind_of(const char *key)
 {
 	if (key[0] == '@')
 		return SCOPE_RUN;
+	if (strchr(key, '#') != NULL)
+		return SCOPE_NARROW;
 	return strcmp(key, TOTAL_KEY) == 0 ? SCOPE_TOTAL : SCOPE_HOST;
 }
 

@@ -6,7 +6,8 @@
 /* What `weir set --for` takes at most (units.h). An end that is further ahead is damage. */
 #define OVERRIDE_MAX_NS (UINT64_C(366) * 86400 * 1000000000)
 
-/* A run's entry has no rule of its own: what `weir run` was given stands in the entry's override, and nothing else limits. */
+/* A run's entry has no rule of its own: what `weir run` was given stands in the entry's override, and nothing else limits. So has
+ * a client's what the host's rule says of it. */
 static const struct weir_rule run_rule = {
 	.match = "@run",
 	.flags = WEIR_RULE_LIMITS_RATE,
@@ -14,23 +15,19 @@ static const struct weir_rule run_rule = {
 	.wait_max_ns = UINT64_MAX,
 };
 
-static uint64_t rule_word(uint64_t generation, uint32_t index)
-{
-	return (generation & UINT32_MAX) << 32 | (index + 1);
-}
-
-/* The rule of an entry whose policy generation has passed: its key is a host:port or the name of a group. */
-static uint32_t match_entry(const struct weir_policy_view *view, const struct weir_segment *s, uint32_t slot)
+/* The rule of an entry whose policy generation has passed. Of a narrowed rule that is gone nothing is left. */
+static __attribute__((noinline)) const struct weir_rule *rule_by_key(const struct weir_segment *s,
+								     const struct weir_policy_view *view, uint32_t slot)
 {
 	char key[WEIR_KEY_MAX];
+	uint32_t index;
 
 	if (!weir_entry_key(s, slot, key))
-		return view->rule_count - 1;
-	if (strchr(key, ':') == NULL)
-		for (uint32_t i = 0; i < view->rule_count; i++)
-			if (view->rules[i].group[0] != '\0' && strncmp(view->rules[i].group, key, WEIR_GROUP_MAX) == 0)
-				return i;
-	return weir_policy_match(view, key);
+		return &view->rules[view->rule_count - 1];
+	index = weir_policy_of_key(view, key);
+	if (index < view->rule_count)
+		return &view->rules[index];
+	return strchr(key, '#') != NULL ? &run_rule : &weir_rule_builtin;
 }
 
 static const struct weir_rule *entry_rule(const struct weir_segment *s, const struct weir_policy_view *view, uint32_t slot,
@@ -43,10 +40,7 @@ static const struct weir_rule *entry_rule(const struct weir_segment *s, const st
 		return &weir_rule_builtin;
 	if (word >> 32 == (view->generation & UINT32_MAX) && index >= 1 && index <= view->rule_count)
 		return &view->rules[index - 1];
-	index = match_entry(view, s, slot);
-	if (index >= view->rule_count)
-		return &weir_rule_builtin;
-	return &view->rules[index];
+	return rule_by_key(s, view, slot);
 }
 
 static void fill(const struct weir_segment *s, const struct weir_policy_view *view, unsigned which, uint32_t slot,
@@ -55,11 +49,17 @@ static void fill(const struct weir_segment *s, const struct weir_policy_view *vi
 	out->slot = slot;
 	out->word = out->rule_word = 0;
 	out->entry = &s->entry[slot];
-	out->generation = which == SCOPE_RUN ? 0 : view->generation;
-	if (which == SCOPE_RUN || (which == SCOPE_TOTAL && view->total == NULL))
+	out->generation = which == SCOPE_RUN || which == SCOPE_CLIENT ? 0 : view->generation;
+	if (which == SCOPE_RUN || which == SCOPE_CLIENT || (which == SCOPE_TOTAL && view->total == NULL))
 		out->rule = &run_rule;
 	else
 		out->rule = which == SCOPE_TOTAL ? view->total : entry_rule(s, view, slot, out->entry);
+}
+
+void scope_share(struct scope *s)
+{
+	s->rule = &run_rule;
+	s->generation = 0;
 }
 
 bool scope_of(const struct weir_gate *g, unsigned which, uint32_t slot, struct scope *out)
@@ -83,8 +83,10 @@ void scopes_overflow(const struct weir_gate *g, struct scope scope[WEIR_SCOPES])
 	scope[SCOPE_HOST].slot = g->segment->entries;
 	scope[SCOPE_HOST].entry = &g->segment->entry[g->segment->entries];
 	scope[SCOPE_HOST].word = 0;
-	scope[SCOPE_RUN].slot = scope[SCOPE_TOTAL].slot = WEIR_NONE;
-	scope[SCOPE_RUN].word = scope[SCOPE_TOTAL].word = 0;
+	for (unsigned i = SCOPE_HOST + 1; i < WEIR_SCOPES; i++) {
+		scope[i].slot = WEIR_NONE;
+		scope[i].word = 0;
+	}
 }
 
 bool scope_is_still(const struct weir_gate *g, const struct weir_request *r, unsigned which)
@@ -177,7 +179,7 @@ static __attribute__((noinline)) bool host_scope_anew(const struct weir_segment 
 	out->entry = &s->entry[out->slot];
 	out->word = weir_entry_word(s, out->slot, key);
 	if (out->slot < s->entries && out->rule != &weir_rule_builtin)
-		out->rule_word = rule_word(view->generation, index);
+		out->rule_word = scope_rule_word(view->generation, index);
 	return true;
 }
 
@@ -222,17 +224,27 @@ static uint32_t run_slot(const struct weir_gate *g, const char *host_port, uint6
 	return slot;
 }
 
+static void set_share(struct weir_entry *e, uint64_t rate, uint32_t burst, uint32_t concurrency)
+{
+	atomic_store_explicit(&e->set_burst, burst, memory_order_relaxed);
+	atomic_store_explicit(&e->set_concurrency, concurrency, memory_order_relaxed);
+	atomic_store_explicit(&e->set_rate, rate, memory_order_relaxed);
+}
+
 void scopes_settle_in(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
 {
-	struct weir_entry *run = scope[SCOPE_RUN].slot < g->segment->entries ? scope[SCOPE_RUN].entry : NULL;
+	const struct weir_narrow *n = &scope[SCOPE_HOST].rule->narrow;
 
 	if (scope[SCOPE_HOST].rule_word != 0 && !scope_is_overflow(g, &scope[SCOPE_HOST]))
 		atomic_store_explicit(&scope[SCOPE_HOST].entry->rule, scope[SCOPE_HOST].rule_word, memory_order_relaxed);
-	if (run == NULL)
+	if (scopes_end(scope) == SCOPE_HOST + 1)
 		return;
-	atomic_store_explicit(&run->set_burst, g->run.burst, memory_order_relaxed);
-	atomic_store_explicit(&run->set_concurrency, g->run.concurrency, memory_order_relaxed);
-	atomic_store_explicit(&run->set_rate, g->run.rate, memory_order_relaxed);
+	if (scope[SCOPE_NARROW].slot < g->segment->entries && scope[SCOPE_NARROW].rule_word != 0)
+		atomic_store_explicit(&scope[SCOPE_NARROW].entry->rule, scope[SCOPE_NARROW].rule_word, memory_order_relaxed);
+	if (scope[SCOPE_RUN].slot < g->segment->entries)
+		set_share(scope[SCOPE_RUN].entry, g->run.rate, g->run.burst, g->run.concurrency);
+	if (scope[SCOPE_CLIENT].slot < g->segment->entries)
+		set_share(scope[SCOPE_CLIENT].entry, n->client_rate, n->client_burst, n->client_concurrency);
 }
 
 /* The scopes that few requests have. */
@@ -258,7 +270,8 @@ static __attribute__((noinline)) void other_scopes(const struct weir_gate *g, co
 	}
 }
 
-bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct scope out[WEIR_SCOPES])
+bool scope_resolve(const struct weir_gate *g, const char *host_port, const struct weir_asks *asks, uint64_t now_ns,
+		   struct scope out[WEIR_SCOPES])
 {
 	const struct weir_segment *s = g->segment;
 	struct weir_policy_view view = weir_policy_in_force(s);
@@ -266,8 +279,14 @@ bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t no
 
 	if (!host_scope(s, &view, host_port, now_ns, &out[SCOPE_HOST]))
 		return false;
-	out[SCOPE_RUN].slot = out[SCOPE_TOTAL].slot = WEIR_NONE;
+	for (unsigned i = SCOPE_HOST + 1; i < WEIR_SCOPES; i++) {
+		out[i].slot = WEIR_NONE;
+		out[i].word = 0;
+		out[i].rule = NULL;
+	}
 	out[SCOPE_TOTAL].rule = view.total;
+	if (__builtin_expect(scope_is_narrowed(out[SCOPE_HOST].rule), 0) && !scope_narrow(g, &view, host_port, asks, now_ns, out))
+		return false;
 	if (run || view.total != NULL)
 		other_scopes(g, &view, host_port, run, now_ns, out);
 	return true;

@@ -5,7 +5,10 @@
 
 #include "weir/gate.h"
 
-enum { SCOPE_HOST = 0, SCOPE_RUN = 1, SCOPE_TOTAL = 2 };
+/* Whose: the host's (or a narrowed rule's that stands apart), the run's, everybody's, a narrowed rule's beside the host's, the
+ * client's.
+ */
+enum { SCOPE_HOST = 0, SCOPE_RUN = 1, SCOPE_TOTAL = 2, SCOPE_NARROW = 3, SCOPE_CLIENT = 4 };
 
 #define TOTAL_KEY "_total"
 
@@ -17,15 +20,19 @@ struct scope {
 	uint32_t slot; /* WEIR_NONE: this scope does not apply, and the rest is not set */
 	struct weir_entry *entry;
 	uint64_t word; /* of the index, as long as the entry is that of the request; 0: the overflow, or gone by now */
-	const struct weir_rule *rule; /* of the total's scope also where it has no entry; NULL: there is no total */
-	uint64_t generation;          /* of the policy that the rule belongs to */
-	uint64_t rule_word;           /* to be kept in the entry, so that the rule need not be looked for again; 0: nothing */
+	/* Also where a scope has no entry that should have one (of a client: the rule that says its share). NULL: there is no
+	 * such limit. Of a run it says nothing. */
+	const struct weir_rule *rule;
+	uint64_t generation; /* of the policy that the rule belongs to */
+	uint64_t rule_word;  /* to be kept in the entry, so that the rule need not be looked for again; 0: nothing */
 };
 
 /* Only the scopes below this number apply: to most requests the host's alone. */
 static inline unsigned scopes_end(const struct scope scope[WEIR_SCOPES])
 {
-	return scope[SCOPE_RUN].slot == WEIR_NONE && scope[SCOPE_TOTAL].slot == WEIR_NONE ? SCOPE_HOST + 1 : WEIR_SCOPES;
+	uint32_t all = scope[SCOPE_RUN].slot & scope[SCOPE_TOTAL].slot & scope[SCOPE_NARROW].slot & scope[SCOPE_CLIENT].slot;
+
+	return all == WEIR_NONE ? SCOPE_HOST + 1 : WEIR_SCOPES;
 }
 
 /* The slot's entry with its rule; `which` says what kind of scope it is. False when the slot is out of range. */
@@ -46,8 +53,23 @@ bool scopes_are_still(const struct weir_gate *g, const struct scope scope[WEIR_S
 /* All scopes of a request. False when the host's cannot be had. */
 bool scopes_of(const struct weir_gate *g, const struct weir_request *r, struct scope out[WEIR_SCOPES]);
 
-/* Finds or makes the entries of a request for host_port and their rules. False when the host is exempt. */
-bool scope_resolve(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct scope out[WEIR_SCOPES]);
+/* Finds or makes the entries of a request for host_port and their rules; asks: what was seen of it, NULL: nothing. False when it
+ * is exempt. */
+bool scope_resolve(const struct weir_gate *g, const char *host_port, const struct weir_asks *asks, uint64_t now_ns,
+		   struct scope out[WEIR_SCOPES]);
+
+/* What the host's rule, in out[SCOPE_HOST], says of narrower limits: replaces that scope, or adds to it (narrow.c). */
+bool scope_narrow(const struct weir_gate *g, const struct weir_policy_view *view, const char *host_port,
+		  const struct weir_asks *asks, uint64_t now_ns, struct scope out[WEIR_SCOPES]);
+
+/* A run's or a client's share: what limits it stands in its entry's override. */
+void scope_share(struct scope *s);
+
+/* Whether a rule has anything narrower to say. */
+static inline bool scope_is_narrowed(const struct weir_rule *r)
+{
+	return (r->narrow.count | r->narrow.client_rate | r->narrow.client_concurrency) != 0;
+}
 
 /* Writes into the entries of a request what it brings: which rule it found, a run's limits. Only once it has a lease, and the
  * entries are known to be its own still: what is written between might be a stranger's limit for ever. */
@@ -65,6 +87,18 @@ bool scope_rule_names_host(const struct scope *s);
 /* Permits that may be out, the ramp after a closing breaker included (*ramp tells whether it is what binds). UINT32_MAX = no
  * limit. */
 uint32_t scope_permits(const struct scope *s, unsigned which, uint64_t now_ns, bool *ramp);
+
+/* Appends the name of a narrowed rule to the key of its host. */
+void scope_narrow_key(const struct weir_rule *narrowed, char key[WEIR_KEY_MAX]);
+
+/* The key of this process's client's share of an entry. */
+void scope_client_key(const struct weir_gate *g, const char *key, char out[WEIR_KEY_MAX]);
+
+/* What stands in an entry's `rule`, so that it need not be looked for again. */
+static inline uint64_t scope_rule_word(uint64_t generation, uint32_t index)
+{
+	return (generation & UINT32_MAX) << 32 | (index + 1);
+}
 
 /* The key of a run's share of an entry. */
 void scope_run_key(const struct weir_run *run, const char *key, char out[WEIR_KEY_MAX]);

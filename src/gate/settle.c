@@ -339,21 +339,37 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	request_free_lease(g, r);
 }
 
-void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struct weir_result *result, uint64_t now_ns)
+/* The request of a hop, on the scopes that it passes: in a frame of its own. */
+static __attribute__((noinline)) void settle_hop(const struct weir_gate *g, const char *host_port,
+						 const struct scope scope[WEIR_SCOPES], const struct weir_result *result,
+						 uint64_t now_ns)
 {
 	struct weir_request r = {.phase = WEIR_PHASE_ADMITTED, .lease = WEIR_NONE};
-	struct scope scope[WEIR_SCOPES];
 	const struct scope *host = &scope[SCOPE_HOST];
 
-	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, host_port, now_ns, scope))
-		return;
 	r.begun_ns = r.admitted_ns = now_ns - (result->latency_ns < now_ns ? result->latency_ns : now_ns);
 	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
 		r.scope[i].slot = scope[i].slot;
 		r.scope[i].word = scope[i].word;
+	}
+	if (allowances_any(scope)) {
+		allowances_name(g, &r, host_port);
+		(void)allowances_take(g, &r, scope, true, now_ns);
+	}
+	r.ticket.generation = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns).generation;
+	atomic_fetch_add_explicit(&host->entry->counters.admitted, 1, memory_order_relaxed);
+	weir_gate_settle(g, &r, result, now_ns);
+}
+
+void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struct weir_result *result, uint64_t now_ns)
+{
+	struct scope scope[WEIR_SCOPES];
+
+	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, host_port, NULL, now_ns, scope))
+		return;
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		if (scope[i].slot != WEIR_NONE)
 			atomic_store_explicit(&scope[i].entry->used_ns, now_ns, memory_order_relaxed);
-	}
 	/* Without a lease it is the mark of use that keeps who evicts from the entries, and one that was evicted all the same is
 	 * a stranger's. */
 	if (!scopes_are_still(g, scope, false))
@@ -366,11 +382,5 @@ void weir_gate_hop(const struct weir_gate *g, const char *host_port, const struc
 			weir_bucket_charge(&scope[i].entry->bucket[j], now_ns);
 	}
 	spare_take(g, host_port, scope, UINT64_MAX, now_ns);
-	if (allowances_any(scope)) {
-		allowances_name(g, &r, host_port);
-		(void)allowances_take(g, &r, scope, true, now_ns);
-	}
-	r.ticket.generation = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns).generation;
-	atomic_fetch_add_explicit(&host->entry->counters.admitted, 1, memory_order_relaxed);
-	weir_gate_settle(g, &r, result, now_ns);
+	settle_hop(g, host_port, scope, result, now_ns);
 }

@@ -16,6 +16,8 @@
  */
 #include "spare.h"
 
+#include <string.h>
+
 #include "weir/kernel.h"
 #include "weir/log.h"
 
@@ -220,15 +222,6 @@ uint64_t spare_preview_ns(const struct weir_segment *s, const char *key, const s
 	return ready;
 }
 
-static uint64_t take_of_rule(const struct weir_segment *s, const char *key, const struct weir_rule *rule, uint64_t latest_ns,
-			     uint64_t now_ns)
-{
-	struct rate rate[WEIR_RATES];
-
-	rates_of(rule, rate);
-	return take(s, key, rate, latest_ns, now_ns);
-}
-
 /* Said once in a while, and counted: for all by an event, in this process's log if it has one. */
 static __attribute__((noinline)) void tell(const struct weir_segment *s, const char *key, uint64_t now_ns)
 {
@@ -249,34 +242,77 @@ static __attribute__((noinline)) void tell(const struct weir_segment *s, const c
 			 key);
 }
 
+/* Whether the scope limits, and has no entry. */
+static bool is_missing(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], unsigned which)
+{
+	if (which == SCOPE_HOST)
+		return scope[which].slot == g->segment->entries;
+	if (scope[which].slot != WEIR_NONE)
+		return false;
+	return which == SCOPE_RUN ? g->run.id[0] != '\0' && (g->run.rate != 0 || g->run.concurrency != 0)
+				  : scope[which].rule != NULL;
+}
+
+static bool any_missing(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES])
+{
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		if (is_missing(g, scope, i))
+			return true;
+	return false;
+}
+
+/* The key that a scope's entry would have. `host`: the host's, or its group's. */
+static void key_of(const struct weir_gate *g, const struct scope scope[WEIR_SCOPES], unsigned which, const char *host,
+		   char key[WEIR_KEY_MAX])
+{
+	const struct weir_rule *apart =
+		(scope[SCOPE_HOST].rule->narrow.flags & WEIR_NARROW_IS) != 0 ? scope[SCOPE_HOST].rule : NULL;
+
+	const char *from = which == SCOPE_TOTAL ? TOTAL_KEY : host;
+
+	memcpy(key, from, strnlen(from, WEIR_KEY_MAX - 1) + 1);
+	if (which == SCOPE_RUN)
+		scope_run_key(&g->run, host, key);
+	else if (which == SCOPE_NARROW)
+		scope_narrow_key(scope[which].rule, key);
+	else if (which == SCOPE_HOST && apart != NULL)
+		scope_narrow_key(apart, key);
+	else if (which == SCOPE_CLIENT)
+		scope_client_key(g, host, key);
+}
+
+static void rates_of_scope(const struct weir_gate *g, const struct weir_rule *rule, unsigned which, struct rate rate[WEIR_RATES])
+{
+	for (unsigned i = 0; i < WEIR_RATES; i++)
+		rate[i] = rate_of(0, 0);
+	if (which == SCOPE_RUN)
+		rate[0] = rate_of(g->run.rate, g->run.burst);
+	else if (which == SCOPE_CLIENT)
+		rate[0] = rate_of(rule->narrow.client_rate, rule->narrow.client_burst);
+	else
+		rates_of(rule, rate);
+}
+
 /* Its keys want stack of their own, not under all that a request does. */
 __attribute__((noinline)) uint64_t spare_take(const struct weir_gate *g, const char *host_port,
 					      const struct scope scope[WEIR_SCOPES], uint64_t latest_ns, uint64_t now_ns)
 {
 	const struct weir_segment *s = g->segment;
-	const struct weir_rule *total = weir_policy_in_force(s).total;
-	bool host = scope[SCOPE_HOST].slot == s->entries,
-	     run = scope[SCOPE_RUN].slot == WEIR_NONE && g->run.id[0] != '\0' && (g->run.rate != 0 || g->run.concurrency != 0);
-	struct rate rate[WEIR_RATES] = {{0, 0}};
-	char key[WEIR_KEY_MAX], run_key[WEIR_KEY_MAX];
+	struct rate rate[WEIR_RATES];
+	char host[WEIR_KEY_MAX], key[WEIR_KEY_MAX];
 	uint64_t ready = now_ns, at;
 	uint32_t rule;
 
-	if (!host && !run && (total == NULL || scope[SCOPE_TOTAL].slot != WEIR_NONE))
+	if (!any_missing(g, scope))
 		return now_ns;
-	weir_gate_key(s, host_port, key, &rule);
-	tell(s, key, now_ns);
-	if (run) {
-		scope_run_key(&g->run, key, run_key);
-		rate[0] = rate_of(g->run.rate, g->run.burst);
-		ready = take(s, run_key, rate, latest_ns, now_ns);
-	}
-	if (host && (ready <= now_ns || ready <= latest_ns)) {
-		at = take_of_rule(s, key, scope[SCOPE_HOST].rule, latest_ns, now_ns);
-		ready = at > ready ? at : ready;
-	}
-	if (total != NULL && scope[SCOPE_TOTAL].slot == WEIR_NONE && (ready <= now_ns || ready <= latest_ns)) {
-		at = take_of_rule(s, TOTAL_KEY, total, latest_ns, now_ns);
+	weir_gate_key(s, host_port, host, &rule);
+	tell(s, host, now_ns);
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		if (!is_missing(g, scope, i) || (ready > now_ns && ready > latest_ns))
+			continue;
+		key_of(g, scope, i, host, key);
+		rates_of_scope(g, scope[i].rule, i, rate);
+		at = take(s, key, rate, latest_ns, now_ns);
 		ready = at > ready ? at : ready;
 	}
 	return ready;
@@ -294,30 +330,23 @@ static uint32_t permits_of(const struct weir_concurrency_params *p)
 __attribute__((noinline)) void spare_permits(const struct weir_gate *g, const char *host_port,
 					     const struct scope scope[WEIR_SCOPES], struct weir_spare_permits out[WEIR_SCOPES])
 {
-	const struct weir_segment *s = g->segment;
-	const struct weir_rule *total = weir_policy_in_force(s).total;
-	char key[WEIR_KEY_MAX], run_key[WEIR_KEY_MAX];
+	char host[WEIR_KEY_MAX], key[WEIR_KEY_MAX];
 	uint32_t rule;
 
 	for (unsigned i = 0; i < WEIR_SCOPES; i++)
 		out[i] = (struct weir_spare_permits){0, 0};
-	if (scope[SCOPE_HOST].slot != s->entries && (scope[SCOPE_RUN].slot != WEIR_NONE || g->run.id[0] == '\0') &&
-	    (scope[SCOPE_TOTAL].slot != WEIR_NONE || total == NULL))
+	if (!any_missing(g, scope))
 		return; /* nearly always */
-	if (scope[SCOPE_HOST].slot == s->entries)
-		out[SCOPE_HOST].limit = permits_of(&scope[SCOPE_HOST].rule->concurrency);
-	if (scope[SCOPE_RUN].slot == WEIR_NONE && g->run.id[0] != '\0')
-		out[SCOPE_RUN].limit = g->run.concurrency;
-	if (scope[SCOPE_TOTAL].slot == WEIR_NONE && total != NULL)
-		out[SCOPE_TOTAL].limit = permits_of(&total->concurrency);
-	if (out[SCOPE_HOST].limit != 0 || out[SCOPE_RUN].limit != 0)
-		weir_gate_key(s, host_port, key, &rule);
-	if (out[SCOPE_HOST].limit != 0)
-		out[SCOPE_HOST].tag = spare_tag(key);
-	if (out[SCOPE_RUN].limit != 0) {
-		scope_run_key(&g->run, key, run_key);
-		out[SCOPE_RUN].tag = spare_tag(run_key);
+	weir_gate_key(g->segment, host_port, host, &rule);
+	for (unsigned i = 0; i < WEIR_SCOPES; i++) {
+		if (!is_missing(g, scope, i))
+			continue;
+		out[i].limit = i == SCOPE_RUN      ? g->run.concurrency
+			       : i == SCOPE_CLIENT ? scope[i].rule->narrow.client_concurrency
+						   : permits_of(&scope[i].rule->concurrency);
+		if (out[i].limit == 0)
+			continue;
+		key_of(g, scope, i, host, key);
+		out[i].tag = spare_tag(key);
 	}
-	if (out[SCOPE_TOTAL].limit != 0)
-		out[SCOPE_TOTAL].tag = spare_tag(TOTAL_KEY);
 }

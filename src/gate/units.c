@@ -19,11 +19,10 @@
 /* A bucket with a limit that the request passes. */
 struct passed {
 	struct weir_bucket *bucket;
-	uint64_t *unit;
-	uint32_t *numbering;
-	uint64_t *place;
+	struct weir_scope *of; /* of the request: has the unit and the place, */
 	const struct weir_rule *rule;
 	uint32_t slot;
+	uint8_t rate; /* under this number */
 	bool classed; /* several classes use it */
 };
 
@@ -34,9 +33,8 @@ static void pass(const struct weir_gate *g, struct weir_request *r, const struct
 
 	*out = (struct passed){
 		.bucket = b,
-		.unit = &r->scope[scope].unit[rate],
-		.numbering = &r->scope[scope].numbering[rate],
-		.place = &r->scope[scope].place[rate],
+		.of = &r->scope[scope],
+		.rate = (uint8_t)rate,
 		.rule = s->rule,
 		.slot = s->slot,
 		/* A dry run waits for nobody: what it takes, it owes. */
@@ -44,14 +42,19 @@ static void pass(const struct weir_gate *g, struct weir_request *r, const struct
 	};
 }
 
+/* A run's and a client's share have one rate each. */
+#define PASSED_MAX (3 * WEIR_RATES + 2)
+
 /* Fills out[] and returns how many; brings their paces in line with the policy. */
 static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
-			       uint64_t now_ns, struct passed out[WEIR_SCOPES * WEIR_RATES])
+			       uint64_t now_ns, struct passed out[PASSED_MAX])
 {
 	unsigned n = 0, end = scopes_end(scope);
 
 	for (unsigned i = 0; i < end; i++) {
 		if (scope[i].slot == WEIR_NONE || scope_is_overflow(g, &scope[i])) /* its rates are in spares */
+			continue;
+		if (r->unit_taken && i != SCOPE_NARROW)
 			continue;
 		scope_apply(g, &scope[i], now_ns);
 		if (!(i == SCOPE_HOST && r->unpaced) && !weir_bucket_unused(scope[i].entry->bucket))
@@ -66,11 +69,11 @@ static unsigned buckets_passed(const struct weir_gate *g, struct weir_request *r
 /* A place that it has been too late for is another's by now. */
 static struct weir_turn turn_of(const struct weir_request *r, const struct passed *p, uint64_t now_ns)
 {
-	if (*p->place != 0 && !weir_order_holds(&p->bucket->turns.order, r->class, *p->place))
-		*p->place = 0;
+	if (p->of->place[p->rate] != 0 && !weir_order_holds(&p->bucket->turns.order, r->class, p->of->place[p->rate]))
+		p->of->place[p->rate] = 0;
 	return (struct weir_turn){
 		.class = r->class,
-		.place = *p->place,
+		.place = p->of->place[p->rate],
 		.waited_ns = r->delayed && now_ns > r->begun_ns ? now_ns - r->begun_ns : 0,
 		.shares = p->rule->queue.shares,
 	};
@@ -80,10 +83,11 @@ static struct weir_turn turn_of(const struct weir_request *r, const struct passe
 static void units_to_places(const struct weir_request *r, const struct passed *p, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++) {
-		if (!p[k].classed || *p[k].unit == 0 || weir_bucket_holds(p[k].bucket, *p[k].unit, p[k].numbering))
+		if (!p[k].classed || p[k].of->unit[p[k].rate] == 0 ||
+		    weir_bucket_holds(p[k].bucket, p[k].of->unit[p[k].rate], &p[k].of->numbering[p[k].rate]))
 			continue;
-		*p[k].place = weir_bucket_place_of(p[k].bucket, r->class, *p[k].unit);
-		*p[k].unit = 0;
+		p[k].of->place[p[k].rate] = weir_bucket_place_of(p[k].bucket, r->class, p[k].of->unit[p[k].rate]);
+		p[k].of->unit[p[k].rate] = 0;
 	}
 }
 
@@ -98,11 +102,11 @@ static uint64_t turn_ns(struct weir_request *r, const struct passed *p, uint64_t
 		at = weir_bucket_turn_ns(p->bucket, &t, now_ns);
 		r->turns |= at <= now_ns;
 	} else {
-		*p->numbering = weir_bucket_numbering(p->bucket);
-		*p->unit = weir_bucket_go(p->bucket, &t, now_ns, &at);
+		p->of->numbering[p->rate] = weir_bucket_numbering(p->bucket);
+		p->of->unit[p->rate] = weir_bucket_go(p->bucket, &t, now_ns, &at);
 	}
-	if (at > now_ns && at <= r->latest_ns && *p->place == 0)
-		*p->place = weir_order_take(&p->bucket->turns.order, r->class);
+	if (at > now_ns && at <= r->latest_ns && p->of->place[p->rate] == 0)
+		p->of->place[p->rate] = weir_order_take(&p->bucket->turns.order, r->class);
 	return at;
 }
 
@@ -116,7 +120,7 @@ static uint64_t units_expected(struct weir_request *r, const struct passed *p, u
 		struct weir_turn t = turn_of(r, &p[k], now_ns);
 		uint64_t at = now_ns;
 
-		if (*p[k].unit == 0)
+		if (p[k].of->unit[p[k].rate] == 0)
 			at = p[k].classed ? weir_bucket_turn_ns(p[k].bucket, &t, now_ns)
 					  : weir_bucket_preview_ns(p[k].bucket, now_ns);
 
@@ -138,9 +142,10 @@ static uint64_t drop_void_units(struct weir_request *r, const struct passed *p, 
 	for (unsigned k = 0; k < n; k++) {
 		uint64_t before;
 
-		if (*p[k].unit == 0 || weir_bucket_holds(p[k].bucket, *p[k].unit, p[k].numbering))
+		if (p[k].of->unit[p[k].rate] == 0 ||
+		    weir_bucket_holds(p[k].bucket, p[k].of->unit[p[k].rate], &p[k].of->numbering[p[k].rate]))
 			continue;
-		before = weir_bucket_ahead(p[k].bucket, *p[k].unit, now_ns);
+		before = weir_bucket_ahead(p[k].bucket, p[k].of->unit[p[k].rate], now_ns);
 		ahead = before > ahead ? before : ahead;
 		found |= 1U << k;
 		r->wait_slot = p[k].slot;
@@ -153,7 +158,7 @@ static uint64_t drop_void_units(struct weir_request *r, const struct passed *p, 
 		return r->retake_ns;
 	for (unsigned k = 0; k < n; k++)
 		if ((found >> k & 1) != 0)
-			*p[k].unit = 0;
+			p[k].of->unit[p[k].rate] = 0;
 	r->retake_ns = 0;
 	return now_ns;
 }
@@ -174,7 +179,7 @@ static bool passes_none(const struct weir_gate *g, const struct scope scope[WEIR
 static __attribute__((noinline)) uint64_t take_units(const struct weir_gate *g, struct weir_request *r,
 						     const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
-	struct passed p[WEIR_SCOPES * WEIR_RATES];
+	struct passed p[PASSED_MAX];
 	uint64_t ready = now_ns;
 	unsigned n = buckets_passed(g, r, scope, now_ns, p);
 
@@ -193,15 +198,15 @@ static __attribute__((noinline)) uint64_t take_units(const struct weir_gate *g, 
 	for (unsigned k = 0; k < n; k++) {
 		uint64_t at = now_ns;
 
-		if (*p[k].unit != 0) {
-			at = weir_bucket_ready_ns(p[k].bucket, *p[k].unit, now_ns);
+		if (p[k].of->unit[p[k].rate] != 0) {
+			at = weir_bucket_ready_ns(p[k].bucket, p[k].of->unit[p[k].rate], now_ns);
 		} else if (p[k].classed) {
 			at = turn_ns(r, &p[k], now_ns);
 		} else {
-			*p[k].numbering = weir_bucket_numbering(p[k].bucket);
-			*p[k].unit = weir_bucket_take_by(p[k].bucket, now_ns, r->latest_ns, &at);
+			p[k].of->numbering[p[k].rate] = weir_bucket_numbering(p[k].bucket);
+			p[k].of->unit[p[k].rate] = weir_bucket_take_by(p[k].bucket, now_ns, r->latest_ns, &at);
 		}
-		r->has_units |= *p[k].unit != 0;
+		r->has_units |= p[k].of->unit[p[k].rate] != 0;
 		if (at > ready) {
 			ready = at;
 			r->wait_slot = p[k].slot;
@@ -230,17 +235,17 @@ __attribute__((noinline)) bool request_take_turns(const struct weir_gate *g, str
 	for (unsigned k = 0; k < n; k++) {
 		struct weir_turn t;
 
-		if (!p[k].classed || *p[k].unit != 0)
+		if (!p[k].classed || p[k].of->unit[p[k].rate] != 0)
 			continue;
 		t = turn_of(r, &p[k], now_ns);
-		*p[k].numbering = weir_bucket_numbering(p[k].bucket);
-		*p[k].unit = weir_bucket_go(p[k].bucket, &t, now_ns, ready_ns);
+		p[k].of->numbering[p[k].rate] = weir_bucket_numbering(p[k].bucket);
+		p[k].of->unit[p[k].rate] = weir_bucket_go(p[k].bucket, &t, now_ns, ready_ns);
 		if (*ready_ns > now_ns) {
 			r->wait_slot = p[k].slot;
 			return false;
 		}
-		*p[k].place = 0;
-		r->has_units |= *p[k].unit != 0;
+		p[k].of->place[p[k].rate] = 0;
+		r->has_units |= p[k].of->unit[p[k].rate] != 0;
 	}
 	return true;
 }

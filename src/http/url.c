@@ -226,3 +226,25 @@ bool weir_location_host_port(const char *location, const char *base_host_port, c
 	memcpy(out, base_host_port, length + 1);
 	return true;
 }
+
+const char *weir_url_path_text(const char *url, size_t bytes, size_t *path_bytes)
+{
+	const char *end = url + bytes, *path = url, *stop;
+	size_t authority = 0;
+
+	if (bytes == 0 || url[0] != '/') {
+		const char *scheme = memmem(url, bytes, "://", 3);
+
+		path = scheme ? scheme + 3 : url;
+		while (path + authority < end && !memchr("/?#", path[authority], 3))
+			authority++;
+		path += authority;
+	}
+	for (stop = path; stop < end && *stop != '?' && *stop != '#';)
+		stop++;
+	*path_bytes = (size_t)(stop - path);
+	if (*path_bytes > 0 && *path == '/')
+		return path;
+	*path_bytes = 1;
+	return "/";
+}

@@ -90,7 +90,7 @@ static void check_strategy(struct weir_compilation *c, struct weir_draft *d)
 	switch (d->rule.rate.strategy) {
 	case WEIR_FIXED:
 		/* total is fixed without a word, and without a rate it says nothing. */
-		if (d == &c->total && !said(d, WEIR_FIELD_STRATEGY))
+		if ((d == &c->total || weir_narrow_is_beside(d)) && !said(d, WEIR_FIELD_STRATEGY))
 			check_need(c, d, WEIR_FIELD_RATE, WEIR_FIELD_RATE_MAX, "no rate is given: rate.max is missing");
 		else
 			check_need(c, d, WEIR_FIELD_STRATEGY, WEIR_FIELD_RATE_MAX, "\"fixed\" needs rate.max, the rate itself");
@@ -105,12 +105,19 @@ static void check_strategy(struct weir_compilation *c, struct weir_draft *d)
 	}
 }
 
-static void check_total(struct weir_compilation *c, struct weir_draft *d)
+static void check_fixed(struct weir_compilation *c, struct weir_draft *d)
 {
+	bool total = d == &c->total;
+
 	if (d->rule.rate.strategy != WEIR_FIXED)
-		report(c, d, WEIR_FIELD_STRATEGY, "expected \"fixed\": there is no one host to learn from");
+		report(c, d, WEIR_FIELD_STRATEGY,
+		       total ? "expected \"fixed\": there is no one host to learn from"
+			     : "expected \"fixed\": what is learned is the host's own, unless the rule says apart = true");
 	if (d->rule.concurrency.mode == WEIR_CONCURRENCY_ADAPTIVE)
-		report(c, d, WEIR_FIELD_MODE, "expected \"fixed\" or \"off\": there is no one host to learn from");
+		report(c, d, WEIR_FIELD_MODE,
+		       total ? "expected \"fixed\" or \"off\": there is no one host to learn from"
+			     : "expected \"fixed\" or \"off\": what is learned is the host's own, unless the rule says apart = "
+			       "true");
 }
 
 /* What is guaranteed below must be there. What is said here wins over what was inherited. */
@@ -140,8 +147,8 @@ void weir_check_draft(struct weir_compilation *c, struct weir_draft *d)
 		check_need(c, d, WEIR_FIELD_SLOW_RATE, WEIR_FIELD_SLOW_CALL,
 			   "needs breaker.slow_call: how long a call takes that is slow");
 	check_shares(c, d);
-	if (d == &c->total)
-		check_total(c, d);
+	if (d == &c->total || weir_narrow_is_beside(d))
+		check_fixed(c, d);
 }
 
 /* Whether two rules ask the same of their hosts. */
@@ -162,7 +169,7 @@ void weir_check_groups(struct weir_compilation *c)
 	for (size_t i = 1; i < c->hosts; i++) {
 		const struct weir_draft *d = &c->host[i];
 
-		for (size_t k = 0; d->rule.group[0] != '\0' && k < i; k++) {
+		for (size_t k = 0; d->rule.group[0] != '\0' && !weir_narrow_is(d) && k < i; k++) {
 			const struct weir_draft *other = &c->host[k];
 
 			if (strcmp(other->rule.group, d->rule.group) != 0 || agree(&other->rule, &d->rule))

@@ -5,7 +5,7 @@
  *   chain.c     which files there are, in order, and what they were when they were read (sources)
  *   document.c  reads one: owner, mode, size; scan.c goes through its raw text; libconfig parses it
  *   section.c   takes defaults, total and each rule of hosts over into drafts, with the help of setting.c, field.c, value.c,
- *               quota.c, allowance.c, zone.c and match.c
+ *               quota.c, allowance.c, zone.c, match.c and narrow.c
  *   check.c     looks at what only shows when everything has been said (min above max, fixed without max)
  *   origin.c    says where each value comes from
  *
@@ -92,6 +92,9 @@ enum weir_field_id {
 	WEIR_FIELD_RETRY_BUDGET,
 	WEIR_FIELD_RETRY_BASE,
 	WEIR_FIELD_RETRY_CAP,
+	WEIR_FIELD_CLIENT_RATE,
+	WEIR_FIELD_CLIENT_BURST,
+	WEIR_FIELD_CLIENT_CONCURRENCY,
 	WEIR_FIELDS
 };
 
@@ -177,6 +180,9 @@ void weir_check_draft(struct weir_compilation *c, struct weir_draft *d);
 
 /* section.c: drops the rules that are hidden by others, once all are in. */
 void weir_section_drop_hidden(struct weir_compilation *c);
+
+/* narrow.c: puts narrowed rules behind those of their hosts. */
+void weir_narrow_arrange(struct weir_compilation *c);
 
 /* check.c: rules that share a group must agree. */
 void weir_check_groups(struct weir_compilation *c);

@@ -9,20 +9,25 @@
 
 #include "src/policy/field.h"
 
+void weir_rule_limit_nothing(struct weir_rule *r)
+{
+	weir_field_put(r, WEIR_FIELD_RATE, 0);
+	weir_field_put(r, WEIR_FIELD_STRATEGY, WEIR_FIXED);
+	weir_field_put(r, WEIR_FIELD_RATE_MIN, 0);
+	weir_field_put(r, WEIR_FIELD_RATE_MAX, 0);
+	weir_field_put(r, WEIR_FIELD_RATE_INITIAL, 0);
+	weir_field_put(r, WEIR_FIELD_BURST, 1);
+	memset(r->fixed, 0, sizeof r->fixed);
+	memset(&r->concurrency, 0, sizeof r->concurrency);
+	memset(&r->breaker, 0, sizeof r->breaker);
+}
+
 /* All hosts together: no limit until one is given, and then a fixed one. */
 static void begin_total(struct weir_draft *d)
 {
 	snprintf(d->path, sizeof d->path, "total");
 	weir_rule_defaults(&d->rule);
-	weir_field_put(&d->rule, WEIR_FIELD_RATE, 0);
-	weir_field_put(&d->rule, WEIR_FIELD_STRATEGY, WEIR_FIXED);
-	weir_field_put(&d->rule, WEIR_FIELD_RATE_MIN, 0);
-	weir_field_put(&d->rule, WEIR_FIELD_RATE_MAX, 0);
-	weir_field_put(&d->rule, WEIR_FIELD_RATE_INITIAL, 0);
-	weir_field_put(&d->rule, WEIR_FIELD_BURST, 1);
-	memset(d->rule.fixed, 0, sizeof d->rule.fixed);
-	memset(&d->rule.concurrency, 0, sizeof d->rule.concurrency);
-	memset(&d->rule.breaker, 0, sizeof d->rule.breaker);
+	weir_rule_limit_nothing(&d->rule);
 }
 
 static void begin(struct weir_compilation *c)
@@ -55,6 +60,7 @@ static void read_documents(struct weir_compilation *c, const bool is_file[WEIR_S
 			weir_section_hosts(c, i);
 	}
 	weir_section_drop_hidden(c);
+	weir_narrow_arrange(c);
 	weir_check_groups(c);
 }
 

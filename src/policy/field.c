@@ -71,6 +71,10 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 	[WEIR_FIELD_RETRY_BUDGET] = {"retry.budget", WEIR_KIND_PERMILLE, false, AT(retry.budget_permille), 0, 1000},
 	[WEIR_FIELD_RETRY_BASE] = {"retry.base", WEIR_KIND_DURATION, false, AT(retry.base_ns), MS, DAY},
 	[WEIR_FIELD_RETRY_CAP] = {"retry.cap", WEIR_KIND_DURATION, false, AT(retry.cap_ns), MS, DAY},
+	[WEIR_FIELD_CLIENT_RATE] = {"per_client.rate", WEIR_KIND_RATE, false, AT(narrow.client_rate), 0, 0},
+	[WEIR_FIELD_CLIENT_BURST] = {"per_client.burst", WEIR_KIND_COUNT, false, AT(narrow.client_burst), 1, WEIR_BURST_MAX},
+	[WEIR_FIELD_CLIENT_CONCURRENCY] = {"per_client.concurrency", WEIR_KIND_COUNT, false, AT(narrow.client_concurrency), 0,
+					   PERMITS_MAX},
 };
 
 static const char *const strategies[] = {"adaptive", "fixed", "conservative", "aggressive", NULL};

@@ -50,6 +50,18 @@ char *weir_quotas_print(const struct weir_rule *r);
 /* words.c: a list of words of a set, each of which is a bit. */
 bool weir_words_read(const struct weir_setting *s, enum weir_field_id id, uint64_t *bits);
 char *weir_words_print(uint64_t bits, enum weir_field_id id);
+/* narrow.c: whether a rule has a path or a method; whether it stands beside its host's. */
+bool weir_narrow_is(const struct weir_draft *d);
+bool weir_narrow_is_beside(const struct weir_draft *d);
+
+/* narrow.c: before its keys are taken: what a rule is that has a path or a method. */
+void weir_narrow_begin(struct weir_draft *d, const struct weir_setting *s);
+
+/* narrow.c: path, method, apart. False for any other key. */
+bool weir_narrow_take(struct weir_draft *d, const struct weir_setting *s, const char *name);
+
+/* compile.c: takes out what limits anything. */
+void weir_rule_limit_nothing(struct weir_rule *r);
 
 /* match.c: which hosts a rule is for. Lowers letters, strips brackets. Returns NULL or what is wrong. */
 const char *weir_match_read(const char *text, char match[WEIR_MATCH_MAX], uint32_t *flags);

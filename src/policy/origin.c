@@ -70,9 +70,10 @@ static char *quoted(const char *text)
 
 static void list_host(struct weir_compilation *c, struct weir_policy *out, const struct weir_draft *d)
 {
-	char section[WEIR_MATCH_MAX + 8];
+	char section[WEIR_MATCH_MAX + WEIR_NARROW_NAME_MAX + 9], name[WEIR_NARROW_NAME_MAX];
 
-	snprintf(section, sizeof section, "hosts[%s]", d->rule.match);
+	weir_narrow_name(&d->rule.narrow, name);
+	snprintf(section, sizeof section, "hosts[%s%s%s]", d->rule.match, name[0] ? "#" : "", name);
 	add(c, out, section, "match", quoted(d->rule.match), d->at);
 	if (d->rule.group[0] != '\0')
 		add(c, out, section, "group", quoted(d->rule.group), d->group_at);

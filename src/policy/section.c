@@ -13,12 +13,13 @@
 static const char *const sections[] = {"defaults", "hosts", "total", "agent", "segment", NULL};
 
 /* What a rule may hold, by the section it stands in. */
-static const char *const rule_keys[] = {"match",    "group", "exempt", "throttle_status", "rate",   "rates",  "concurrency",
-					"breaker",  "wait",  "hold",   "retry",           "quotas", "spread", "source",
-					"priority", "queue", "share",  "verified_on",     NULL};
-static const char *const default_keys[] = {"exempt", "throttle_status", "rate",   "rates",  "concurrency", "breaker", "wait",
-					   "hold",   "retry",           "quotas", "spread", "priority",    "queue",   "share",
-					   NULL};
+static const char *const rule_keys[] = {"match",      "group", "exempt", "throttle_status", "rate",   "rates",  "concurrency",
+					"breaker",    "wait",  "hold",   "retry",           "quotas", "spread", "source",
+					"priority",   "queue", "share",  "verified_on",     "path",   "method", "apart",
+					"per_client", NULL};
+static const char *const default_keys[] = {
+	"exempt", "throttle_status", "rate",   "rates",    "concurrency", "breaker", "wait",       "hold",
+	"retry",  "quotas",          "spread", "priority", "queue",       "share",   "per_client", NULL};
 static const char *const total_keys[] = {"rate", "rates", "concurrency", "wait", NULL};
 
 static bool listed(const char *name, const char *const names[])
@@ -30,9 +31,14 @@ static bool listed(const char *name, const char *const names[])
 	return false;
 }
 
+/* What a rule may hold that stands beside its host's. */
+static const char *const beside_keys[] = {"match", "path",  "method",      "apart", "exempt", "group",
+					  "rate",  "rates", "concurrency", "wait",  NULL};
+
+/* Whether it has but fixed limits. */
 static bool is_total(const struct weir_draft *d, const struct weir_setting *s)
 {
-	return d == &s->c->total;
+	return d == &s->c->total || weir_narrow_is_beside(d);
 }
 
 /* The field that is called group.key, WEIR_FIELDS when there is none. */
@@ -196,6 +202,19 @@ static void take_retry(struct weir_draft *d, const struct weir_setting *s)
 	}
 }
 
+/* per_client = { rate = "2/s"; concurrency = 2; }, per_client = "2/s" */
+static void take_per_client(struct weir_draft *d, const struct weir_setting *s)
+{
+	uint64_t rate;
+
+	if (weir_setting_is_group(s))
+		take_group(d, s, "per_client");
+	else if (!weir_setting_text(s))
+		weir_setting_expected(s, "a rate such as \"2/s\" or a group { rate = \"2/s\"; concurrency = 2; }", NULL);
+	else if (weir_value_rate(s, true, &rate))
+		say(d, WEIR_FIELD_CLIENT_RATE, rate, weir_setting_place(s));
+}
+
 static void take_text(struct weir_draft *d, const struct weir_setting *s, bool match)
 {
 	const char *what = match ? "a host such as \"api.example.org\", \"*.example.org:443\" or \"[::1]:8080\""
@@ -218,6 +237,8 @@ static void take_text(struct weir_draft *d, const struct weir_setting *s, bool m
 
 static void take_key(struct weir_draft *d, const struct weir_setting *s, const char *name)
 {
+	if (weir_narrow_take(d, s, name))
+		return;
 	if (strcmp(name, "match") == 0)
 		take_text(d, s, true);
 	else if (strcmp(name, "group") == 0)
@@ -242,6 +263,8 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 		take_breaker(d, s);
 	else if (strcmp(name, "retry") == 0)
 		take_retry(d, s);
+	else if (strcmp(name, "per_client") == 0)
+		take_per_client(d, s);
 	else
 		take_bound(d, s, name);
 }
@@ -327,11 +350,17 @@ void weir_section_globals(struct weir_compilation *c, uint32_t document)
 	}
 }
 
+static bool are_for_the_same(const struct weir_rule *a, const struct weir_rule *b)
+{
+	return strcmp(a->match, b->match) == 0 && a->narrow.methods == b->narrow.methods &&
+	       strcmp(a->narrow.path, b->narrow.path) == 0;
+}
+
 /* A rule of the same file (they begin at index `first`) with the same match is a mistake; one of a later file hides this one. */
 static void compare(struct weir_compilation *c, struct weir_draft *d, size_t first)
 {
 	for (size_t i = 0; i < c->hosts; i++) {
-		if (strcmp(c->host[i].rule.match, d->rule.match) != 0)
+		if (!are_for_the_same(&c->host[i].rule, &d->rule))
 			continue;
 		if (i < first) {
 			d->hidden = true;
@@ -370,7 +399,8 @@ static void take_host(struct weir_compilation *c, const struct weir_setting *s, 
 	size_t findings = c->findings;
 	struct weir_setting match;
 
-	take_rule(d, s, rule_keys);
+	weir_narrow_begin(d, s);
+	take_rule(d, s, weir_narrow_is_beside(d) ? beside_keys : rule_keys);
 	if (!weir_setting_member(s, "match", &match))
 		weir_finding_add(c, d->at, d->path, "match is missing: say which hosts this rule is for");
 	if (c->findings == findings)

@@ -13,7 +13,8 @@ const struct weir_rule weir_rule_builtin = {
 	.throttle_codes = 1,
 	.wait_max_ns = 60 * SECOND,   /* as long as a patient person or nginx's proxy_read_timeout waits */
 	.hold_max_ns = 3600 * SECOND, /* longer ones are mostly bans; hourly quotas still fit */
-	.grace_ns = 30 * SECOND,      /* a restart takes seconds; Kubernetes' terminationGracePeriodSeconds is 30 */
+	.narrow = {.client_burst = 1},
+	.grace_ns = 30 * SECOND, /* a restart takes seconds; Kubernetes' terminationGracePeriodSeconds is 30 */
 	.queue = {.shares = {.normal = 200, .low = 50}}, /* a fifth and a twentieth: enough that a batch goes on */
 	.rate =
 		{

@@ -28,8 +28,8 @@ bool lease_scan_read(const struct weir_segment *s, uint32_t lease, struct lease_
 
 	for (int i = 0; i < READS; i++) {
 		out->word = atomic_load_explicit(&l->word, memory_order_acquire);
-		for (int k = 0; k < WEIR_SCOPES; k++)
-			out->entry[k] = atomic_load_explicit(&l->entry[k], memory_order_acquire);
+		for (unsigned k = 0; k < WEIR_SCOPES; k++)
+			out->entry[k] = atomic_load_explicit(weir_lease_entry(l, k), memory_order_acquire);
 		if (atomic_load_explicit(&l->word, memory_order_relaxed) == out->word)
 			return true;
 	}
@@ -65,8 +65,8 @@ bool lease_scan_any(const struct weir_segment *s, uint32_t slot, uint64_t now_ns
 			return true;
 		}
 		/* No second look at the word: an entry that is wrongly thought in use is merely kept. */
-		for (int k = 0; k < WEIR_SCOPES; k++)
-			if (atomic_load_explicit(&l->entry[k], memory_order_relaxed) == slot)
+		for (unsigned k = 0; k < WEIR_SCOPES; k++)
+			if (atomic_load_explicit(weir_lease_entry(l, k), memory_order_relaxed) == slot)
 				return true;
 	}
 	return false;
@@ -103,8 +103,15 @@ static bool claim(const struct weir_segment *s, uint32_t number, const struct we
 	atomic_store_explicit(&l->deadline_ns, deadline_ns, memory_order_release);
 	atomic_store_explicit(&l->thread, thread, memory_order_release);
 	atomic_store_explicit(&l->pid_namespace, o->pid_namespace, memory_order_release);
-	for (int k = 0; k < WEIR_SCOPES; k++)
+	for (unsigned k = 0; k < WEIR_SCOPES_FIRST; k++)
 		atomic_store_explicit(&l->entry[k], entry[k], memory_order_release);
+	/* In a cache line of their own, and nearly always what they were. */
+	for (unsigned k = WEIR_SCOPES_FIRST; k < WEIR_SCOPES; k++) {
+		_Atomic uint32_t *at = &l->narrow[k - WEIR_SCOPES_FIRST];
+
+		if (atomic_load_explicit(at, memory_order_relaxed) != entry[k])
+			atomic_store_explicit(at, entry[k], memory_order_release);
+	}
 	atomic_store_explicit(&l->breaker_generation, 0, memory_order_release);
 	atomic_store_explicit(&l->breaker_probe, 0, memory_order_release);
 	atomic_store_explicit(&l->admitted_s, (uint32_t)(now_ns / UINT64_C(1000000000)), memory_order_release);
@@ -210,7 +217,7 @@ static struct spare_count count_spare(const struct weir_segment *s, uint32_t lea
 
 		if (i == lease || (state != WEIR_LEASE_MOVING && state != WEIR_LEASE_IN_FLIGHT && state != WEIR_LEASE_REAPING))
 			continue;
-		entry = atomic_load_explicit(&l->entry[scope], memory_order_relaxed);
+		entry = atomic_load_explicit(weir_lease_entry(l, scope), memory_order_relaxed);
 		its = scope != 0            ? entry
 		      : entry == s->entries ? atomic_load_explicit(&l->breaker_generation, memory_order_relaxed)
 					    : WEIR_NONE;
@@ -279,7 +286,7 @@ uint32_t weir_lease_occupancy(const struct weir_segment *s, struct weir_occupanc
 		in_flight = lease_word_state(c.word) == WEIR_LEASE_IN_FLIGHT;
 		if (!in_flight && lease_word_state(c.word) != WEIR_LEASE_WAITING && lease_word_state(c.word) != WEIR_LEASE_MOVING)
 			continue;
-		for (int k = 0; k < WEIR_SCOPES; k++) {
+		for (unsigned k = 0; k < WEIR_SCOPES; k++) {
 			if (c.entry[k] > s->entries)
 				continue;
 			if (in_flight) {

@@ -16,31 +16,6 @@
 
 _Static_assert(sizeof(struct weir_rule) % sizeof(uint64_t) == 0 && sizeof(struct weir_source) % sizeof(uint64_t) == 0, "words");
 
-/* Whether a pattern with * (any run of characters) and ? (one) matches all of the text. Goes back to the last * only, which is
- * enough, because an earlier one could not match anything that it cannot. At most pattern x text steps. */
-static bool glob(const char *pattern, size_t pattern_length, const char *text, size_t text_length)
-{
-	size_t p = 0, t = 0, star = SIZE_MAX, resume = 0;
-
-	while (t < text_length) {
-		if (p < pattern_length && pattern[p] == '*') {
-			star = p++;
-			resume = t;
-		} else if (p < pattern_length && (pattern[p] == '?' || pattern[p] == text[t])) {
-			p++;
-			t++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			t = ++resume;
-		} else {
-			return false;
-		}
-	}
-	while (p < pattern_length && pattern[p] == '*')
-		p++;
-	return p == pattern_length;
-}
-
 uint32_t weir_policy_match(const struct weir_policy_view *view, const char *host_port)
 {
 	size_t whole = strnlen(host_port, WEIR_KEY_MAX), host;
@@ -54,16 +29,75 @@ uint32_t weir_policy_match(const struct weir_policy_view *view, const char *host
 		const struct weir_rule *r = &view->rules[i];
 		size_t length = strnlen(r->match, sizeof r->match), subject = (r->flags & WEIR_RULE_ANY_PORT) != 0 ? host : whole;
 
-		if (length == 0 || length == sizeof r->match)
+		if (length == 0 || length == sizeof r->match || (r->narrow.flags & WEIR_NARROW_IS) != 0)
 			continue;
 		if ((r->flags & WEIR_RULE_GLOB) == 0) {
 			if (length == subject && memcmp(r->match, host_port, length) == 0)
 				return i;
-		} else if (first_glob == WEIR_NONE && glob(r->match, length, host_port, subject)) {
+		} else if (first_glob == WEIR_NONE && weir_glob(r->match, length, host_port, subject)) {
 			first_glob = i;
 		}
 	}
 	return first_glob != WEIR_NONE ? first_glob : view->rule_count - 1;
+}
+
+/* The rule of a host, or of a group: a key without a port. One that no group has any more, or that is no host's, gets the
+ * defaults. */
+static uint32_t rule_of_host(const struct weir_policy_view *view, const char *key)
+{
+	if (strchr(key, ':') != NULL)
+		return weir_policy_match(view, key);
+	for (uint32_t i = 0; i < view->rule_count; i++)
+		if (view->rules[i].group[0] != '\0' && strncmp(view->rules[i].group, key, WEIR_GROUP_MAX) == 0)
+			return i;
+	return view->rule_count - 1;
+}
+
+static __attribute__((noinline)) uint32_t narrowed_by_name(const struct weir_policy_view *view, const char *host,
+							   const char *name)
+{
+	char its[WEIR_NARROW_NAME_MAX];
+	uint32_t rule = rule_of_host(view, host);
+	const struct weir_narrow *n = rule < view->rule_count ? &view->rules[rule].narrow : NULL;
+
+	for (uint32_t i = 0; n != NULL && i < n->count && i < WEIR_NARROWED_MAX; i++) {
+		if (n->first >= view->rule_count || i >= view->rule_count - n->first)
+			return WEIR_NONE;
+		weir_narrow_name(&view->rules[n->first + i].narrow, its);
+		if ((view->rules[n->first + i].narrow.flags & WEIR_NARROW_IS) != 0 && strcmp(its, name) == 0)
+			return n->first + i;
+	}
+	return WEIR_NONE;
+}
+
+uint32_t weir_policy_of_key(const struct weir_policy_view *view, const char *key)
+{
+	const char *narrowed = strchr(key, '#');
+	char host[WEIR_KEY_MAX];
+	size_t length;
+
+	if (view->rules == NULL || view->rule_count == 0 || key[0] == '@')
+		return WEIR_NONE;
+	if (narrowed == NULL)
+		return rule_of_host(view, key);
+	length = (size_t)(narrowed - key);
+	if (length >= sizeof host)
+		return WEIR_NONE;
+	memcpy(host, key, length);
+	host[length] = '\0';
+	return narrowed_by_name(view, host, narrowed + 1);
+}
+
+uint32_t weir_policy_narrowed(const struct weir_policy_view *view, const struct weir_rule *host, const struct weir_asks *asks)
+{
+	uint32_t first = host->narrow.first, count = host->narrow.count;
+
+	if (view->rules == NULL || count > WEIR_NARROWED_MAX)
+		return WEIR_NONE;
+	for (uint32_t i = 0; i < count && first + i < view->rule_count && first <= UINT32_MAX - count; i++)
+		if (weir_narrow_meets(&view->rules[first + i].narrow, asks))
+			return first + i;
+	return WEIR_NONE;
 }
 
 void weir_policy_confirm(const struct weir_segment *s)
@@ -79,6 +113,7 @@ void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *r
 	static const struct weir_rule no_total;
 	uint64_t generation = atomic_load(&s->header->policy_generation) + 1;
 	struct weir_policy_half *half;
+	bool narrows = false;
 
 	if (rule_count == 0 || rule_count > s->rules)
 		return;
@@ -87,12 +122,15 @@ void weir_policy_publish(const struct weir_segment *s, const struct weir_rule *r
 	if (source_count > WEIR_SOURCES)
 		source_count = WEIR_SOURCES;
 	half = s->policy[generation & 1];
+	for (uint32_t i = 0; i < rule_count; i++)
+		narrows |= rules[i].narrow.count != 0;
 	/* Stores, rule by rule, and the counts before the rules, which matters to nobody: the half is not in force. */
 	__atomic_store_n(&half->rule_count, rule_count, __ATOMIC_RELEASE);
 	__atomic_store_n(&half->source_count, source_count, __ATOMIC_RELEASE);
 	__atomic_store_n(&half->compiled_wall_ns, wall_ns, __ATOMIC_RELEASE);
 	__atomic_store_n(&half->rejected, rejected, __ATOMIC_RELEASE);
 	__atomic_store_n(&half->total_in_use, total != NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&half->narrows, narrows, __ATOMIC_RELEASE);
 	words_wipe(half->source, WEIR_SOURCES * sizeof half->source[0] / sizeof(uint64_t));
 	words_store(half->source, sources, source_count * sizeof *sources / sizeof(uint64_t));
 	words_store(&half->total, total != NULL ? total : &no_total, sizeof half->total / sizeof(uint64_t));

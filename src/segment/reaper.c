@@ -179,7 +179,8 @@ static bool reap(const struct weir_segment *s, uint32_t lease, uint64_t w, const
 		return false;
 	for (unsigned k = 0; k < WEIR_SCOPES; k++) {
 		/* Who died while claiming it left the entries of the owner before; it held nothing. */
-		entry[k] = state == WEIR_LEASE_CLAIMED ? WEIR_NONE : atomic_load_explicit(&l->entry[k], memory_order_relaxed);
+		entry[k] = state == WEIR_LEASE_CLAIMED ? WEIR_NONE
+						       : atomic_load_explicit(weir_lease_entry(l, k), memory_order_relaxed);
 		if (entry[k] > s->entries)
 			continue;
 		ask_for_audit(s, entry[k]);

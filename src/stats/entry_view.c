@@ -28,16 +28,7 @@ enum weir_entry_kind weir_entry_kind_of(const char *key)
 
 uint32_t weir_entry_rule(const struct weir_policy_view *policy, const char *key)
 {
-	if (!policy->rules || policy->rule_count == 0 || key[0] == '@')
-		return WEIR_NONE;
-	/* A key without a port is a group's name, or stands for no host at all: then the defaults hold. */
-	if (!strchr(key, ':')) {
-		for (uint32_t i = 0; i < policy->rule_count; i++)
-			if (policy->rules[i].group[0] && strncmp(policy->rules[i].group, key, WEIR_GROUP_MAX) == 0)
-				return i;
-		return policy->rule_count - 1;
-	}
-	uint32_t rule = weir_policy_match(policy, key);
+	uint32_t rule = weir_policy_of_key(policy, key);
 	return rule < policy->rule_count ? rule : WEIR_NONE;
 }
 
@@ -180,6 +171,8 @@ static void copy_rule(const struct weir_policy_view *policy, const char *key, st
 		memcpy(rule, &policy->rules[index], sizeof *rule);
 		weir_format(v->rule, sizeof v->rule, "%s", rule->match);
 	}
+	if (strchr(key, '#') && (index == WEIR_NONE || (rule->narrow.flags & WEIR_NARROW_APART) == 0))
+		v->kind = WEIR_ENTRY_NARROWED;
 	rule->match[sizeof rule->match - 1] = '\0';
 	v->rule[sizeof v->rule - 1] = '\0';
 }

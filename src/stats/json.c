@@ -198,13 +198,18 @@ json_t *weir_render_json_host(const struct weir_host_view *h)
 	return o;
 }
 
-/* A run's share, or everybody's total: a limit and who is held by it; results are counted at the hosts. */
+/* A run's or a client's share, a narrowed rule's, or everybody's total: a limit and who is held by it; results are counted at the
+ * hosts. */
 static json_t *share(const struct weir_host_view *h)
 {
 	json_t *o = json_object();
 	const char *slash = h->kind == WEIR_ENTRY_RUN ? strchr(h->key, '/') : NULL;
+	bool client = strncmp(h->key, "@client.", 8) == 0;
+	if (h->kind == WEIR_ENTRY_NARROWED)
+		json_object_set_new(o, "host", weir_name_json(h->key));
 	if (slash) {
-		json_object_set_new(o, "run", json_stringn(h->key + 1, (size_t)(slash - h->key - 1)));
+		const char *name = h->key + (client ? 8 : 1);
+		json_object_set_new(o, client ? "client" : "run", json_stringn(name, (size_t)(slash - name)));
 		json_object_set_new(o, "host", weir_name_json(slash + 1));
 	}
 	json_object_set_new(o, "in_flight", number(h->in_flight));
@@ -237,7 +242,7 @@ static json_t *policy(const struct weir_snapshot *s)
 json_t *weir_render_json(const struct weir_snapshot *s)
 {
 	char generated[32];
-	json_t *o = json_object(), *totals = json_object(), *hosts = json_array(), *runs = json_array();
+	json_t *o = json_object(), *totals = json_object(), *hosts = json_array(), *runs = json_array(), *narrowed = json_array();
 	weir_render_time(s->wall_ns, generated);
 	json_object_set_new(o, "schema", number(1));
 	json_object_set_new(o, "generated", json_string(generated));
@@ -252,11 +257,17 @@ json_t *weir_render_json(const struct weir_snapshot *s)
 		const struct weir_host_view *h = &s->host[i];
 		if (h->kind == WEIR_ENTRY_TOTAL)
 			json_object_set_new(o, "total_limit", share(h));
+		else if (h->kind == WEIR_ENTRY_NARROWED)
+			json_array_append_new(narrowed, share(h));
 		else if (h->kind == WEIR_ENTRY_RUN)
 			json_array_append_new(runs, share(h));
 		else
 			json_array_append_new(hosts, weir_render_json_host(h));
 	}
+	if (json_array_size(narrowed) > 0)
+		json_object_set_new(o, "narrowed", narrowed);
+	else
+		json_decref(narrowed);
 	if (json_array_size(runs) > 0)
 		json_object_set_new(o, "runs", runs);
 	else

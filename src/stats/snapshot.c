@@ -78,7 +78,11 @@ static void trace_events(const struct weir_segment *s, struct weir_trace *trace)
 
 static int by_kind_and_name(const void *a, const void *b)
 {
-	static const int order[] = {[WEIR_ENTRY_HOST] = 0, [WEIR_ENTRY_OTHER] = 1, [WEIR_ENTRY_TOTAL] = 2, [WEIR_ENTRY_RUN] = 3};
+	static const int order[] = {[WEIR_ENTRY_HOST] = 0,
+				    [WEIR_ENTRY_OTHER] = 1,
+				    [WEIR_ENTRY_TOTAL] = 2,
+				    [WEIR_ENTRY_RUN] = 4,
+				    [WEIR_ENTRY_NARROWED] = 3};
 	const struct weir_host_view *x = a, *y = b;
 	return x->kind != y->kind ? order[x->kind] - order[y->kind] : strcmp(x->key, y->key);
 }
@@ -87,7 +91,7 @@ static void sum_up(struct weir_snapshot *out)
 {
 	for (size_t i = 0; i < out->host_count; i++) {
 		const struct weir_host_view *h = &out->host[i];
-		if (h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL)
+		if (weir_entry_only_limits(h->kind))
 			continue;
 		out->hosts++;
 		out->in_flight += h->in_flight;

@@ -31,8 +31,15 @@ struct weir_duration_view {
 	uint64_t at_most[WEIR_DURATION_BUCKETS]; /* cumulative */
 };
 
-/* What an entry is: a host or a group; a run's share of one; all hosts together; the overflow. */
-enum weir_entry_kind { WEIR_ENTRY_HOST, WEIR_ENTRY_RUN, WEIR_ENTRY_TOTAL, WEIR_ENTRY_OTHER };
+/* What an entry is: a host or a group, or a narrowed rule that stands apart from it; a run's or a client's share of one; all
+ * hosts together; the overflow; a narrowed rule beside its host's. */
+enum weir_entry_kind { WEIR_ENTRY_HOST, WEIR_ENTRY_RUN, WEIR_ENTRY_TOTAL, WEIR_ENTRY_OTHER, WEIR_ENTRY_NARROWED };
+
+/* Whether it only limits, and what comes of its requests is counted at their hosts. */
+static inline bool weir_entry_only_limits(enum weir_entry_kind kind)
+{
+	return kind == WEIR_ENTRY_RUN || kind == WEIR_ENTRY_TOTAL || kind == WEIR_ENTRY_NARROWED;
+}
 
 /* Counters of an entry, read one by one: each is exact, their sums may be a request apart. */
 struct weir_tally {

@@ -165,7 +165,7 @@ static void format_rate(const struct weir_host_view *h, char out[80])
 {
 	char limit[32];
 	uint64_t bound = h->learned ? weir_round_rate(h->limit) : h->limit;
-	if (h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL)
+	if (weir_entry_only_limits(h->kind))
 		snprintf(out, 80, "%s", bound ? weir_print_rate(bound, limit, sizeof limit) : "-");
 	else if (bound)
 		snprintf(out, 80, "%.1f/s of %s", h->rate_per_s, weir_print_rate(bound, limit, sizeof limit));
@@ -209,7 +209,7 @@ static void put_status_line(const struct weir_host_view *h, bool color, FILE *ou
 	else
 		fprintf(out, "%-*s", HOST_COLUMNS - n, "");
 	fputc(' ', out);
-	if (h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL)
+	if (weir_entry_only_limits(h->kind))
 		fprintf(out, "%-10s", "-");
 	else
 		put_state(h->health, 10, color, out);
@@ -317,7 +317,7 @@ static void put_counts(const struct weir_tally *t, FILE *out)
 static void put_host(const struct weir_host_view *h, bool color, FILE *out)
 {
 	char rate[80], flight[32];
-	bool share = h->kind == WEIR_ENTRY_RUN || h->kind == WEIR_ENTRY_TOTAL;
+	bool share = weir_entry_only_limits(h->kind);
 	put_entry(h, out);
 	if (!share) {
 		fputs("  ", out);

@@ -24,8 +24,8 @@ static bool lease_of(uint32_t slot)
 {
 	for (uint32_t i = 0; i < segment.leases; i++)
 		for (unsigned k = 0; k < WEIR_SCOPES; k++)
-			if ((atomic_load(&segment.lease[i].word) & 0xff) != WEIR_LEASE_FREE &&
-			    atomic_load(&segment.lease[i].entry[k]) == slot)
+			if ((atomic_load(&segment.lease[i].word) & 0xf) != WEIR_LEASE_FREE &&
+			    atomic_load(weir_lease_entry(&segment.lease[i], k)) == slot)
 				return true;
 	return false;
 }

@@ -77,9 +77,11 @@ static void make_plausible(uint64_t *seed)
 	for (uint32_t i = 0; i < segment.leases; i++)
 		if (random_next(seed) % 2 == 0) {
 			segment.lease[i].word = random_next(seed) % 100000 << 32 | (random_next(seed) & 0xfffff000) |
-						random_next(seed) % 16 << 8 | random_next(seed) % 8;
-			for (int k = 0; k < WEIR_SCOPES; k++)
-				segment.lease[i].entry[k] = (uint32_t)(random_next(seed) % 20);
+						random_next(seed) % 256 << 4 | random_next(seed) % 8;
+			for (unsigned k = 0; k < WEIR_SCOPES; k++)
+				*(k < WEIR_SCOPES_FIRST ? &segment.lease[i].entry[k]
+							: &segment.lease[i].narrow[k - WEIR_SCOPES_FIRST]) =
+					(uint32_t)(random_next(seed) % 20);
 		}
 	segment.header->lease_top = random_next(seed) % 40;
 	for (uint32_t i = 0; i < segment.events; i++)

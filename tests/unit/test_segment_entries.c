@@ -160,7 +160,7 @@ static void remember(uint32_t slot, int what)
 	case 5:
 	case 6:
 	case 7: {
-		uint32_t scopes[WEIR_SCOPES] = {WEIR_NONE, WEIR_NONE, WEIR_NONE}, tag;
+		uint32_t scopes[WEIR_SCOPES] = {WEIR_NONE, WEIR_NONE, WEIR_NONE, WEIR_NONE, WEIR_NONE}, tag;
 		struct weir_owner o = {.pid = 1, .pid_namespace = 1};
 
 		scopes[what - 5] = slot;
@@ -187,7 +187,7 @@ static void what_must_be_remembered_is_not_evicted(void **state)
 /* Its entries are not known until it is filled in, so it may be in any of them: whoever claims a lease needs no fence beside. */
 static void nothing_is_evicted_while_a_lease_is_being_filled_in(void **state)
 {
-	uint32_t scopes[WEIR_SCOPES] = {WEIR_NONE, WEIR_NONE, WEIR_NONE}, tag, lease;
+	uint32_t scopes[WEIR_SCOPES] = {WEIR_NONE, WEIR_NONE, WEIR_NONE, WEIR_NONE, WEIR_NONE}, tag, lease;
 	struct weir_owner o = {.pid = 1, .pid_namespace = 1};
 
 	(void)state;

@@ -41,7 +41,7 @@ static uint32_t count(uint32_t slot)
 
 static uint32_t claim(const struct weir_owner *o, uint32_t thread, uint64_t deadline, uint32_t *tag)
 {
-	uint32_t scopes[WEIR_SCOPES] = {host, WEIR_NONE, total};
+	uint32_t scopes[WEIR_SCOPES] = {host, WEIR_NONE, total, WEIR_NONE, WEIR_NONE};
 
 	return weir_lease_claim(&segment, o, thread, WEIR_NONE, scopes, deadline, now, tag);
 }
@@ -150,7 +150,8 @@ static void a_freed_lease_is_no_longer_its_old_owners(void **state)
 	assert_false(weir_lease_set(&segment, WEIR_NONE, old, self.pid, WEIR_LEASE_MOVING, 0));
 	assert_true(weir_lease_free(&segment, lease, old, self.pid));
 	assert_false(weir_lease_free(&segment, lease, old, self.pid));
-	assert_int_equal(weir_lease_claim(&segment, &self, 0, lease, (uint32_t[]){host, WEIR_NONE, WEIR_NONE}, 0, now, &tag),
+	assert_int_equal(weir_lease_claim(&segment, &self, 0, lease,
+					  (uint32_t[]){host, WEIR_NONE, WEIR_NONE, WEIR_NONE, WEIR_NONE}, 0, now, &tag),
 			 lease);
 	assert_int_not_equal(tag, old);
 	assert_false(weir_lease_set(&segment, lease, old, self.pid, WEIR_LEASE_MOVING, 0));
@@ -159,7 +160,7 @@ static void a_freed_lease_is_no_longer_its_old_owners(void **state)
 
 static void the_hint_is_looked_at_first(void **state)
 {
-	uint32_t tag, scopes[WEIR_SCOPES] = {host, WEIR_NONE, WEIR_NONE};
+	uint32_t tag, scopes[WEIR_SCOPES] = {host, WEIR_NONE, WEIR_NONE, WEIR_NONE, WEIR_NONE};
 
 	(void)state;
 	assert_int_equal(weir_lease_claim(&segment, &self, 0, 40, scopes, 0, now, &tag), 40);
@@ -520,7 +521,7 @@ static void a_killed_probe_frees_the_half_open_state(void **state)
 static void who_dies_while_claiming_or_reaping_is_cleaned_up_after_two_seconds(void **state)
 {
 	(void)state;
-	for (unsigned begin = 0; begin < 16; begin++) {
+	for (unsigned begin = 0; begin < 256; begin++) {
 		uint64_t then = (1000 + begin) * SECOND;
 		uint32_t tag;
 

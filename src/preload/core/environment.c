@@ -28,6 +28,7 @@ enum variable {
 	WEIR_MAX_WAIT,
 	WEIR_RETRY,
 	WEIR_PRIORITY,
+	WEIR_CLIENT,
 	WEIR_HOSTS,
 	WEIR_RUNTIME_DIR,
 	WEIR_CONFIG,
@@ -47,7 +48,7 @@ static const struct {
 	VARIABLE(WEIR_DISABLE),    VARIABLE(WEIR_LOG),         VARIABLE(WEIR_AGENT),  VARIABLE(WEIR_DRY_RUN),
 	VARIABLE(WEIR_RUN),        VARIABLE(WEIR_MAX_WAIT),    VARIABLE(WEIR_RETRY),  VARIABLE(WEIR_PRIORITY),
 	VARIABLE(WEIR_HOSTS),      VARIABLE(WEIR_RUNTIME_DIR), VARIABLE(WEIR_CONFIG), VARIABLE(XDG_RUNTIME_DIR),
-	VARIABLE(XDG_CONFIG_HOME), VARIABLE(XDG_STATE_HOME),   VARIABLE(HOME),
+	VARIABLE(XDG_CONFIG_HOME), VARIABLE(XDG_STATE_HOME),   VARIABLE(HOME),        VARIABLE(WEIR_CLIENT),
 };
 
 #define KEPT_BYTES      4096
@@ -311,6 +312,25 @@ static void read_hosts(const char *glob)
 		hosts[i] = glob[i] >= 'A' && glob[i] <= 'Z' ? (char)(glob[i] - 'A' + 'a') : glob[i];
 }
 
+/* The client's name becomes part of an entry's key. */
+static void read_client(const char *name, char out[WEIR_CLIENT_MAX])
+{
+	size_t n = 0;
+
+	/* Of a script its own. What a program calls itself (its first argument) says less. */
+	if (!name) {
+		name = (const char *)getauxval(AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
+		name = name && strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	}
+	for (; name && name[n] != '\0' && n < WEIR_CLIENT_MAX - 1; n++) {
+		char c = name[n];
+		bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+
+		out[n] = word ? c : '_';
+	}
+	out[n] = '\0';
+}
+
 void weir_environment_gate(struct weir_gate *g)
 {
 	const char *run = value_of(WEIR_RUN), *wait = value_of(WEIR_MAX_WAIT), *glob = value_of(WEIR_HOSTS),
@@ -320,6 +340,7 @@ void weir_environment_gate(struct weir_gate *g)
 	unsigned class;
 
 	g->dry_run = is_on(WEIR_DRY_RUN);
+	read_client(value_of(WEIR_CLIENT), g->client);
 	if (run && !weir_run_parse(run, &g->run))
 		weir_log(WEIR_LOG_WARN, "WEIR_RUN: expected ID,RATE,BURST,CONCURRENCY; the run's own limits are left out");
 	if (wait) {

@@ -22,6 +22,9 @@
 #include "weir/gate.h"
 #include "weir/http.h"
 
+/* What libcurl sends unless CURLOPT_CUSTOMREQUEST names another method. */
+enum weir_curl_method { WEIR_CURL_GET = 0, WEIR_CURL_HEAD, WEIR_CURL_POST, WEIR_CURL_PUT };
+
 struct weir_handle {
 	const struct weir_curl *curl;        /* the library that made it */
 	char host_port[WEIR_HOST_PORT_MAX];  /* of CURLOPT_URL; empty: not set, or not understood */
@@ -37,13 +40,16 @@ struct weir_handle {
 		uint64_t header, user, password, bearer, url;
 	} credential;
 	uint64_t path;
-	uint32_t plain;   /* good answers in a row that said nothing of a quota */
-	bool whole;       /* all that has been set on it was seen */
-	bool chained;     /* libcurl calls weir_transfer_prereq, which calls the program's */
-	int refused_with; /* the errno of the refusal that ended its last transfer, 0 = none did */
-	bool refusing;    /* what a refusal sets (transfer.c) may still be set */
-	bool shortened;   /* libcurl has what was left of the program's time-out, not the whole */
-	bool marked;      /* libcurl calls weir's socket callback (connects.c), which calls the program's */
+	enum weir_curl_method method; /* asked.h */
+	bool has_custom;              /* CURLOPT_CUSTOMREQUEST is set, */
+	uint32_t custom;              /* and this is its weir_method_bit */
+	uint32_t plain;               /* good answers in a row that said nothing of a quota */
+	bool whole;                   /* all that has been set on it was seen */
+	bool chained;                 /* libcurl calls weir_transfer_prereq, which calls the program's */
+	int refused_with;             /* the errno of the refusal that ended its last transfer, 0 = none did */
+	bool refusing;                /* what a refusal sets (transfer.c) may still be set */
+	bool shortened;               /* libcurl has what was left of the program's time-out, not the whole */
+	bool marked;                  /* libcurl calls weir's socket callback (connects.c), which calls the program's */
 	struct {
 		char host_port[WEIR_HOST_PORT_MAX]; /* of CURLOPT_PROXY, empty: none, or not understood; port 0: not named */
 		bool set, named;                    /* it is set; it names one */

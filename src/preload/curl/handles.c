@@ -8,6 +8,7 @@
  */
 #include "src/preload/core/environment.h"
 #include "src/preload/core/hook.h"
+#include "src/preload/curl/asked.h"
 #include "src/preload/curl/handle_table.h"
 #include "src/preload/curl/kept.h"
 #include "src/preload/curl/option.h"
@@ -216,11 +217,13 @@ WEIR_HOOK CURLcode curl_easy_setopt(CURL *handle, CURLoption option, ...)
 		code = CURLE_OK;
 	else
 		code = curl->setopt(handle, option, word);
-	if (code != CURLE_OK || !is_remembered(option) || weir_disabled())
+	if (code != CURLE_OK || weir_disabled() || !(is_remembered(option) || weir_method_is_set_by(option)))
 		return code;
 	if (!h)
 		h = weir_handle_make(handle, curl);
-	if (h)
+	if (h && weir_method_is_set_by(option))
+		weir_method_remember(h, option, word);
+	else if (h)
 		remember(h, option, word);
 	return code;
 }

@@ -11,6 +11,7 @@
 #include "src/preload/core/tell.h"
 #include "src/preload/curl/again.h"
 #include "src/preload/curl/answer.h"
+#include "src/preload/curl/asked.h"
 #include "src/preload/curl/connects.h"
 #include "src/preload/curl/held.h"
 #include "src/preload/curl/parked.h"
@@ -95,6 +96,7 @@ static void begin_request(struct weir_transfer *t, bool connects, uint64_t now_n
 		.in_loop = t->multi != NULL,
 		.credential = t->credential,
 		.path = t->path,
+		.asks = weir_transfer_asks(t),
 	};
 
 	t->sent = false;

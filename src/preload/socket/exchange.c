@@ -8,6 +8,7 @@
 #include "src/preload/core/environment.h"
 #include "src/preload/core/flight.h"
 #include "src/preload/socket/answer_lines.h"
+#include "src/preload/socket/asked.h"
 #include "src/preload/socket/order.h"
 #include "src/preload/socket/own_tls.h"
 #include "src/preload/socket/same_head.h"
@@ -23,11 +24,6 @@
 
 /* WEIR_MIND_NONE in every place. */
 #define NO_MINDS UINT64_C(0xaaaaaaaaaaaaaaaa)
-
-static void set_talk(struct weir_record *r, enum weir_talk talk)
-{
-	atomic_store_explicit(&r->talk, (uint8_t)talk, memory_order_relaxed);
-}
 
 /* --- Settling -------------------------------------------------------------------------------------------------------------- */
 
@@ -165,11 +161,16 @@ static void go_on_opened(struct weir_record *r)
 }
 
 /* Whether the request that is due goes on the connection's own. Else that one makes way for it, and was never there. */
-static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host)
+static bool goes_on_opened(const struct weir_gate *g, struct weir_record *r, bool same_host, struct weir_wish *wish)
 {
+	bool fresh = same_host && r->has_unit;
+
 	if (r->opened.phase != WEIR_PHASE_ADMITTED)
 		return false;
-	if (same_host && r->has_unit && weir_now_ns() < r->fresh_until_ns &&
+	fresh = fresh && weir_now_ns() < r->fresh_until_ns;
+	/* What its connection could not know of yet has limits of its own. */
+	wish->unit_taken = fresh && weir_gate_is_narrowed(g, r->host_port, &wish->asks);
+	if (fresh && !wish->unit_taken &&
 	    (r->whose.later || weir_gate_known(g, &r->opened, r->whose.credential, r->whose.path, weir_now_ns())))
 		return true;
 	if (!r->opened.tentative) {
@@ -184,7 +185,8 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 {
 	static const char http2[] = "PRI * HTTP/2.0"; /* RFC 9113, 3.4 */
 	char host_port[WEIR_HOST_PORT_MAX];
-	struct weir_wish wish = {.host_port = r->host_port, .lease_hint = weir_flight_lease_hint()};
+	struct weir_wish wish = {
+		.host_port = r->host_port, .lease_hint = weir_flight_lease_hint(), .asks = weir_head_asks(g, bytes, n)};
 	bool tls = false, same_host = true;
 	uint64_t wake;
 
@@ -204,7 +206,7 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 	wish.asker_later = r->whose.later;
 	wish.credential = r->whose.credential;
 	wish.path = r->whose.path;
-	if (goes_on_opened(g, r, same_host)) {
+	if (goes_on_opened(g, r, same_host, &wish)) {
 		go_on_opened(r);
 		return wish.ahead ? WEIR_GO : weir_gate_depart(g, &r->next, weir_now_ns(), &wake);
 	}
@@ -225,7 +227,7 @@ __attribute__((noinline)) enum weir_verdict weir_exchange_begin(const struct wei
 static void turn_opaque(const struct weir_gate *g, struct weir_record *r)
 {
 	if (!r->plain)
-		set_talk(r, WEIR_TALK_OPAQUE);
+		weir_set_talk(r, WEIR_TALK_OPAQUE);
 	r->plain = false;
 	if (r->hands > 0 && r->opened.phase != WEIR_PHASE_ADMITTED) {
 		memcpy(&r->opened, oldest(r), weir_opaque(sizeof r->opened));
@@ -253,17 +255,17 @@ __attribute__((noinline)) static void begin_talk(struct weir_record *r, const vo
 	switch (weir_wire_peek(bytes, n, &target)) {
 	case WEIR_WIRE_IS_HTTP:
 	case WEIR_WIRE_MAY_BE_HTTP:
-		set_talk(r, WEIR_TALK_HTTP);
+		weir_set_talk(r, WEIR_TALK_HTTP);
 		return;
 	case WEIR_WIRE_IS_TLS:
-		set_talk(r, WEIR_TALK_TLS);
+		weir_set_talk(r, WEIR_TALK_TLS);
 		whole = weir_hello_read(bytes, n, &hello);
 		if (whole)
 			memcpy(r->random, hello.random, sizeof r->random);
 		weir_own_tls_open(r, whole ? &hello : NULL);
 		break;
 	default:
-		set_talk(r, WEIR_TALK_OPAQUE);
+		weir_set_talk(r, WEIR_TALK_OPAQUE);
 		break;
 	}
 	/* Plain text that was told before the handshake has its request already. */
@@ -425,7 +427,7 @@ static void begin_tunnel(struct weir_record *r)
 	r->tunnel = true;
 	r->port = port != 0 ? port : r->port;
 	if (!r->plain)
-		set_talk(r, WEIR_TALK_OPENING);
+		weir_set_talk(r, WEIR_TALK_OPENING);
 }
 
 /* An answer's head is complete. */
@@ -479,7 +481,7 @@ __attribute__((noinline)) static void begin_unseen(const struct weir_gate *g, st
 	if (bytes[0] != 'H' || r->tunnel || r->asked || r->opened.phase != WEIR_PHASE_ADMITTED ||
 	    (n >= 12 && memcmp(bytes + 9, "408", 3) == 0))
 		return;
-	set_talk(r, WEIR_TALK_HTTP);
+	weir_set_talk(r, WEIR_TALK_HTTP);
 	weir_wire_sent_unseen(&r->wire);
 	hold(g, r, &r->opened);
 }

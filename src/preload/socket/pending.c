@@ -189,10 +189,23 @@ static struct pending *take_place(int fd)
 	return NULL;
 }
 
-void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, const struct weir_attempt *attempt)
+/* Nothing more will be heard of it. */
+static __attribute__((noinline)) void settle_unknown(const struct weir_gate *g, struct weir_request *request)
+{
+	struct weir_result unknown = {.outcome = WEIR_IGNORED, .connections = 1};
+
+	weir_gate_settle(g, request, &unknown, weir_now_ns());
+}
+
+static __attribute__((noinline)) void settle_copy(const struct weir_gate *g, const struct weir_request *request)
 {
 	struct weir_request copy = *request;
-	struct weir_result unknown = {.outcome = WEIR_IGNORED, .connections = 1};
+
+	settle_unknown(g, &copy);
+}
+
+void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_request *request, const struct weir_attempt *attempt)
+{
 	uint64_t identity = weir_socket_identity(fd);
 	struct pending *p;
 	uint32_t was;
@@ -207,7 +220,7 @@ void weir_pending_add(const struct weir_gate *g, int fd, const struct weir_reque
 	if (p)
 		fill(g, p, fd, identity, request, attempt);
 	else
-		weir_gate_settle(g, &copy, &unknown, weir_now_ns());
+		settle_copy(g, request);
 }
 
 bool weir_pending_has(int fd)

@@ -109,6 +109,11 @@ static inline enum weir_talk weir_talk_of(const struct weir_record *r)
 	return (enum weir_talk)atomic_load_explicit(&r->talk, memory_order_relaxed);
 }
 
+static inline void weir_set_talk(struct weir_record *r, enum weir_talk talk)
+{
+	atomic_store_explicit(&r->talk, (uint8_t)talk, memory_order_relaxed);
+}
+
 /* That of fd, taken; NULL when it has none or it is not to be had. */
 struct weir_record *weir_record_take(int fd);
 

@@ -53,6 +53,18 @@ static void refuse(const struct weir_gate *g, struct weir_record *r, int fd)
 		weir_syscall(SYS_shutdown, fd, SHUT_RDWR);
 }
 
+/* Gives the record back, and waits. */
+static __attribute__((noinline)) void put_and_await(const struct weir_gate *g, struct weir_record *r,
+						    const struct weir_flight *flight)
+{
+	char host_port[WEIR_HOST_PORT_MAX];
+
+	memcpy(host_port, r->host_port, sizeof host_port);
+	weir_record_put(r);
+	weir_flight_alone(flight->number);
+	weir_gate_await(g, flight->request, host_port);
+}
+
 /* Waits with the record given back. Returns it, taken, or NULL when it has ended meanwhile: then there is nothing left to send
  * on.
  */
@@ -60,18 +72,14 @@ __attribute__((noinline)) static struct weir_record *wait_in_place(const struct 
 								   uintptr_t frame)
 {
 	weir_conversation name = weir_record_name(r);
-	char host_port[WEIR_HOST_PORT_MAX];
 	struct weir_request request;
 	struct weir_flight flight;
 
-	memcpy(host_port, r->host_port, sizeof host_port);
 	flight = weir_flight_begin(frame, WEIR_FLIGHT_WAIT);
 	memcpy(flight.request, &r->next, weir_opaque(sizeof request));
 	r->next.phase = WEIR_PHASE_IDLE;
 	r->waiter = weir_thread_id();
-	weir_record_put(r);
-	weir_flight_alone(flight.number);
-	weir_gate_await(g, flight.request, host_port);
+	put_and_await(g, r, &flight);
 	if (!weir_flight_end(&flight, &request))
 		request.phase = WEIR_PHASE_OVER;
 	r = weir_record_take_kept(name);

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* Narrowed rules and clients' shares: which entries a request passes, and that no limit is ever exceeded. */
+#include "gate_bench.h"
+
+#define NARROWED HOST "#/search/*"
+
+/* The host's rule, two narrowed from it, the defaults. */
+static struct weir_rule rules[4];
+
+static void publish_rules(void)
+{
+	rules[0].narrow.first = 1;
+	rules[0].narrow.count = 2;
+	weir_policy_publish(&segment, rules, 4, NULL, NULL, 0, false, 1);
+}
+
+static void limit_rate(struct weir_rule *r, uint64_t per_s)
+{
+	r->flags |= WEIR_RULE_LIMITS_RATE;
+	r->rate.strategy = WEIR_FIXED;
+	r->rate.max = per_s * WEIR_RATE_ONE;
+	r->rate.burst = 1;
+	r->rate.min = 0;
+}
+
+static int open_rules(void **state)
+{
+	int failed = open_gate(state);
+
+	for (int i = 0; i < 4; i++) {
+		weir_rule_defaults(&rules[i]);
+		rules[i].flags = 0;
+		rules[i].concurrency.mode = WEIR_CONCURRENCY_OFF;
+		strcpy(rules[i].match, i < 3 ? HOST : "*");
+	}
+	rules[1].narrow.flags = rules[2].narrow.flags = WEIR_NARROW_IS;
+	strcpy(rules[1].narrow.path, "/search/*");
+	rules[2].narrow.methods = weir_method_bit("POST", 4);
+	strcpy(gate.client, "nightly");
+	publish_rules();
+	return failed;
+}
+
+static enum weir_verdict ask(struct weir_request *r, const char *method, const char *path)
+{
+	struct weir_wish wish = {.host_port = HOST};
+	uint64_t wake;
+
+	wish.asks = (struct weir_asks){path, path ? strlen(path) : 0, weir_method_bit(method, strlen(method))};
+	return weir_gate_begin(&gate, r, &wish, now, &wake);
+}
+
+/* To the millisecond. */
+static uint64_t allowed_at(const char *method, const char *path)
+{
+	struct weir_request r;
+
+	return ask(&r, method, path) == WEIR_GO ? now : r.until_ns / MS * MS;
+}
+
+static void assert_entry(const char *key, bool there)
+{
+	if ((weir_entry_find(&segment, key) != WEIR_NONE) != there)
+		fail_msg("%s is %s", key, there ? "missing" : "there");
+}
+
+static void a_narrowed_rule_limits_its_requests_and_no_others(void **state)
+{
+	(void)state;
+	limit_rate(&rules[1], 1);
+	publish_rules();
+	assert_int_equal(allowed_at("GET", "/search/a"), now);
+	assert_int_equal(allowed_at("GET", "/search/b?q"), now + SECOND);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(allowed_at("GET", "/other"), now);
+	/* Where the path is not seen the host's own rule holds. */
+	assert_int_equal(allowed_at("GET", NULL), now);
+}
+
+static void a_request_takes_its_unit_of_the_host_as_well(void **state)
+{
+	(void)state;
+	limit_rate(&rules[0], 1);
+	limit_rate(&rules[1], 100);
+	publish_rules();
+	assert_int_equal(allowed_at("GET", "/search/a"), now);
+	assert_int_equal(allowed_at("GET", "/x"), now + SECOND);
+	assert_int_equal(allowed_at("GET", "/search/a"), now + 2 * SECOND);
+}
+
+static void a_rule_that_stands_apart_takes_none_of_the_host(void **state)
+{
+	struct weir_request r;
+
+	(void)state;
+	limit_rate(&rules[0], 1);
+	limit_rate(&rules[1], 2);
+	rules[1].narrow.flags |= WEIR_NARROW_APART;
+	publish_rules();
+	assert_int_equal(allowed_at("GET", "/search/a"), now);
+	assert_int_equal(allowed_at("GET", "/search/a"), now + SECOND / 2);
+	assert_int_equal(allowed_at("GET", "/x"), now);
+	/* What is learned there is its own: a hold stops nobody else. */
+	now += 10 * SECOND;
+	assert_int_equal(ask(&r, "GET", "/search/a"), WEIR_GO);
+	end(&r, WEIR_THROTTLED, 20 * SECOND);
+	assert_true(allowed_at("GET", "/search/a") >= now + 20 * SECOND);
+	assert_int_equal(allowed_at("GET", "/x"), now);
+}
+
+static void the_first_narrowed_rule_that_matches_counts_alone(void **state)
+{
+	(void)state;
+	limit_rate(&rules[1], 1);
+	limit_rate(&rules[2], 1);
+	publish_rules();
+	assert_int_equal(allowed_at("POST", "/search/a"), now);
+	assert_int_equal(allowed_at("POST", "/x"), now);
+	assert_int_equal(allowed_at("POST", "/y"), now + SECOND);
+	assert_entry(HOST "#/search/*", true);
+	assert_entry(HOST "#POST", true);
+}
+
+static void permits_of_both_are_held_and_given_back(void **state)
+{
+	struct weir_request a, b, c;
+	uint64_t wake;
+
+	(void)state;
+	rules[0].concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 2};
+	rules[1].concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 1};
+	publish_rules();
+	assert_int_equal(ask(&a, "GET", "/search/a"), WEIR_GO);
+	assert_int_equal(ask(&b, "GET", "/search/b"), WEIR_WAIT);
+	assert_int_equal(ask(&c, "GET", "/x"), WEIR_GO);
+	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 2);
+	end(&a, WEIR_SUCCEEDED, 0);
+	assert_int_equal(weir_gate_look(&gate, &b, now, &wake), WEIR_GO);
+	end(&b, WEIR_SUCCEEDED, 0);
+	end(&c, WEIR_SUCCEEDED, 0);
+	assert_int_equal(weir_concurrency_count(&entry()->concurrency), 0);
+	assert_int_equal(weir_concurrency_count(&segment.entry[weir_entry_find(&segment, NARROWED)].concurrency), 0);
+}
+
+static void permits_of_the_dead_come_back_to_every_scope(void **state)
+{
+	struct weir_request a, b;
+	struct weir_owner dead = {.pid = 99999999, .pid_namespace = gate.owner.pid_namespace, .start = 1}, self = gate.owner;
+
+	(void)state;
+	rules[1].concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 1};
+	rules[0].narrow.client_concurrency = 1;
+	publish_rules();
+	gate.owner = dead;
+	assert_int_equal(ask(&a, "GET", "/search/a"), WEIR_GO);
+	gate.owner = self;
+	assert_int_equal(ask(&b, "GET", "/search/b"), WEIR_WAIT);
+	weir_gate_cancel(&gate, &b, now);
+	assert_int_equal(weir_lease_reap(&segment, &self, false, now), 1);
+	assert_int_equal(ask(&b, "GET", "/search/b"), WEIR_GO);
+	assert_int_equal(weir_concurrency_count(&segment.entry[weir_entry_find(&segment, NARROWED)].concurrency), 1);
+	assert_int_equal(weir_concurrency_count(&segment.entry[weir_entry_find(&segment, "@client.nightly/" HOST)].concurrency),
+			 1);
+}
+
+static void an_exempt_path_passes_untouched(void **state)
+{
+	struct weir_request r;
+
+	(void)state;
+	limit_rate(&rules[0], 1);
+	rules[1].flags |= WEIR_RULE_EXEMPT;
+	rules[1].narrow.flags |= WEIR_NARROW_APART;
+	publish_rules();
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ask(&r, "GET", "/search/a"), WEIR_GO);
+	assert_int_equal(r.phase, WEIR_PHASE_EXEMPT);
+	assert_int_equal(allowed_at("GET", "/x"), now);
+	assert_int_equal(allowed_at("GET", "/x"), now + SECOND);
+}
+
+static void what_a_request_asks_for_is_kept_nowhere(void **state)
+{
+	char path[64];
+
+	(void)state;
+	limit_rate(&rules[1], 100);
+	publish_rules();
+	for (int i = 0; i < 500; i++) {
+		snprintf(path, sizeof path, "/search/secret-%d", i);
+		(void)allowed_at("GET", path);
+	}
+	assert_null(memmem(segment.base, segment.bytes, "secret", 6));
+}
+
+static void a_connection_s_unit_is_not_taken_twice(void **state)
+{
+	struct weir_request r;
+	struct weir_wish wish = {.host_port = HOST, .unit_taken = true, .asks = {"/search/a", 9, 0}};
+	uint64_t wake;
+
+	(void)state;
+	limit_rate(&rules[0], 1);
+	limit_rate(&rules[1], 1);
+	publish_rules();
+	assert_int_equal(allowed_at("GET", NULL), now);
+	assert_int_equal(weir_gate_begin(&gate, &r, &wish, now, &wake), WEIR_GO);
+	assert_int_equal(weir_gate_begin(&gate, &r, &wish, now, &wake), WEIR_WAIT);
+	assert_int_equal(r.until_ns / MS, (now + SECOND) / MS);
+	assert_int_equal(allowed_at("GET", NULL), now + SECOND);
+	/* Of what stands apart it has taken none. */
+	rules[1].narrow.flags |= WEIR_NARROW_APART;
+	publish_rules();
+	now += 10 * SECOND;
+	assert_int_equal(weir_gate_begin(&gate, &r, &wish, now, &wake), WEIR_GO);
+	assert_int_equal(weir_gate_begin(&gate, &r, &wish, now, &wake), WEIR_WAIT);
+}
+
+static void a_client_has_its_share_and_no_more(void **state)
+{
+	uint64_t last[3] = {0}, share = SECOND / 2;
+	unsigned gone[3] = {0}, all = 0;
+	uint64_t begin_ns = now;
+
+	(void)state;
+	limit_rate(&rules[0], 10);
+	rules[0].narrow.client_rate = 2 * WEIR_RATE_ONE;
+	rules[0].narrow.client_burst = 1;
+	publish_rules();
+	/* Three clients ask whenever they may: one of them in eight loops. */
+	for (; now < begin_ns + 60 * SECOND; now += 10 * MS) {
+		for (int c = 0; c < 3; c++) {
+			snprintf(gate.client, sizeof gate.client, "client%d", c);
+			for (int k = 0; k < (c == 0 ? 8 : 1); k++) {
+				struct weir_request r;
+
+				if (ask(&r, "GET", "/x") != WEIR_GO) {
+					weir_gate_cancel(&gate, &r, now);
+					continue;
+				}
+				if (gone[c]++ > 0 && now - last[c] < share)
+					fail_msg("client %d: two within %llu ms", c, (unsigned long long)((now - last[c]) / MS));
+				last[c] = now;
+				all++;
+				end(&r, WEIR_SUCCEEDED, 0);
+			}
+		}
+	}
+	for (int c = 0; c < 3; c++)
+		assert_in_range(gone[c], 118, 121);
+	assert_in_range(all, 354, 363);
+}
+
+static void a_policy_without_the_rule_leaves_no_limit_behind(void **state)
+{
+	(void)state;
+	limit_rate(&rules[1], 1);
+	publish_rules();
+	assert_int_equal(allowed_at("GET", "/search/a"), now);
+	rules[1].narrow.path[1] = 'S';
+	publish_rules();
+	weir_gate_refresh(&segment, now);
+	assert_int_equal(allowed_at("GET", "/search/a"), now);
+	assert_int_equal(allowed_at("GET", "/search/a"), now);
+}
+
+static void a_long_host_keeps_its_entry_to_itself(void **state)
+{
+	char host[2][WEIR_KEY_MAX], path[WEIR_PATH_GLOB_MAX];
+	struct weir_request r;
+	uint64_t wake;
+
+	(void)state;
+	memset(path, 'p', sizeof path);
+	path[0] = '/';
+	path[sizeof path - 1] = '\0';
+	for (int i = 0; i < 2; i++) {
+		memset(host[i], 'h', 253);
+		host[i][0] = i == 0 ? 'a' : 'b';
+		strcpy(host[i] + 253, ":443");
+	}
+	strcpy(rules[0].match, "*");
+	rules[0].flags |= WEIR_RULE_GLOB | WEIR_RULE_ANY_PORT;
+	memcpy(rules[1].narrow.path, path, sizeof path);
+	limit_rate(&rules[1], 1);
+	publish_rules();
+	for (int i = 0; i < 4; i++) {
+		struct weir_wish wish = {.host_port = host[i % 2], .asks = {path, sizeof path - 1, 1}};
+
+		assert_int_equal(weir_gate_begin(&gate, &r, &wish, now, &wake), i < 2 ? WEIR_GO : WEIR_WAIT);
+	}
+}
+
+static void a_full_table_holds_narrowed_rules_and_clients_all_the_same(void **state)
+{
+	struct weir_request r[3];
+	char key[40];
+
+	(void)state;
+	limit_rate(&rules[1], 1);
+	rules[0].narrow.client_concurrency = 2;
+	publish_rules();
+	/* Every slot has a host that remembers something. */
+	for (int i = 0; i < 4000; i++) {
+		uint32_t slot;
+
+		snprintf(key, sizeof key, "full%d.example.org:443", i);
+		slot = weir_entry_acquire(&segment, key, now);
+		if (slot < segment.entries)
+			weir_hold_raise(&segment.entry[slot].hold, now + 1000 * SECOND, 3600 * SECOND, now);
+	}
+	assert_int_equal(ask(&r[0], "GET", "/search/a"), WEIR_GO);
+	assert_int_equal(ask(&r[1], "GET", "/search/a"), WEIR_WAIT);
+	assert_int_equal(ask(&r[1], "GET", "/x"), WEIR_GO);
+	assert_int_equal(ask(&r[2], "GET", "/x"), WEIR_WAIT);
+	assert_entry(NARROWED, false);
+	weir_gate_cancel(&gate, &r[2], now);
+	end(&r[0], WEIR_SUCCEEDED, 0);
+	assert_int_equal(ask(&r[2], "GET", "/x"), WEIR_GO);
+}
+
+/* Hostile rules: any first and count. */
+static void a_damaged_policy_is_no_way_out_of_it(void **state)
+{
+	(void)state;
+	for (uint32_t first = 0; first < 40; first++)
+		for (uint32_t count = 0; count < 20; count++) {
+			rules[0].narrow.first = first < 20 ? first : UINT32_MAX - first + 20;
+			rules[0].narrow.count = count;
+			weir_policy_publish(&segment, rules, 4, NULL, NULL, 0, false, 1);
+			(void)allowed_at("GET", "/search/a");
+			weir_gate_refresh(&segment, now);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(test) cmocka_unit_test_setup_teardown(test, open_rules, close_gate)
+		T(a_narrowed_rule_limits_its_requests_and_no_others),
+		T(a_request_takes_its_unit_of_the_host_as_well),
+		T(a_rule_that_stands_apart_takes_none_of_the_host),
+		T(the_first_narrowed_rule_that_matches_counts_alone),
+		T(permits_of_both_are_held_and_given_back),
+		T(permits_of_the_dead_come_back_to_every_scope),
+		T(an_exempt_path_passes_untouched),
+		T(what_a_request_asks_for_is_kept_nowhere),
+		T(a_connection_s_unit_is_not_taken_twice),
+		T(a_client_has_its_share_and_no_more),
+		T(a_policy_without_the_rule_leaves_no_limit_behind),
+		T(a_long_host_keeps_its_entry_to_itself),
+		T(a_full_table_holds_narrowed_rules_and_clients_all_the_same),
+		T(a_damaged_policy_is_no_way_out_of_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
