@@ -35,7 +35,7 @@ struct weir_listener {
 	uint16_t port;
 	bool six; /* [::1], else 127.0.0.1 */
 	char token[2 * TOKEN_BYTES + 1];
-	char url[128], own_url[128]; /* with the token, without */
+	char url[96], own_url[32]; /* with the token, without */
 	char token_path[WEIR_PATH_MAX];
 };
 
@@ -244,7 +244,7 @@ static void end_exchange(void *cls, struct MHD_Connection *connection, void **co
 
 static void write_urls(struct weir_listener *l)
 {
-	snprintf(l->own_url, sizeof l->own_url, "http://%s:%u/", l->six ? "[::1]" : "127.0.0.1", l->port);
+	snprintf(l->own_url, sizeof l->own_url, "http://%s:%hu/", l->six ? "[::1]" : "127.0.0.1", l->port);
 	/* Behind a #, which no browser sends to anybody. */
 	snprintf(l->url, sizeof l->url, "%s#token=%s", l->own_url, l->token);
 }
