@@ -107,12 +107,15 @@ static bool is_remembered(CURLoption option)
 	case CURLOPT_SOCKOPTDATA:
 		return true;
 	default:
-		return weir_option_is_noted(option);
+		return weir_option_is_noted(option) || weir_method_is_set_by(option);
 	}
 }
 
 static void remember(struct weir_handle *h, CURLoption option, void *word)
 {
+	/* Both are told: which rule holds for it, and whether it may be sent twice. */
+	if (weir_method_is_set_by(option))
+		weir_method_remember(h, option, word);
 	if (weir_option_note(h, option, word))
 		return;
 	switch (option) {
@@ -217,13 +220,11 @@ WEIR_HOOK CURLcode curl_easy_setopt(CURL *handle, CURLoption option, ...)
 		code = CURLE_OK;
 	else
 		code = curl->setopt(handle, option, word);
-	if (code != CURLE_OK || weir_disabled() || !(is_remembered(option) || weir_method_is_set_by(option)))
+	if (code != CURLE_OK || weir_disabled() || !is_remembered(option))
 		return code;
 	if (!h)
 		h = weir_handle_make(handle, curl);
-	if (h && weir_method_is_set_by(option))
-		weir_method_remember(h, option, word);
-	else if (h)
+	if (h)
 		remember(h, option, word);
 	return code;
 }
