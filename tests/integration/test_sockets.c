@@ -409,6 +409,19 @@ static void a_pointer_that_leads_nowhere_is_the_program_s_error_on_sockets(void 
 	       3);
 }
 
+static void what_was_unmapped_and_is_sent_again_is_the_program_s_error(void **state)
+{
+	expect(state,
+	       IMPORTS NOWHERE "h = head(); n = len(h); s = socket.create_connection(here); libc.mmap.restype = ctypes.c_void_p\n"
+			       "p = libc.mmap(None, 4096, 3, 0x22, -1, 0); ctypes.memmove(p, h, n)\n"
+			       "for i in range(4):\n"
+			       "    assert libc.send(s.fileno(), P(p), n, 0) == n; answer(s)\n"
+			       "assert libc.munmap(P(p), 4096) == 0\n"
+			       "assert libc.send(s.fileno(), P(p), n, 0) == -1 and ctypes.get_errno() == errno.EFAULT\n"
+			       "ask(s)\n",
+	       5);
+}
+
 /* AddressSanitizer reads what is given to poll and posix_spawn before the hooks do. */
 #ifdef __SANITIZE_ADDRESS__
 #define SANITIZER_READS_FIRST true
@@ -534,6 +547,7 @@ int main(void)
 		SCENE(a_number_that_was_closed_unseen_is_no_connection),
 		SCENE(what_is_sent_again_to_a_number_that_was_closed_unseen_is_no_request),
 		SCENE(what_is_sent_from_the_same_place_is_looked_at),
+		SCENE(what_was_unmapped_and_is_sent_again_is_the_program_s_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,7 +220,7 @@ enum weir_leave weir_conversation_sending(int fd, const struct iovec *iov, size_
 		return WEIR_LEAVE_REFUSED;
 	}
 	unproved = r && weir_proof_can_wait(r, iov, parts);
-	if (r && !unproved && weir_exchange_may_begin(r) && !weir_readable_parts(iov, parts, HEAD_MAX)) {
+	if (r && weir_exchange_may_begin(r) && !weir_readable_parts(iov, parts, HEAD_MAX)) {
 		weir_record_put(r);
 		errno = saved;
 		return WEIR_LEAVE_GO;
