@@ -85,8 +85,8 @@ static bool keep(struct weir_withheld *w, enum piece_kind kind, const char *data
 	return true;
 }
 
-/* Returns 1 when all is handed over, 0 when the program would not have it, or CURL_WRITEFUNC_PAUSE: what is left is handed over
- * the next time. */
+/* Returns 1 when all is handed over, 0 when the program would not have it, and is given none of it again, or
+ * CURL_WRITEFUNC_PAUSE: what is left is handed over the next time. */
 static size_t drain(struct weir_transfer *t)
 {
 	struct weir_withheld *w = &t->again.withheld;
@@ -100,8 +100,10 @@ static size_t drain(struct weir_transfer *t)
 		taken = give(t, (enum piece_kind)p.kind, (char *)w->memory + w->given + sizeof p, p.bytes);
 		if (taken == CURL_WRITEFUNC_PAUSE)
 			return CURL_WRITEFUNC_PAUSE;
-		if (taken != p.bytes)
+		if (taken != p.bytes) {
+			w->given = w->used;
 			return 0;
+		}
 		w->given += (uint32_t)room_of(p.bytes);
 	}
 	return 1;
