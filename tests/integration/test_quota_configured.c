@@ -233,14 +233,64 @@ static void where_no_file_can_be_kept_it_is_counted_in_the_segment(void **state)
 {
 	struct scene *scene = *state;
 	struct quotad *server = quotad_start(scene->dir, NULL);
-	char *state_home = make_dir(scene->dir, STATE_HOME_DIR), *file = write_file(state_home, "weir", "no directory\n");
+	char *path, *state_home = path_in(scene->dir, STATE_HOME_DIR), *notices = path_in(state_home, "weir/notices"), *text;
 
 	stay_clear_of_midnight();
 	scene_configure(scene, RULE);
+	ask(scene, server, 1);
+	path = ledger_path(scene);
+	assert_return_code(unlink(path), 0);
+	assert_return_code(mkdir(path, 0700), 0);
 	ask(scene, server, LIMIT + 20);
-	assert_int_equal(quotad_count(server).requests, LIMIT);
-	free(file);
+	assert_int_equal(quotad_count(server).requests, 1 + LIMIT);
+	text = read_file(notices);
+	assert_non_null(text);
+	assert_non_null(strstr(text, "quotas are counted in the segment alone"));
+	free(text);
+	free(notices);
 	free(state_home);
+	free(path);
+}
+
+/* As in a chroot, or where the home is unmounted: who has the ledger goes on counting where all others count. */
+static void a_ledger_out_of_reach_is_counted_in_by_who_has_it(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char *home = make_dir(scene->dir, STATE_HOME_DIR), port[16];
+	char *script = write_file(scene->dir, "script.py",
+				  "import http.client, os, sys, time\n"
+				  "port, weir = int(sys.argv[1]), sys.argv[2] + '/weir'\n"
+				  "def get():\n"
+				  "    try:\n"
+				  "        c = http.client.HTTPConnection('127.0.0.1', port)\n"
+				  "        c.request('GET', '/n/1')\n"
+				  "        return c.getresponse().status\n"
+				  "    except OSError:\n"
+				  "        return 0\n"
+				  "first = [get() for i in range(3)]\n"
+				  "os.rename(weir, weir + '.away')\n"
+				  "open(weir, 'w').close()\n"
+				  "time.sleep(1.2) # weir looks once a second\n"
+				  "then = [get() for i in range(5)]\n"
+				  "os.unlink(weir)\n"
+				  "os.rename(weir + '.away', weir)\n"
+				  "print(first, then)\n");
+	const char *argv[] = {"/usr/bin/python3", script, port, home, NULL};
+	struct command c = {.argv = argv, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	struct outcome o;
+
+	stay_clear_of_midnight();
+	scene_configure(scene, "hosts = ( { match = \"127.0.0.1\"; rate = \"none\"; concurrency = false; breaker = false;\n"
+			       "  quotas = ( \"5/day UTC\" ); } );\n");
+	snprintf(port, sizeof port, "%d", server->http_port);
+	o = command_run(&c);
+	assert_string_equal(o.out, "[200, 200, 200] [200, 200, 0, 0, 0]\n");
+	outcome_free(&o);
+	ask(scene, server, 1);
+	assert_int_equal(quotad_count(server).requests, 5);
+	free(script);
+	free(home);
 }
 
 int main(void)
@@ -254,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_used_is_shown_and_set_by_hand, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(where_no_file_can_be_kept_it_is_counted_in_the_segment, scene_setup,
 						scene_teardown),
+		cmocka_unit_test_setup_teardown(a_ledger_out_of_reach_is_counted_in_by_who_has_it, scene_setup, scene_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

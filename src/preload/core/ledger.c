@@ -62,7 +62,9 @@ static void map(void)
 	uint32_t next = atomic_load_explicit(&current, memory_order_relaxed);
 	const char *why = NULL;
 	int err = 0;
-	bool good = false;
+	/* One that has gone out of reach (a chroot, rights that were given up, a home that was unmounted) is the one that all
+	 * others count in. */
+	bool good = false, kept = next > 0 && next < VIEWS;
 
 	if (path[0] == '\0')
 		why = find_path(&err);
@@ -79,10 +81,10 @@ static void map(void)
 	}
 	if (good)
 		atomic_store_explicit(&current, next + 1, memory_order_release);
-	else
+	else if (!kept)
 		tell(why != NULL ? why : "it changes all the time", "quotas are counted in the segment alone", err);
 	atomic_store_explicit(&due_ns, weir_now_ns() + (good ? SECOND_NS : RETRY_NS), memory_order_relaxed);
-	atomic_store_explicit(&state, good ? MAPPED : FAILED, memory_order_release);
+	atomic_store_explicit(&state, good || kept ? MAPPED : FAILED, memory_order_release);
 	weir_syscall(SYS_futex, &state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 

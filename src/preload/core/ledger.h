@@ -4,7 +4,7 @@
  *
  * Once a second it is looked whether the file still has its name: one that was set aside, or removed, is not counted in any more.
  * Old mappings stay, as threads may be in them. Where it cannot be had (a home that may not be written) it is tried again after a
- * few seconds; meanwhile quotas are counted in the segment.
+ * few seconds; meanwhile quotas are counted in the last one that could be had, else in the segment.
  */
 #ifndef WEIR_CORE_LEDGER_H
 #define WEIR_CORE_LEDGER_H
