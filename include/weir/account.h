@@ -47,6 +47,14 @@ _Static_assert(sizeof(struct weir_account) == 256, "ABI");
 
 /* meter.word of an account that is being given to somebody else. */
 #define WEIR_ACCOUNT_CLEARING UINT64_MAX
+/* Of one where whoever was at that did not end it in time: nobody's for ever, or he would come back to one that has been made
+ * elsewhere meanwhile. */
+#define WEIR_ACCOUNT_ABANDONED (UINT64_MAX - 1)
+
+static inline bool weir_account_is_nobodys(const struct weir_account *a)
+{
+	return atomic_load_explicit(&a->meter.word, memory_order_seq_cst) >= WEIR_ACCOUNT_ABANDONED;
+}
 
 enum weir_account_answer {
 	WEIR_ACCOUNT_TAKEN,

@@ -168,7 +168,7 @@ static enum weir_account_answer take_part(struct weir_account *a, const struct w
 		if (!swap(part, &p, to))
 			continue;
 		*used = sum_at(a, k, limit, NULL);
-		if (get(&a->meter.word) == WEIR_ACCOUNT_CLEARING) {
+		if (weir_account_is_nobodys(a)) {
 			give_part(a, k);
 			return WEIR_ACCOUNT_GONE;
 		}
@@ -235,7 +235,7 @@ static enum weir_account_answer take_word(struct weir_meter *m, const struct wei
 	uint64_t word = get(&m->word), now, to;
 
 	for (unsigned i = 0; i < CAS_TRIES; i++) {
-		if (word == WEIR_ACCOUNT_CLEARING)
+		if (word >= WEIR_ACCOUNT_ABANDONED)
 			return WEIR_ACCOUNT_GONE;
 		now = window_now(word, rule, which, wall_ms);
 		if (!forced && used_or_all(used_of(now), limit) >= limit)
@@ -271,7 +271,7 @@ enum weir_account_answer weir_account_take(struct weir_meter *m, struct weir_acc
 	uint64_t limit = limit_of(one, a);
 	struct weir_account_view v;
 
-	if (a && get(&m->word) == WEIR_ACCOUNT_CLEARING)
+	if (a && weir_account_is_nobodys(a))
 		return WEIR_ACCOUNT_GONE;
 	if ((one->flags & WEIR_ALLOWANCE_SPREAD) != 0 && !forced) {
 		weir_account_look(m, a, rule, which, wall_ms, &v);

@@ -9,6 +9,7 @@
 #define AHEAD_MS    10000U
 #define DOUBLINGS   32 /* beyond any cap */
 #define CAP_DEFAULT (UINT64_C(20000) * MS_NS)
+#define CAP_MOST    (UINT64_C(86400000) * MS_NS) /* as the configuration has it */
 
 struct level {
 	uint64_t at_ms;
@@ -87,9 +88,10 @@ bool weir_retry_spend(struct weir_retry_budget *b, uint64_t now_ns)
 
 uint64_t weir_retry_backoff_ns(const struct weir_retry_params *p, uint32_t attempts, uint64_t random)
 {
-	uint64_t cap = p->cap_ns != 0 ? p->cap_ns : CAP_DEFAULT, most = p->base_ns < cap ? p->base_ns : cap;
+	uint64_t cap = p->cap_ns == 0 ? CAP_DEFAULT : p->cap_ns < CAP_MOST ? p->cap_ns : CAP_MOST;
+	uint64_t most = p->base_ns < cap ? p->base_ns : cap;
 
 	for (uint32_t i = 1; i < attempts && i < DOUBLINGS && most < cap; i++)
 		most = most <= cap / 2 ? most * 2 : cap;
-	return most == 0 ? 0 : random % (most + 1 != 0 ? most + 1 : most);
+	return random % (most + 1);
 }

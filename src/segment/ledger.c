@@ -3,7 +3,8 @@
  * The table of accounts. An account is found by linear probing and never moves. It is given to somebody else only when nobody has
  * used it for longer than any window lasts: the word of its meter is first made one that nobody can count in
  * (WEIR_ACCOUNT_CLEARING), which fails when somebody has counted meanwhile, and the parts of a rolling one are then looked at
- * once more. Who dies in between leaves an account that is nobody's, and that is stepped over.
+ * once more. Who dies in between, or is stopped for longer than others wait, leaves an account that is nobody's for ever, and
+ * that is stepped over.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -90,16 +91,11 @@ static uint64_t get(const _Atomic uint64_t *word)
 	return atomic_load_explicit(word, memory_order_seq_cst);
 }
 
-static bool is_clearing(const struct weir_account *a)
-{
-	return get(&a->meter.word) == WEIR_ACCOUNT_CLEARING;
-}
-
 static bool is_unused(const struct weir_account *a, uint64_t wall_ms)
 {
 	uint64_t wall_s = wall_ms / 1000, used_s = get(&a->used_s), word = get(&a->meter.word);
 
-	return used_s + UNUSED_S < wall_s && (word >> 32) * 60 < wall_s && word != WEIR_ACCOUNT_CLEARING;
+	return used_s + UNUSED_S < wall_s && (word >> 32) * 60 < wall_s && word < WEIR_ACCOUNT_ABANDONED;
 }
 
 static bool is_new(const struct weir_account *a)
@@ -120,16 +116,15 @@ static void begin(const struct weir_ledger *l, struct weir_account *a, const str
 		weir_account_set(&a->meter, a, rule, which, UINT32_MAX, l->header->lost_s * 1000);
 }
 
-/* Makes an account that nobody has used for long the one of `key`. */
-static void take_over(const struct weir_ledger *l, struct weir_account *a, uint64_t key, const struct weir_allowances *rule,
-		      unsigned which, uint64_t wall_ms)
+/* Makes an account that nobody has used for long the one of `key`: it has counted in no boot, as a new one. */
+static void take_over(struct weir_account *a, uint64_t key, uint64_t wall_ms)
 {
 	uint64_t word = get(&a->meter.word), clearing = WEIR_ACCOUNT_CLEARING;
 
 	if (!is_unused(a, wall_ms) || !atomic_compare_exchange_strong(&a->meter.word, &word, clearing))
 		return;
 	if (get(&a->used_s) + UNUSED_S >= wall_ms / 1000) { /* somebody has just come back to it */
-		atomic_store(&a->meter.word, word);
+		(void)atomic_compare_exchange_strong(&a->meter.word, &clearing, word);
 		return;
 	}
 	atomic_store(&a->meter.key, key);
@@ -137,13 +132,23 @@ static void take_over(const struct weir_ledger *l, struct weir_account *a, uint6
 	atomic_store(&a->meter.told, 0);
 	atomic_store(&a->mark, 0);
 	atomic_store(&a->kept, 0);
-	atomic_store(&a->boot, l->boot);
+	atomic_store(&a->boot, 0);
 	atomic_store(&a->raised, 0);
 	for (unsigned i = 0; i < WEIR_ACCOUNT_PARTS; i++)
 		atomic_store(&a->part[i], 0);
 	atomic_store(&a->used_s, wall_ms / 1000);
-	begin(l, a, rule, which);
-	atomic_compare_exchange_strong(&a->meter.word, &clearing, 0);
+	(void)atomic_compare_exchange_strong(&a->meter.word, &clearing, 0);
+}
+
+/* Those that somebody has been clearing for too long. */
+static void abandon(const struct weir_ledger *l, uint64_t key)
+{
+	for (unsigned i = 0; i < PROBES; i++) {
+		uint64_t clearing = WEIR_ACCOUNT_CLEARING;
+
+		(void)atomic_compare_exchange_strong(&l->account[(key + i) & (l->accounts - 1)].meter.word, &clearing,
+						     WEIR_ACCOUNT_ABANDONED);
+	}
 }
 
 /* The account of the key, or the first that could become it. All who look find the same one. */
@@ -156,8 +161,8 @@ static struct weir_account *find(const struct weir_ledger *l, uint64_t key, stru
 		struct weir_account *a = &l->account[(key + i) & (l->accounts - 1)];
 		uint64_t there = get(&a->meter.key);
 
-		if (is_clearing(a)) {
-			*busy = true;
+		if (weir_account_is_nobodys(a)) {
+			*busy |= get(&a->meter.word) == WEIR_ACCOUNT_CLEARING;
 			continue;
 		}
 		if (there == key)
@@ -185,10 +190,13 @@ struct weir_account *weir_ledger_account(const struct weir_ledger *l, uint64_t k
 		if (!make || (unused == NULL && !busy))
 			return NULL;
 		/* Whoever is clearing one may be making it this key's; who died over it is not waited for. */
-		if (unused == NULL || (busy && tries < TRIES / 2))
+		if (busy) {
+			if (tries >= TRIES / 2)
+				abandon(l, key);
 			continue;
+		}
 		if (get(&unused->meter.key) != 0)
-			take_over(l, unused, key, rule, which, wall_ms);
+			take_over(unused, key, wall_ms);
 		else
 			(void)atomic_compare_exchange_strong(&unused->meter.key, &nobody, key);
 	}

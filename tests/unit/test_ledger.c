@@ -353,6 +353,27 @@ static void accounts_of_many_hosts_are_told_apart_and_old_ones_are_given_to_othe
 	assert_true(found >= 900);
 }
 
+/* Stopped for as long as one likes, and then he goes on. */
+static void who_is_stopped_while_he_clears_one_comes_back_to_none_that_counts(void **state)
+{
+	uint64_t key = weir_ledger_key(77, rule.one[0].digest), clearing = WEIR_ACCOUNT_CLEARING;
+	struct weir_account *first = weir_ledger_account(&ledger, key, &rule, 0, true, now_ms), *second;
+
+	(void)state;
+	/* As take_over does it, for the key that is looked for. */
+	atomic_store(&first->meter.word, clearing);
+	second = weir_ledger_account(&ledger, key, &rule, 0, true, now_ms);
+	assert_non_null(second);
+	assert_ptr_not_equal(second, first);
+	(void)atomic_compare_exchange_strong(&first->meter.word, &clearing, 0);
+	assert_ptr_equal(weir_ledger_account(&ledger, key, &rule, 0, true, now_ms), second);
+	/* Nor is it anybody else's. */
+	now_ms += 33 * DAY;
+	for (uint64_t name = 1; name < 3000; name++)
+		assert_ptr_not_equal(
+			weir_ledger_account(&ledger, weir_ledger_key(name, rule.one[0].digest), &rule, 0, true, now_ms), first);
+}
+
 /* ---- the file */
 
 static char directory[64], path[96];
@@ -504,6 +525,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_left_is_spread_over_what_is_left_of_the_window, fresh, over),
 		cmocka_unit_test_setup_teardown(after_a_power_cut_what_the_disk_may_not_know_of_is_taken_for_used, fresh, over),
 		cmocka_unit_test_setup_teardown(never_one_too_many_goes_however_many_are_killed, fresh, over),
+		cmocka_unit_test_setup_teardown(who_is_stopped_while_he_clears_one_comes_back_to_none_that_counts, fresh, over),
 		cmocka_unit_test_setup_teardown(accounts_of_many_hosts_are_told_apart_and_old_ones_are_given_to_others, fresh,
 						over),
 		cmocka_unit_test_setup_teardown(what_was_counted_is_there_for_the_next_who_opens_it, with_directory,
