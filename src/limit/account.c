@@ -295,6 +295,9 @@ void weir_account_give(struct weir_meter *m, struct weir_account *a, const struc
 {
 	uint64_t word = get(&m->word);
 
+	/* Its turn with it: the next may go at once. */
+	if ((rule->one[which].flags & WEIR_ALLOWANCE_SPREAD) != 0)
+		atomic_store_explicit(&m->next_ms, 0, memory_order_relaxed);
 	if (a && is_rolling(&rule->one[which])) {
 		give_part(a, window);
 		return;

@@ -245,6 +245,23 @@ static void what_is_left_is_spread_over_what_is_left_of_the_window(void **state)
 	assert_in_range(most, 86000, 90000);
 }
 
+/* Who has its turn may be kept by something else at the last moment, again and again. */
+static void a_turn_that_is_not_used_is_given_back_with_the_use(void **state)
+{
+	uint32_t window;
+
+	(void)state;
+	per(WEIR_PER_DAY, 1, 1000);
+	rule.one[0].flags = WEIR_ALLOWANCE_SPREAD;
+	assert_true(take(&window));
+	assert_false(take(&window));
+	weir_account_give(&account()->meter, account(), &rule, 0, window);
+	assert_true(look().until_ms <= now_ms);
+	assert_true(take(&window));
+	assert_false(take(&window));
+	assert_int_equal(look().used, 1);
+}
+
 static void after_a_power_cut_what_the_disk_may_not_know_of_is_taken_for_used(void **state)
 {
 	(void)state;
@@ -523,6 +540,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_rolling_window_sees_no_more_than_the_limit_wherever_it_begins, fresh, over),
 		cmocka_unit_test_setup_teardown(a_spent_rolling_window_says_when_the_next_may_go, fresh, over),
 		cmocka_unit_test_setup_teardown(what_is_left_is_spread_over_what_is_left_of_the_window, fresh, over),
+		cmocka_unit_test_setup_teardown(a_turn_that_is_not_used_is_given_back_with_the_use, fresh, over),
 		cmocka_unit_test_setup_teardown(after_a_power_cut_what_the_disk_may_not_know_of_is_taken_for_used, fresh, over),
 		cmocka_unit_test_setup_teardown(never_one_too_many_goes_however_many_are_killed, fresh, over),
 		cmocka_unit_test_setup_teardown(who_is_stopped_while_he_clears_one_comes_back_to_none_that_counts, fresh, over),
