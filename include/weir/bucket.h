@@ -181,7 +181,7 @@ static inline bool weir_bucket_classed(struct weir_bucket *b, unsigned class, ui
 uint64_t weir_bucket_turn_ns(const struct weir_bucket *b, const struct weir_turn *t, uint64_t now_ns);
 
 /* Takes a unit for it if it may go now, and ends its place. Returns the unit; 0 when it may not (then *ready_ns is later than
- * now_ns) or when the bucket has no limit. Lock-free. */
+ * now_ns), or when the bucket has no limit, which ends its place as well. Lock-free. */
 uint64_t weir_bucket_go(struct weir_bucket *b, const struct weir_turn *t, uint64_t now_ns, uint64_t *ready_ns);
 
 /* The place that a unit became which was taken before there were several classes; 0: none. */

@@ -168,8 +168,8 @@ bool weir_gate_is_narrowed(const struct weir_gate *g, const char *host_port, con
 /* Looks again. */
 enum weir_verdict weir_gate_look(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns, uint64_t *wake_ns);
 
-/* For a request that waits where nobody may be made to wait: it goes now, on the units that it has taken, and those behind it
- * wait the longer. Only the breaker still refuses it. Never blocks. */
+/* For a request that waits where nobody may be made to wait: it goes now, on the units that it has taken and takes, ready or
+ * not, and those behind it wait the longer. Only the breaker still refuses it. Never blocks. */
 enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns);
 
 /* It is known now whose an admitted request is that was begun with asker_later: credential and path as struct weir_wish has them.

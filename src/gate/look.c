@@ -281,6 +281,8 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 	r->phase = WEIR_PHASE_ADMITTED;
 	r->admitted_ns = now_ns;
 	r->beside = weir_concurrency_count(&host->entry->concurrency);
+	if (r->delayed)
+		request_leave_turns(g, r);
 	if (r->lease != WEIR_NONE) {
 		struct weir_lease *l = &s->lease[r->lease];
 
@@ -503,6 +505,7 @@ enum weir_verdict weir_gate_go_now(const struct weir_gate *g, struct weir_reques
 		return request_refuse(g, r, &scope[SCOPE_HOST], stopped_by(g, &scope[SCOPE_HOST], now_ns), until, false, now_ns);
 	(void)request_take_permits(g, r, scope, true, now_ns, &ramp);
 	(void)allowances_take(g, r, scope, true, now_ns);
+	request_take_all_units(g, r, scope, now_ns);
 	request_spend_units(g, r, now_ns);
 	queue_leave(g, r);
 	admit(g, r, &scope[SCOPE_HOST], now_ns);

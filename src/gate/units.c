@@ -250,6 +250,35 @@ __attribute__((noinline)) bool request_take_turns(const struct weir_gate *g, str
 	return true;
 }
 
+void request_leave_turns(const struct weir_gate *g, struct weir_request *r)
+{
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES; j++) {
+			if (r->scope[i].place[j] != 0 && r->scope[i].slot <= g->segment->entries && scope_is_still(g, r, i))
+				weir_order_leave(&g->segment->entry[r->scope[i].slot].bucket[j].turns.order, r->class,
+						 r->scope[i].place[j], true);
+			r->scope[i].place[j] = 0;
+		}
+}
+
+__attribute__((noinline)) void request_take_all_units(const struct weir_gate *g, struct weir_request *r,
+						      const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+{
+	struct passed p[PASSED_MAX];
+	unsigned n = r->paid ? 0 : buckets_passed(g, r, scope, now_ns, p);
+
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t *unit = &p[k].of->unit[p[k].rate];
+		uint32_t *numbering = &p[k].of->numbering[p[k].rate];
+
+		if (p[k].of->place[p[k].rate] != 0 || (*unit != 0 && weir_bucket_holds(p[k].bucket, *unit, numbering)))
+			continue;
+		*numbering = weir_bucket_numbering(p[k].bucket);
+		*unit = weir_bucket_take(p[k].bucket, now_ns);
+		r->has_units |= *unit != 0;
+	}
+}
+
 void request_note_late(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
 	unsigned end = scopes_end(scope);

@@ -23,6 +23,13 @@ uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_reques
 bool request_take_turns(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns,
 			uint64_t *ready_ns);
 
+/* It goes: what places it has left, in buckets that have lost their limit meanwhile, end. */
+void request_leave_turns(const struct weir_gate *g, struct weir_request *r);
+
+/* A request goes that nobody may make wait: takes the units that it has not got, ready or not. */
+void request_take_all_units(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
+			    uint64_t now_ns);
+
 /* A request goes that has slept for its unit: how late it woke is lent to those that follow (weir/bucket.h, lateness). */
 void request_note_late(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns);
 

@@ -92,8 +92,10 @@ uint64_t weir_bucket_go(struct weir_bucket *b, const struct weir_turn *t, uint64
 	uint64_t v, tail, least, unit = 0;
 
 	*ready = now_ns;
-	if (p.rate == 0)
+	if (p.rate == 0) {
+		weir_order_leave(&b->turns.order, t->class, t->place, true);
 		return 0;
+	}
 	v = virtual_time(&p, now_ns);
 	least = unit_floor(b, &p, v, now_ns);
 	if (t->waited_ns != 0) {

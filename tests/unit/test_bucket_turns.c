@@ -403,6 +403,21 @@ static void what_is_lent_is_no_burst(void **state)
 	assert_int_equal(n, 1);
 }
 
+/* A controller takes its limit back while some wait. */
+static void who_goes_without_a_limit_leaves_its_place(void **state)
+{
+	struct weir_turn t = {.class = WEIR_CLASS_NORMAL, .waited_ns = SECOND, .shares = usual};
+	uint64_t ready;
+
+	(void)state;
+	weir_bucket_set(&w.b, WEIR_RATE_ONE, 1, w.now);
+	t.place = weir_order_take(&w.b.turns.order, WEIR_CLASS_NORMAL);
+	weir_bucket_set(&w.b, 0, 1, w.now);
+	assert_int_equal(weir_bucket_go(&w.b, &t, w.now, &ready), 0);
+	assert_int_equal(ready, w.now);
+	assert_true(weir_order_empty(&w.b.turns.order));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +431,7 @@ int main(void)
 		cmocka_unit_test_setup(damaged_words_hold_nobody_for_ever_and_keep_the_rate, fresh),
 		cmocka_unit_test_setup(one_that_wakes_late_loses_nothing, fresh),
 		cmocka_unit_test_setup(what_is_lent_is_no_burst, fresh),
+		cmocka_unit_test_setup(who_goes_without_a_limit_leaves_its_place, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

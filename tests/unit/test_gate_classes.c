@@ -269,6 +269,58 @@ static void the_dead_are_taken_out_of_the_depth(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_gate, close_gate)
 
+/* A limit that goes away while somebody waits for its unit leaves nobody behind in its order: whoever comes when there is one
+ * again would wait for those, who have long gone. */
+static void who_goes_as_the_limit_is_gone_leaves_its_place(void **state)
+{
+	struct weir_request r;
+
+	(void)state;
+	rule.flags &= ~(uint32_t)WEIR_RULE_LIMITS_RATE;
+	rule.fixed[0] = (struct weir_fixed_rate){.rate = WEIR_RATE_ONE, .burst = 1};
+	publish();
+	assert_int_equal(begin_as(WEIR_CLASS_LOW, &r, &wake[0]), WEIR_GO);
+	end(&r, WEIR_SUCCEEDED, 0);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(begin_as(WEIR_CLASS_NORMAL, &waiter[i], &wake[i]), WEIR_WAIT);
+	assert_int_equal(weir_order_waiting(&entry()->bucket[1].turns.order, WEIR_CLASS_NORMAL), 20);
+	rule.fixed[0] = (struct weir_fixed_rate){0};
+	publish();
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(weir_gate_look(&gate, &waiter[i], now, &wake[i]), WEIR_GO);
+		end(&waiter[i], WEIR_SUCCEEDED, 0);
+	}
+	assert_int_equal(weir_order_waiting(&entry()->bucket[1].turns.order, WEIR_CLASS_NORMAL), 0);
+}
+
+/* Where nobody may be made to wait: what goes without its turn owes its unit, whatever it waited for. */
+static void who_is_let_go_while_it_waits_for_a_permit_has_used_its_unit(void **state)
+{
+	struct weir_request first;
+	uint64_t at;
+	int left = 0;
+
+	(void)state;
+	rule.concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 1};
+	fixed_rate(1000, 30);
+	assert_int_equal(begin_as(WEIR_CLASS_LOW, &first, &at), WEIR_GO);
+	end(&first, WEIR_SUCCEEDED, 0);
+	assert_int_equal(begin_as(WEIR_CLASS_NORMAL, &first, &at), WEIR_GO);
+	for (int i = 0; i < 25; i++)
+		assert_int_equal(begin_as(WEIR_CLASS_NORMAL, &waiter[i], &wake[i]), WEIR_WAIT);
+	now += SECOND; /* their units are stale, and taken anew when they go */
+	for (int i = 0; i < 25; i++)
+		assert_int_equal(weir_gate_look(&gate, &waiter[i], now, &wake[i]), WEIR_WAIT);
+	for (int i = 0; i < 25; i++) {
+		assert_int_equal(weir_gate_go_now(&gate, &waiter[i], now), WEIR_GO);
+		end(&waiter[i], WEIR_SUCCEEDED, 0);
+	}
+	end(&first, WEIR_SUCCEEDED, 0);
+	while (left < 100 && weir_bucket_take_by(&entry()->bucket[0], now, now, &at) != 0)
+		left++;
+	assert_in_range(left, 4, 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +333,8 @@ int main(void)
 		TEST(the_lowest_class_is_refused_first_where_the_queue_is_full),
 		TEST(who_gives_up_or_is_refused_leaves_at_once),
 		TEST(the_dead_are_taken_out_of_the_depth),
+		TEST(who_goes_as_the_limit_is_gone_leaves_its_place),
+		TEST(who_is_let_go_while_it_waits_for_a_permit_has_used_its_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
