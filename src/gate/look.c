@@ -111,6 +111,7 @@ static enum weir_verdict wait_out_or_refuse(const struct weir_gate *g, struct we
 	r->cause = WEIR_CAUSE_OUTAGE;
 	r->until_ns = end;
 	r->delayed = true;
+	r->wake_bits = WAKE_ON_CHANGE | WAKE_ON_ANSWER; /* a probe that is over need not change the breaker */
 	*wake_ns = end - now_ns < SLEEP_MAX_NS ? end : now_ns + SLEEP_MAX_NS;
 	if (until_ns > now_ns && until_ns < *wake_ns)
 		*wake_ns = until_ns;
