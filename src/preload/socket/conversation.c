@@ -302,8 +302,9 @@ void weir_conversation_failed(int fd, int error)
 	int saved = errno;
 	const struct weir_gate *g = weir_attached();
 	bool cut = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == EHOSTUNREACH;
-	bool other = error == EBADF || error == ENOTSOCK || error == ECONNREFUSED || error == ENETUNREACH;
-	struct weir_record *r = cut || other ? told(g, fd) : NULL;
+	bool unreached = error == ECONNREFUSED || error == ENETUNREACH;
+	bool gone = error == EBADF || error == ENOTSOCK; /* closed unseen, which is nothing to the host */
+	struct weir_record *r = cut || unreached || gone ? told(g, fd) : NULL;
 
 	if (r && !weir_proof_holds(g, r, fd)) {
 		weir_record_put(r);
@@ -311,9 +312,11 @@ void weir_conversation_failed(int fd, int error)
 		r = NULL;
 	}
 	if (r) {
-		if (r->put_off && talk_is_opening(r))
+		bool put_off = r->put_off && !gone;
+
+		if (put_off && talk_is_opening(r))
 			weir_exchange_unreached(g, r, error);
-		else if (cut || r->put_off) /* where what was sent first went with the handshake, that may fail behind it */
+		else if (cut || put_off) /* where what was sent first went with the handshake, that may fail behind it */
 			weir_exchange_cut(g, r);
 		weir_record_put(r);
 	}
