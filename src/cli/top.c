@@ -3,6 +3,7 @@
 #include <curses.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #include "weir/units.h"
 
 #define DELAY_LEAST_NS UINT64_C(100000000)
+#define DELAY_MOST_NS  UINT64_C(86400000000000) /* in milliseconds it fits into an int */
 #define PLAIN_ROWS     24
 #define PLAIN_COLUMNS  80
 
@@ -66,6 +68,9 @@ static void act(struct screen *s)
 {
 	static const char *const done[] = {"reset", "breaker opened, until it is told otherwise", "breaker closed"};
 	const struct weir_top_host *h = weir_top_chosen(&s->top);
+	/* The one that was asked about may be gone meanwhile, and another be in its place. */
+	if (h && strcmp(h->name, s->top.chosen) != 0)
+		h = NULL;
 	int which = s->act == 'r' ? 0 : s->act == 'o' ? 1 : 2;
 	char *path = h ? weir_client_host_path(h->name, which == 0 ? "/reset" : "/breaker") : NULL;
 	struct weir_question q = {.method = "POST",
@@ -78,6 +83,8 @@ static void act(struct screen *s)
 	if (h)
 		snprintf(s->note, sizeof s->note, "%s: %s", h->name,
 			 asked && reply.status == 200 ? done[which] : "the agent did not do it");
+	else
+		snprintf(s->note, sizeof s->note, "%s: the agent does not know it any more", s->top.chosen);
 	if (asked)
 		weir_reply_free(&reply);
 	free(path);
@@ -239,6 +246,13 @@ static void begin_terminal(void)
 	}
 }
 
+/* No key will ever come: whoever ignores SIGHUP (nohup) would ask for one for ever. */
+static bool terminal_gone(void)
+{
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+	return poll(&in, 1, 0) > 0 && (in.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 static int on_terminal(struct screen *s)
 {
 	bool good = true;
@@ -254,7 +268,10 @@ static int on_terminal(struct screen *s)
 		draw(s);
 		now_ns = weir_now_ns();
 		timeout(s->due_ns > now_ns ? (int)((s->due_ns - now_ns) / 1000000 + 1) : 0);
-		take_key(s, getch());
+		int key = getch();
+		if (key == ERR && terminal_gone())
+			break;
+		take_key(s, key);
 	}
 	endwin();
 	if (!good)
@@ -318,6 +335,8 @@ static int run(int argc, char **argv)
 		return weir_usage_error(&weir_subcommand_top, "unexpected '%s'", argv[optind + 1]);
 	if (s.every_ns < DELAY_LEAST_NS)
 		s.every_ns = DELAY_LEAST_NS;
+	if (s.every_ns > DELAY_MOST_NS)
+		s.every_ns = DELAY_MOST_NS;
 	if (optind < argc)
 		snprintf(s.top.filter, sizeof s.top.filter, "%s", argv[optind]);
 	setlocale(LC_CTYPE, "");

@@ -43,7 +43,8 @@ static void name_host(const struct weir_segment *s, const struct weir_policy_vie
 		return;
 	uint32_t rule = weir_entry_rule(policy, v->host);
 	if (rule != WEIR_NONE)
-		weir_format(v->rule, sizeof v->rule, "%.*s", (int)(sizeof v->rule - 1), policy->rules[rule].match);
+		weir_make_printable(v->rule, weir_format(v->rule, sizeof v->rule, "%.*s", (int)(sizeof v->rule - 1),
+							 policy->rules[rule].match));
 }
 
 static bool take_underway(const struct weir_segment *s, uint32_t except, uint64_t now_ns, struct weir_processes *p, size_t *room)
