@@ -140,7 +140,7 @@ static void the_statistics_come_as_a_stream(void **state)
 	struct listening l;
 	listen_for(scene, &l);
 	free(WEIR_EXPECT(scene, 0, "set", "a.example.org:443", "rate=2/s", "--create"));
-	char *out = curl(scene, &l, "-N --max-time 5 -H 'Accept: text/event-stream' \"${U}v1/stats?since=0\" | head -c 4000");
+	char *out = curl(scene, &l, "-N --max-time 60 -H 'Accept: text/event-stream' \"${U}v1/stats?since=0\" | head -c 4000");
 	assert_contains(out, "event: stats\ndata: {\"schema\":1,");
 	assert_contains(out, "event: change\ndata: {");
 	assert_contains(out, "rate set by hand: 2/s");

@@ -29,13 +29,13 @@ static void loops_of_every_kind_are_told_when_a_request_may_go(void **state)
 		"        r,w,_=select.select(list(self.f),[f for f in self.f if self.f[f]],[],t)\n"
 		"        return [(fd,fd in r,fd in w) for fd in set(r)|set(w)]\n"
 		"def run(kind, extra=0):\n"
-		"    l=kind(extra); s={}; asked={}; eagain=0; wakes=0; times=[]\n"
+		"    l=kind(extra); s={}; asked={}; eagain=0; wakes=0; times=[]; t0=time.monotonic()\n"
 		"    for i in range(4):\n"
 		"        x=socket.socket(); x.setblocking(False)\n"
 		"        try: x.connect(('127.0.0.1',port))\n"
 		"        except BlockingIOError: pass\n"
 		"        s[x.fileno()]=x; asked[x.fileno()]=False; l.ask(x.fileno(),True)\n"
-		"    t0=time.monotonic(); left=4\n"
+		"    left=4\n"
 		"    while left and time.monotonic()-t0<5:\n"
 		"        for fd,i,o in l.wait(1):\n"
 		"            wakes+=1\n"
@@ -48,7 +48,7 @@ static void loops_of_every_kind_are_told_when_a_request_may_go(void **state)
 		"            else: l.ask(fd, not asked[fd])\n"
 		"    for x in s.values(): x.close()\n"
 		"    assert left == 0 and eagain <= 4 and wakes <= 8 + eagain, (left, eagain, wakes)\n"
-		"    assert times[3] - times[0] > 0.08, times\n"
+		"    assert times[3] > 0.14, times\n"
 		"for name,k,x in "
 		"(('level',Epoll,0),('edge',Epoll,select.EPOLLET),('oneshot',Epoll,select.EPOLLONESHOT),('poll',Poll,0),('select'"
 		",Select,0)): run(k, x)\n"
@@ -101,31 +101,30 @@ static void a_loop_goes_on_while_its_requests_wait(void **state)
 {
 	static const char script[] =
 		IMPORTS "import asyncio\n"
-			"worst = 0; stop = False; served = 0\n"
+			"ticks = 0; stop = False; served = 0\n"
 			"async def one(name):\n"
 			"    r, w = await asyncio.open_connection(name, port)\n"
 			"    w.write(b\"GET /n/1 HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n\" % name.encode())\n"
 			"    d = await r.read(); w.close()\n"
 			"    assert b\" 200 \" in d\n"
 			"async def tick():\n"
-			"    global worst\n"
-			"    while not stop:\n"
-			"        t = time.monotonic(); await asyncio.sleep(0.001); worst = max(worst, time.monotonic() - t)\n"
+			"    global ticks\n"
+			"    while not stop: await asyncio.sleep(0.001); ticks += 1\n"
 			"async def free():\n"
 			"    global served\n"
 			"    while not stop: await one(\"127.0.0.1\"); served += 1\n"
 			"async def main():\n"
 			"    global stop\n"
+			"    t = time.monotonic()\n"
 			"    await one(\"localhost\")\n"
 			"    others = [asyncio.create_task(tick()), asyncio.create_task(free())]\n"
-			"    t = time.monotonic()\n"
 			"    await asyncio.gather(*[one(\"localhost\") for i in range(5)])\n"
 			"    took = time.monotonic() - t\n"
 			"    stop = True\n"
 			"    for o in others: await o\n"
 			"    assert took > 0.8, took\n"
-			"    assert served > 20, served\n"
-			"    assert worst < 0.5, worst\n"
+			"    assert served > 5, served\n"
+			"    assert ticks > 40, ticks\n"
 			"asyncio.run(main())\n";
 	struct stage s;
 
@@ -136,7 +135,7 @@ static void a_loop_goes_on_while_its_requests_wait(void **state)
 }
 
 /* A wait that was looked up in the C library (libffi, ctypes) is not seen, and tells of a request that is held back at once that
- * it may go. Two wait for .4 s; another host is asked meanwhile, and the loop does not spin. */
+ * it may go. Two wait for a second; another host is asked meanwhile, and the loop does not spin. */
 static void a_loop_whose_waits_are_not_seen_goes_on(void **state)
 {
 	static const char script[] = IMPORTS
@@ -157,23 +156,23 @@ static void a_loop_whose_waits_are_not_seen_goes_on(void **state)
 		"            if self.sent: assert b' 200 ' in self.x.recv(9999); self.got += 1; self.sent = False\n"
 		"            else: self.x.send(b'GET /n/1 HTTP/1.1\\r\\nHost: %s\\r\\n\\r\\n' % self.name); self.sent = True\n"
 		"        except BlockingIOError: pass\n"
+		"begun = time.monotonic()\n"
 		"assert get('/n/0')[0] == 200\n"
 		"waiting = [Talk(b'localhost'), Talk(b'localhost')]; free = Talk(b'127.0.0.1'); turns = 0\n"
-		"begun = time.monotonic()\n"
 		"while waiting:\n"
 		"    all = [*waiting, free]; turns += 1\n"
 		"    unseen((Poll * len(all))(*[(t.x.fileno(), 1 if t.sent else 4, 0) for t in all]), len(all), 5000)\n"
 		"    for t in all: t.turn()\n"
 		"    waiting = [t for t in waiting if t.got == 0]\n"
 		"took = time.monotonic() - begun\n"
-		"assert took > 0.3, took\n"
-		"assert free.got > 20, free.got\n"
+		"assert took > 0.9, took\n"
+		"assert free.got > 10, free.got\n"
 		"assert turns < 1000 * took + 200, (turns, took)\n";
 	struct stage s;
 
 	stage_open(&s, state, NULL);
 	scene_configure(s.scene,
-			"hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"5/s\"; burst = 1; }; } );\n");
+			"hosts = ( { match = \"localhost\"; rate = { strategy = \"fixed\"; max = \"2/s\"; burst = 1; }; } );\n");
 	expect_python(&s, script, "");
 }
 
