@@ -314,6 +314,9 @@ static int handle(const char *what, const char *name, const char *presets, enum 
 		weir_complain("preset", "%s", why);
 		return WEIR_EXIT_FAILED;
 	}
+	/* The machine's is for all to read, whatever root keeps to himself. */
+	if (place == PLACE_SYSTEM || (place == PLACE_USUAL && geteuid() == 0))
+		umask(022);
 	path_of(to, directory, "preset-", name);
 	return strcmp(what, "enable") == 0 ? enable(from, to, directory) : disable(from, to);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `weir preset`: what it makes, what it leaves alone, and what is told of limits that are old. */
+#include "tests/harness/requirement.h"
 #include "weir_program.h"
 
 static char *user_directory(struct scene *scene)
@@ -105,6 +106,27 @@ static void limits_that_were_compared_more_than_a_year_ago_are_told_of(void **st
 	free(file);
 }
 
+static void what_root_enables_for_all_all_can_read(void **state)
+{
+	struct scene *scene = *state;
+	char *weir = build_path("weir"), variable[600];
+	const char *const env[] = {variable, "HOME", NULL};
+	/* Only where the machine's configuration lies in what is mounted over. */
+	const char *text = "grep -q '\"/etc/weir\"' \"${WEIR%/*}/places\" || { echo elsewhere; exit 0; }\n"
+			   "mount -t tmpfs none /etc; umask 077; \"$WEIR\" preset enable github --system >&2\n"
+			   "cd /etc/weir; stat -c %a . conf.d conf.d/preset-github.conf";
+	const char *const argv[] = {"unshare", "-rm", "--propagation", "private", "sh", "-ec", text, NULL};
+	struct outcome o;
+
+	require_namespaces();
+	snprintf(variable, sizeof variable, "WEIR=%s", weir);
+	o = command_run(&(struct command){.argv = argv, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir, .env = env});
+	if (strcmp(o.out, "elsewhere\n") != 0 && strcmp(o.out, "755\n755\n644\n") != 0)
+		fail_msg("exit %d: %s%s", o.exit_status, o.out, o.err);
+	outcome_free(&o);
+	free(weir);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 
 int main(void)
@@ -113,6 +135,7 @@ int main(void)
 		SCENE(a_preset_is_listed_shown_enabled_and_disabled),
 		SCENE(a_file_that_is_there_is_neither_overwritten_nor_removed),
 		SCENE(a_preset_with_which_the_configuration_would_be_refused_is_taken_back),
+		SCENE(what_root_enables_for_all_all_can_read),
 		SCENE(what_is_no_preset_is_said),
 		SCENE(limits_that_were_compared_more_than_a_year_ago_are_told_of),
 	};
