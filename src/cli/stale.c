@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/cli/stale.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
@@ -58,8 +59,8 @@ static bool any(const char *pattern)
 	return there;
 }
 
-/* Whether the library is there. $LIB is what the dynamic linker makes of it (lib, lib64, lib/x86_64-linux-gnu): any will do. Of
- * other variables nothing is known, and nothing is said. */
+/* Whether the library is there, or somewhere where this user may not look. $LIB is what the dynamic linker makes of it (lib,
+ * lib64, lib/x86_64-linux-gnu): any will do. Of other variables nothing is known, and nothing is said. */
 static bool exists(const char *library)
 {
 	static const char *const libs[] = {"lib", "lib64", "lib/*"};
@@ -67,7 +68,7 @@ static bool exists(const char *library)
 	char pattern[2 * WEIR_PATH_MAX];
 
 	if (!dollar)
-		return access(library, F_OK) == 0;
+		return access(library, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 	if (lib != dollar || strchr(dollar + 1, '$'))
 		return true;
 	for (size_t i = 0; i < sizeof libs / sizeof *libs; i++) {

@@ -85,6 +85,12 @@ static uint64_t part_ms(const struct weir_allowance *one)
 	return (length_s(one) * 1000 + WEIR_ROLLING_PARTS - 1) / WEIR_ROLLING_PARTS;
 }
 
+/* Whether anything was counted in part p, and it is one after k: not one of damage. */
+static bool is_later(uint64_t p, uint64_t k)
+{
+	return used_of(p) != 0 && number_of(p) > k && number_of(p) < UINT32_MAX - WEIR_ACCOUNT_PARTS;
+}
+
 /* The part under way: by the clock, but never one before the last that was counted in. */
 static uint64_t part_now(const struct weir_account *a, const struct weir_allowance *one, uint64_t wall_ms)
 {
@@ -94,7 +100,7 @@ static uint64_t part_now(const struct weir_account *a, const struct weir_allowan
 	for (unsigned i = 0; i < WEIR_ACCOUNT_PARTS; i++) {
 		uint64_t p = get(&a->part[i]);
 
-		if (used_of(p) != 0 && number_of(p) > k && number_of(p) < UINT32_MAX - WEIR_ACCOUNT_PARTS)
+		if (is_later(p, k))
 			k = number_of(p);
 	}
 	return k;
@@ -161,6 +167,9 @@ static enum weir_account_answer take_part(struct weir_account *a, const struct w
 		_Atomic uint64_t *part = &a->part[k % WEIR_ACCOUNT_PARTS];
 		uint64_t p = get(part), to = part_with_one(p, k);
 
+		/* It was stopped for so long that its part's place is a later one's by now. */
+		if (is_later(p, k))
+			continue;
 		if (!forced && sum_at(a, k, limit, NULL) >= limit)
 			return WEIR_ACCOUNT_SPENT;
 		if (to > get(&a->kept))
