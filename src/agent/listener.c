@@ -16,6 +16,7 @@
 
 #include "src/agent/dashboard.h"
 #include "src/agent/exchange.h"
+#include "src/agent/places.h"
 #include "src/agent/streams.h"
 #include "weir/gate.h"
 #include "weir/log.h"
@@ -31,6 +32,7 @@ struct weir_listener {
 	struct MHD_Daemon *daemon;
 	struct weir_api api;
 	struct weir_streams streams;
+	struct weir_places places;
 	uint64_t client_ns;
 	uint16_t port;
 	bool six; /* [::1], else 127.0.0.1 */
@@ -220,6 +222,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 	}
 	if (*size > 0)
 		return weir_exchange_take(x, data, size);
+	weir_places_answering(connection, true);
 	if (refused(l, connection, method, &reply))
 		return weir_exchange_reply(connection, &reply, reply.status == MHD_HTTP_UNAUTHORIZED ? headers : NULL);
 	l->client_ns = weir_now_ns();
@@ -236,8 +239,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 static void end_exchange(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code)
 {
 	(void)cls;
-	(void)connection;
 	(void)code;
+	weir_places_answering(connection, false);
 	weir_exchange_free(*context);
 	*context = NULL;
 }
@@ -264,9 +267,11 @@ static const char *start(struct weir_listener *l, const char *address, int *err)
 		close(fd);
 		return "the token cannot be written";
 	}
+	l->places.most = CONNECTIONS;
 	l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, l,
 				     MHD_OPTION_EXTERNAL_LOGGER, weir_exchange_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 				     MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
+				     MHD_OPTION_NOTIFY_CONNECTION, weir_places_notice, &l->places,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK,
 				     weir_exchange_begin, NULL, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL, MHD_OPTION_END);
 	if (!l->daemon) {
@@ -313,7 +318,7 @@ bool weir_listener_timeout(const struct weir_listener *l, uint64_t *ns)
 	bool some = l && MHD_get_timeout(l->daemon, &ms) == MHD_YES;
 	if (some)
 		*ns = (uint64_t)ms * 1000000U;
-	return some;
+	return l ? weir_places_timeout(&l->places, some, ns) : some;
 }
 
 void weir_listener_run(struct weir_listener *l)
@@ -322,6 +327,7 @@ void weir_listener_run(struct weir_listener *l)
 		return;
 	if (weir_streams_go_on(&l->streams, weir_now_ns()))
 		l->client_ns = weir_now_ns();
+	weir_places_turn(&l->places, weir_now_ns());
 	MHD_run(l->daemon);
 }
 

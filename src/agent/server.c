@@ -13,28 +13,18 @@
 #include <unistd.h>
 
 #include "src/agent/exchange.h"
+#include "src/agent/places.h"
 #include "src/agent/streams.h"
 #include "weir/gate.h"
 #include "weir/log.h"
 
 #define CONNECTIONS       64U
-#define SPARE             8U                  /* places that are made free for those who speak, by cutting off who does not */
-#define SCARCE_NS         UINT64_C(500000000) /* and for so long anyone may be silent even then */
-#define SILENCE_S         10U                 /* a client that says nothing for so long is let go */
-#define CONNECTION_MEMORY 32768U              /* request line and headers; beyond it libmicrohttpd answers 431 by itself */
-#define OWN_DESCRIPTORS   24U                 /* of the agent itself, files that it reads included */
-
-/* A client's place. */
-struct place {
-	struct place *next, *before;
-	struct MHD_Connection *connection;
-	uint64_t silent_since_ns;
-	bool answering; /* its request is whole, and the answer not yet out */
-};
+#define SILENCE_S         10U    /* a client that says nothing for so long is let go */
+#define CONNECTION_MEMORY 32768U /* request line and headers; beyond it libmicrohttpd answers 431 by itself */
+#define OWN_DESCRIPTORS   24U    /* of the agent itself, files that it reads included */
 
 struct weir_server_state {
-	struct place *first; /* the latest */
-	unsigned places, most;
+	struct weir_places places;
 	struct MHD_Daemon *daemon;
 	struct weir_api api;
 	struct weir_streams streams;
@@ -58,83 +48,11 @@ static bool peer_allowed(struct MHD_Connection *connection)
 	return peer.uid == geteuid() || peer.uid == 0;
 }
 
-static struct place *place_of(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	return info ? info->socket_context : NULL;
-}
-
-static void set_answering(struct MHD_Connection *connection, bool answering)
-{
-	struct place *p = place_of(connection);
-	if (!p)
-		return;
-	p->answering = answering;
-	p->silent_since_ns = weir_now_ns();
-}
-
-static void take_place(struct weir_server_state *state, struct MHD_Connection *connection, void **context)
-{
-	struct place *p = calloc(1, sizeof *p);
-	*context = p;
-	if (!p)
-		return;
-	p->connection = connection;
-	p->silent_since_ns = weir_now_ns();
-	p->next = state->first;
-	if (p->next)
-		p->next->before = p;
-	state->first = p;
-	state->places++;
-}
-
-static void leave_place(struct weir_server_state *state, struct place *p)
-{
-	if (!p)
-		return;
-	if (p->next)
-		p->next->before = p->before;
-	if (p->before)
-		p->before->next = p->next;
-	else
-		state->first = p->next;
-	state->places--;
-	free(p);
-}
-
-static void notice_connection(void *cls, struct MHD_Connection *connection, void **context,
-			      enum MHD_ConnectionNotificationCode code)
-{
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		take_place(cls, connection, context);
-	else
-		leave_place(cls, *context);
-}
-
-static bool scarce(const struct weir_server_state *state)
-{
-	return state->places + SPARE > state->most;
-}
-
-/* While places are scarce: whoever has not asked anything for half a second loses his. */
-static void cut_off_the_silent(struct weir_server_state *state, uint64_t now_ns)
-{
-	for (struct place *p = state->first; p && scarce(state); p = p->next) {
-		const union MHD_ConnectionInfo *info;
-		if (p->answering || now_ns - p->silent_since_ns < SCARCE_NS)
-			continue;
-		/* libmicrohttpd reads the end of it and closes. */
-		info = MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (info)
-			shutdown(info->connect_fd, SHUT_RDWR);
-	}
-}
-
 static void end_exchange(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code)
 {
 	(void)cls;
 	(void)code;
-	set_answering(connection, false);
+	weir_places_answering(connection, false);
 	weir_exchange_free(*context);
 	*context = NULL;
 }
@@ -161,7 +79,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 	struct weir_api_reply reply;
 	struct weir_api_request request = weir_exchange_request(x, connection, method);
 	state->client_ns = weir_now_ns();
-	set_answering(connection, true);
+	weir_places_answering(connection, true);
 	if (weir_streams_asked(&request))
 		return weir_streams_open(&state->streams, connection, &request);
 	weir_exchange_answer(&state->api, x, &request, &reply);
@@ -241,13 +159,13 @@ const char *weir_server_start(struct weir_server *s, const struct weir_world *wo
 	struct weir_server_state *state = calloc(1, sizeof *state);
 	if (state) {
 		state->streams.segment = segment;
-		state->most = places();
+		state->places.most = places();
 		state->api = (struct weir_api){.segment = segment, .world = world, .compiler = compiler};
 		state->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 						 handle, state, MHD_OPTION_EXTERNAL_LOGGER, weir_exchange_log, NULL,
 						 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,
-						 MHD_OPTION_CONNECTION_LIMIT, state->most, MHD_OPTION_NOTIFY_CONNECTION,
-						 notice_connection, state, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+						 MHD_OPTION_CONNECTION_LIMIT, state->places.most, MHD_OPTION_NOTIFY_CONNECTION,
+						 weir_places_notice, &state->places, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 						 (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, weir_exchange_begin,
 						 NULL, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL, MHD_OPTION_END);
 	}
@@ -278,11 +196,7 @@ bool weir_server_timeout(const struct weir_server *s, uint64_t *ns)
 	bool some = s->state && MHD_get_timeout(s->state->daemon, &ms) == MHD_YES;
 	if (some)
 		*ns = (uint64_t)ms * 1000000U;
-	if (s->state && scarce(s->state) && (!some || *ns > SCARCE_NS / 2)) {
-		*ns = SCARCE_NS / 2;
-		some = true;
-	}
-	return some;
+	return s->state ? weir_places_timeout(&s->state->places, some, ns) : some;
 }
 
 void weir_server_run(struct weir_server *s)
@@ -291,8 +205,7 @@ void weir_server_run(struct weir_server *s)
 		return;
 	if (weir_streams_go_on(&s->state->streams, weir_now_ns()))
 		s->state->client_ns = weir_now_ns();
-	if (scarce(s->state))
-		cut_off_the_silent(s->state, weir_now_ns());
+	weir_places_turn(&s->state->places, weir_now_ns());
 	MHD_run(s->state->daemon);
 }
 

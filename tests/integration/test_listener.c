@@ -2,7 +2,10 @@
 /* The agent's opt-in port on loopback: who may ask what there, the page, and the streams. */
 #include "weir_program.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 struct listening {
 	struct running *agent;
@@ -148,6 +151,25 @@ static void the_statistics_come_as_a_stream(void **state)
 	stop(&l);
 }
 
+/* Whoever may connect, other users as well, can take all the places; and loses them when somebody else needs one. */
+static void who_says_nothing_keeps_nobody_out(void **state)
+{
+	struct scene *scene = *state;
+	struct listening l;
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int silent[40];
+	listen_for(scene, &l);
+	at.sin_port = htons((uint16_t)atoi(strrchr(l.url, ':') + 1));
+	for (size_t i = 0; i < sizeof silent / sizeof *silent; i++) {
+		silent[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_return_code(connect(silent[i], (struct sockaddr *)&at, sizeof at), errno);
+	}
+	EXPECT_ANSWER(scene, &l, "--max-time 8 ${U}healthz", "\"status\":\"ok\"");
+	for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
+		close(silent[i]);
+	stop(&l);
+}
+
 static void only_loopback_is_listened_at(void **state)
 {
 	struct scene *scene = *state;
@@ -186,6 +208,7 @@ int main(void)
 		TEST(what_changes_something_needs_the_token),
 		TEST(the_page_takes_nothing_from_elsewhere),
 		TEST(the_statistics_come_as_a_stream),
+		TEST(who_says_nothing_keeps_nobody_out),
 		TEST(only_loopback_is_listened_at),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
