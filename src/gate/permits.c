@@ -19,6 +19,9 @@
 #define PLACE_BITS 30U
 /* So many of each class are woken for a permit: the first may not be there any more. */
 #define WOKEN 3U
+/* Of so few all are woken: where several of the first have died, those behind them had no permit before they looked by
+ * themselves. */
+#define FEW 64U
 
 static uint32_t bit_of(uint64_t place)
 {
@@ -185,6 +188,10 @@ void request_wake_next(const struct weir_gate *g, uint32_t slot)
 	uint32_t bits = WAKE_ON_ANSWER;
 
 	weir_store_before_load();
+	if (atomic_load_explicit(&g->segment->entry[slot].waiting, memory_order_seq_cst) <= FEW) {
+		weir_entry_wake(g->segment, slot);
+		return;
+	}
 	for (unsigned c = 0; c < WEIR_CLASSES && !weir_order_empty(o); c++) {
 		uint64_t first = (atomic_load_explicit(&o->left[c], memory_order_relaxed) >> 24) + 1, at = first;
 

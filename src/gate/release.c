@@ -34,8 +34,7 @@ void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 		give_others(g, r);
 	} else if (scope_is_still(g, r, SCOPE_HOST)) {
 		weir_concurrency_give(&g->segment->entry[slot].concurrency);
-		if (__builtin_expect(atomic_load_explicit(&g->segment->entry[slot].waiting, memory_order_seq_cst) != 0, 0))
-			request_wake_next(g, slot);
+		weir_entry_wake(g->segment, slot);
 	}
 	r->held = 0;
 }

@@ -2,11 +2,6 @@
 /* Who goes first of those who wait: units, permits, and a queue that is full. */
 #include "gate_bench.h"
 
-#include <linux/futex.h>
-#include <pthread.h>
-#include <sched.h>
-#include <sys/syscall.h>
-
 #define MANY 60
 
 static struct weir_request waiter[MANY];
@@ -326,43 +321,6 @@ static void who_is_let_go_while_it_waits_for_a_permit_has_used_its_unit(void **s
 	assert_in_range(left, 4, 6);
 }
 
-static _Atomic uint32_t bed; /* from which it is moved to the entry's word: so it is known to sleep */
-
-static void *sleep_far_behind(void *nobody)
-{
-	syscall(SYS_futex, &bed, FUTEX_WAIT_BITSET, 0, NULL, NULL, UINT32_C(1) << 31 | UINT32_C(1) << 20);
-	return nobody;
-}
-
-static void a_permit_wakes_those_whose_it_is_and_not_all(void **state)
-{
-	struct weir_request first;
-	pthread_t sleeper;
-	uint64_t at;
-	long moved = 0;
-
-	(void)state;
-	rule.concurrency = (struct weir_concurrency_params){.mode = WEIR_CONCURRENCY_FIXED, .max = 1};
-	publish();
-	assert_int_equal(begin_as(WEIR_CLASS_NORMAL, &first, &at), WEIR_GO);
-	assert_int_equal(begin_as(WEIR_CLASS_NORMAL, &waiter[0], &wake[0]), WEIR_WAIT);
-	assert_int_equal(pthread_create(&sleeper, NULL, sleep_far_behind, NULL), 0);
-	for (int i = 0; i < 10000000 && moved == 0; i++) {
-		moved = syscall(SYS_futex, &bed, FUTEX_REQUEUE, 0, 1L, &entry()->changes, 0);
-		sched_yield();
-	}
-	assert_int_equal(moved, 1);
-	entry()->waiting = 2;
-	at = entry()->changes;
-	end(&first, WEIR_SUCCEEDED, 0);
-	assert_true(entry()->changes != at);
-	assert_int_equal(syscall(SYS_futex, &entry()->changes, FUTEX_WAKE, 10, NULL, NULL, 0), 1);
-	assert_int_equal(pthread_join(sleeper, NULL), 0);
-	entry()->waiting = 0;
-	assert_int_equal(weir_gate_look(&gate, &waiter[0], now, &wake[0]), WEIR_GO);
-	end(&waiter[0], WEIR_SUCCEEDED, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,7 +335,6 @@ int main(void)
 		TEST(the_dead_are_taken_out_of_the_depth),
 		TEST(who_goes_as_the_limit_is_gone_leaves_its_place),
 		TEST(who_is_let_go_while_it_waits_for_a_permit_has_used_its_unit),
-		TEST(a_permit_wakes_those_whose_it_is_and_not_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
