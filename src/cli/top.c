@@ -50,13 +50,31 @@ static json_t *ask(const char *path)
 	return document;
 }
 
+/* All that there are: the agent gives them in parts, the oldest first. */
+static json_t *ask_events(void)
+{
+	json_t *all = json_array();
+	json_int_t next = 0;
+	for (size_t n = 1; n > 0;) {
+		char path[64];
+		snprintf(path, sizeof path, "/v1/events?since=%" JSON_INTEGER_FORMAT, next);
+		json_t *part = ask(path), *list = json_object_get(part, "events");
+		json_int_t behind = json_integer_value(json_object_get(part, "next"));
+		n = behind > next ? json_array_size(list) : 0;
+		json_array_extend(all, list);
+		next = behind;
+		json_decref(part);
+	}
+	return json_pack("{s:o}", "events", all);
+}
+
 static bool sample(struct weir_top *t)
 {
 	json_t *stats = ask("/v1/stats");
 	bool good = stats && weir_top_take(t, stats);
 	json_decref(stats);
 	if (good && t->detail) {
-		json_t *events = ask("/v1/events");
+		json_t *events = ask_events();
 		weir_top_take_events(t, events);
 		json_decref(events);
 	}
