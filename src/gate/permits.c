@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Permits in order. Who has to wait for one takes a place in its class's order (weir/order.h), by which it is woken: of a
- * thousand who wait, those whose turn it is, and not all. Where several classes wait the order decides, too, who gets the permit,
- * each class below having its share; where one class waits alone, who comes first gets it, as a permit that is kept for a sleeper
- * is a permit less.
+ * Permits in order. Who has to wait for one takes a place in its class's order (weir/order.h), by which it is woken where
+ * the permit is not its host's alone: of a thousand who wait, those whose turn it is, and not all. Where several classes wait the
+ * order decides, too, who gets the permit, each class below having its share; where one class waits alone, who comes first gets
+ * it, as a permit that is kept for a sleeper is a permit less.
  *
  * What if the process dies here, or does not come: a permit that is left to somebody for FREE_MAX_NS goes to the next, and the
  * first of the order has left. Nobody sleeps for longer than a look every second, or, in front, every PERMIT_POLL_NS.
