@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "tests/harness/failure.h"
+#include "tests/harness/wait.h"
 
-#define OPEN_DIRS_MAX 16
+#define OPEN_DIRS_MAX    16
+#define REMOVED_WITHIN_S 10.0
 
 char *temp_dir_create(void)
 {
@@ -33,21 +35,29 @@ static int make_accessible(const char *path, const struct stat *st, int type, st
 	return 0;
 }
 
+/* What another process, an agent that is ending, has just removed itself is no reason to leave the rest. */
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
 	(void)st;
 	(void)type;
 	(void)where;
-	return remove(path);
+	remove(path);
+	return 0;
 }
 
+static bool is_removed(void *dir)
+{
+	nftw(dir, make_accessible, OPEN_DIRS_MAX, FTW_PHYS | FTW_MOUNT);
+	nftw(dir, remove_one, OPEN_DIRS_MAX, FTW_PHYS | FTW_MOUNT | FTW_DEPTH);
+	return access(dir, F_OK) != 0;
+}
+
+/* Who has been killed may have a child that is only starting, an agent, and puts a file there meanwhile. */
 void temp_dir_remove(char *dir)
 {
 	if (dir == NULL)
 		return;
-	nftw(dir, make_accessible, OPEN_DIRS_MAX, FTW_PHYS | FTW_MOUNT);
-	nftw(dir, remove_one, OPEN_DIRS_MAX, FTW_PHYS | FTW_MOUNT | FTW_DEPTH);
-	if (access(dir, F_OK) == 0)
+	if (!wait_until(is_removed, dir, REMOVED_WITHIN_S))
 		harness_fail("cannot remove all of %s", dir);
 	free(dir);
 }
