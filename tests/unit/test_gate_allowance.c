@@ -280,6 +280,35 @@ static void hosts_for_which_the_table_has_no_room_are_counted_all_the_same(void 
 	assert_int_equal(gone, 0);
 }
 
+static void the_operator_s_hand_sets_what_counts_as_used(void **state)
+{
+	struct weir_account_view view[WEIR_ALLOWANCES];
+	struct weir_event e;
+	uint64_t ms = 0;
+	uint32_t slot;
+
+	(void)state;
+	quota("5/day UTC");
+	assert_false(weir_gate_quota_set(&segment, HOST, WEIR_ALLOWANCES, 5, now)); /* nothing is known of it */
+	for (unsigned with = 0; with < 2; with++) {
+		has_ledger = with == 0;
+		now += 24 * 3600 * SECOND;
+		assert_int_equal(use_up(), 5);
+		slot = weir_entry_find(&segment, HOST);
+		assert_int_equal(weir_gate_quotas(&segment, slot, view, &ms), 1);
+		assert_int_equal(view[0].used, 5);
+		assert_int_equal(view[0].limit, 5);
+		assert_true(weir_gate_quota_set(&segment, HOST, 0, 3, now));
+		assert_int_equal(use_up(), 2);
+		assert_true(weir_gate_quota_set(&segment, HOST, WEIR_ALLOWANCES, 0, now));
+		assert_int_equal(weir_gate_quotas(&segment, slot, view, &ms), 1);
+		assert_int_equal(view[0].used, 0);
+		assert_int_equal(use_up(), 5);
+	}
+	assert_int_equal(events_of(WEIR_EVENT_QUOTA_SET, &e), 4);
+	assert_int_equal(weir_gate_quotas(&segment, UINT32_MAX, view, &ms), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +322,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_removed_segment_takes_nothing_back, open_all, close_all),
 		cmocka_unit_test_setup_teardown(a_dry_run_and_a_redirect_count_and_are_not_kept, open_all, close_all),
 		cmocka_unit_test_setup_teardown(hosts_of_a_group_share_what_there_is, open_all, close_all),
+		cmocka_unit_test_setup_teardown(the_operator_s_hand_sets_what_counts_as_used, open_all, close_all),
 		cmocka_unit_test_setup_teardown(hosts_for_which_the_table_has_no_room_are_counted_all_the_same, open_all,
 						close_all),
 	};

@@ -1,177 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What refusals mean is found out by asking: clients in a closed loop, on a virtual clock, and servers that mean different
  * things. */
-#include "gate_bench.h"
-
-#define CLIENTS 16
-#define TRIP    (5 * MS) /* there, and back */
-
-struct client {
-	bool flying, waiting;
-	uint64_t due; /* when it asks, looks again, or is answered */
-	uint32_t status;
-	struct weir_request request;
-};
-
-static struct server {
-	uint32_t status;         /* of a refusal */
-	double per_s, depth;     /* of a token bucket; 0: none */
-	unsigned slots;          /* at a time; 0: any number */
-	uint64_t service_ns;     /* mean; a quarter of the requests take three times as long, the others a third of it */
-	unsigned noise_permille; /* refused at random */
-	uint64_t ban_ns;         /* so long everything is refused after a refusal, anew with each request */
-	uint64_t banned_until;
-	unsigned bans;
-	double tokens;
-	uint64_t filled_ns;
-	uint64_t busy_until[64];
-} server;
-
-static struct client client[CLIENTS];
-static uint64_t seed;
-static unsigned good, refused;
-
-static unsigned below(unsigned n)
-{
-	seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
-	return (unsigned)(seed >> 33) % n;
-}
-
-/* The answer to a request that arrives now; *ns is how long it takes. */
-static uint32_t serve(uint64_t *ns)
-{
-	unsigned slot = 0;
-
-	*ns = below(4) == 0 ? 3 * server.service_ns : server.service_ns / 3;
-	if (server.per_s > 0) {
-		server.tokens += server.per_s * (double)(now - server.filled_ns) / 1e9;
-		server.tokens = server.tokens > server.depth ? server.depth : server.tokens;
-		server.filled_ns = now;
-	}
-	if (below(1000) < server.noise_permille || (server.per_s > 0 && server.tokens < 1) || server.banned_until > now) {
-		server.bans += server.ban_ns != 0 && server.banned_until <= now;
-		server.banned_until = now + server.ban_ns;
-		*ns = 0;
-		return server.status;
-	}
-	while (slot < server.slots && server.busy_until[slot] > now)
-		slot++;
-	if (server.slots != 0 && slot == server.slots) {
-		*ns = 0;
-		return server.status;
-	}
-	server.busy_until[slot] = now + *ns;
-	server.tokens -= 1;
-	return 200;
-}
-
-static void went(struct client *c, enum weir_verdict v, uint64_t wake)
-{
-	uint64_t ns;
-
-	c->waiting = v == WEIR_WAIT;
-	c->flying = v == WEIR_GO;
-	c->due = v == WEIR_WAIT ? (wake > now ? wake : now + MS) : now + 100 * MS;
-	if (v != WEIR_GO)
-		return;
-	now += TRIP; /* the server's time, for a moment */
-	c->status = serve(&ns);
-	now -= TRIP;
-	c->due = now + 2 * TRIP + ns + below(1000) * 1000;
-}
-
-static void answered(struct client *c)
-{
-	struct weir_result result = {.status = c->status,
-				     .outcome = weir_gate_classify(&gate, &c->request, (int)c->status, false)};
-
-	weir_gate_settle(&gate, &c->request, &result, now);
-	good += c->status == 200;
-	refused += c->status == server.status;
-	c->flying = false;
-	c->due = now + MS / 10;
-}
-
-static struct weir_entry *host(void)
-{
-	return &segment.entry[weir_entry_find(&segment, HOST)];
-}
-
-/* Moves when those who wait should look again (what the futex word is for where there are processes). */
-static uint64_t changes(void)
-{
-	struct weir_entry *e = host();
-
-	return atomic_load(&e->bucket[0].generation) + 3 * atomic_load(&e->hold.until_ns) + 7 * atomic_load(&e->breaker.word) +
-	       13 * atomic_load(&e->concurrency.permits) + 17 * weir_concurrency_limit(&e->concurrency, &rule.concurrency);
-}
-
-static void wake_all(uint64_t *seen)
-{
-	if (*seen == changes())
-		return;
-	*seen = changes();
-	for (unsigned i = 0; i < CLIENTS; i++)
-		if (client[i].waiting)
-			client[i].due = now;
-}
-
-static void run(uint64_t seconds)
-{
-	uint64_t end = now + seconds * SECOND, wake, seen = 0;
-
-	good = refused = 0;
-	for (;;) {
-		struct client *c = &client[0];
-		enum weir_verdict v;
-
-		for (unsigned i = 1; i < CLIENTS; i++)
-			if (client[i].due < c->due)
-				c = &client[i];
-		if (c->due >= end)
-			break;
-		now = c->due > now ? c->due : now;
-		if (c->flying) {
-			answered(c);
-		} else {
-			v = c->waiting ? weir_gate_look(&gate, &c->request, now, &wake) : begin(&c->request, &wake);
-			went(c, v, wake);
-		}
-		wake_all(&seen);
-	}
-	now = end;
-}
-
-static struct weir_refusal_view held(void)
-{
-	return weir_refusal_look(&host()->refusal);
-}
-
-static void meet(struct server s)
-{
-	server = s;
-	server.tokens = s.depth;
-	server.filled_ns = now;
-	memset(client, 0, sizeof client);
-	seed = 7;
-	rule.wait_max_ns = 3600 * SECOND;
-	publish();
-	for (unsigned i = 0; i < CLIENTS; i++)
-		client[i].due = now + below(20) * MS;
-}
-
-/* How many events of this kind and cause there are. */
-static unsigned events(enum weir_event_kind kind, enum weir_cause cause)
-{
-	struct weir_event e[256];
-	uint64_t next = 0;
-	size_t n = weir_event_read(&segment, &next, e, 256);
-	unsigned count = 0;
-
-	for (size_t i = 0; i < n; i++)
-		count += e[i].kind == (uint32_t)kind && e[i].cause == (uint32_t)cause;
-	return count;
-}
+#include "refusal_bench.h"
 
 static void a_bare_status_that_becomes_rarer_at_half_the_pace_is_throttling(void **state)
 {
@@ -323,65 +153,6 @@ static void a_ban_that_was_none_is_forgotten(void **state)
 	assert_true(good > 60 * 1000 / 11 * CLIENTS * 7 / 10);
 }
 
-/* ... and mostly soon, whatever chance does: of ten such hosts. */
-static void most_bans_that_were_none_are_forgotten_within_minutes(void **state)
-{
-	unsigned soon = 0;
-
-	for (uint64_t i = 0; i < 10; i++) {
-		close_gate(state);
-		open_gate(state);
-		meet((struct server){.status = 403});
-		seed = 100 + i;
-		run(5);
-		server.noise_permille = 1000;
-		run(45);
-		for (int k = 0; k < 60 && held().trial != WEIR_TRIAL_SILENCE; k++)
-			run(1);
-		run(15);
-		server.noise_permille = 200;
-		for (int k = 0; k < 20 && held().meaning == WEIR_REFUSAL_PACE; k++)
-			run(20);
-		soon += held().meaning != WEIR_REFUSAL_PACE;
-	}
-	assert_in_range(soon, 8, 10);
-}
-
-/* Two or twelve at a time, a second each: half of the pace is refused half as often, which is neither the same nor a fifth, and
- * what a trial of a few permits must bring is what the host was found to accept, not the last step of a climb. Of ten such hosts.
- */
-static void few_long_requests_at_a_time_are_neither_chance_nor_pace(void **state)
-{
-	unsigned found = 0;
-
-	for (unsigned i = 0; i < 10; i++) {
-		close_gate(state);
-		open_gate(state);
-		meet((struct server){.status = 429, .slots = i % 2 == 0 ? 2 : 12, .service_ns = SECOND});
-		seed = 200 + i;
-		run(400);
-		found += held().permits != 0 && held().chance_permille == 0;
-	}
-	assert_int_equal(found, 10);
-}
-
-/* A ban of minutes costs more than to climb with care after it: the first is met by who knows nothing, the second teaches the
- * pace. */
-static void a_ban_of_ten_minutes_is_met_with_twice(void **state)
-{
-	static const uint32_t status[] = {429, 403};
-
-	for (unsigned i = 0; i < 2; i++) {
-		close_gate(state);
-		open_gate(state);
-		meet((struct server){.status = status[i], .per_s = 10, .depth = 10, .ban_ns = 600 * SECOND});
-		run(3600);
-		run(5 * 3600);
-		assert_true(good > 5 * 3600 * 10 * 80 / 100);
-		assert_in_range(server.bans, 1, 2);
-	}
-}
-
 /* As many as make a row, but with good answers between them, and then nobody asked for a while. */
 static void a_forbidden_document_after_an_idle_while_is_no_ban(void **state)
 {
@@ -403,35 +174,6 @@ static void a_forbidden_document_after_an_idle_while_is_no_ban(void **state)
 	weir_gate_settle(&gate, &r, &forbidden, now);
 	assert_int_not_equal(held().trial, WEIR_TRIAL_SILENCE);
 	assert_int_not_equal(held().meaning, WEIR_REFUSAL_PACE);
-}
-
-/* Whether or not something was learned of the status before, by share or by silence: a token that runs out is renewed some day.
- */
-static void who_was_forbidden_everything_for_hours_is_back_half_an_hour_after_that_ends(void **state)
-{
-	unsigned ban = 0;
-
-	do {
-		if (ban) {
-			close_gate(state);
-			open_gate(state);
-		}
-		meet((struct server){.status = 403,
-				     .noise_permille = ban ? 0 : 100,
-				     .per_s = ban ? 10 : 0,
-				     .depth = 10,
-				     .ban_ns = ban * 20 * SECOND});
-		run(ban ? 300 : 60);
-		assert_int_equal(held().meaning, ban ? WEIR_REFUSAL_PACE : WEIR_REFUSAL_CHANCE);
-		server.ban_ns = 0;
-		server.noise_permille = 1000;
-		for (unsigned i = 1; i < CLIENTS; i++)
-			client[i].due = UINT64_MAX; /* one goes on, or this takes long */
-		run(5400);
-		server.noise_permille = 0;
-		run(2400);
-		assert_true(good > 600);
-	} while (ban++ == 0);
 }
 
 /* A fixed rate learns nothing, so nothing would ever end what is tried. */
@@ -629,13 +371,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_forbidden_for_good_is_asked_for_at_half_the_pace_at_least, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(after_a_row_of_forbidden_documents_the_pace_is_free_again, open_gate, close_gate),
-		cmocka_unit_test_setup_teardown(few_long_requests_at_a_time_are_neither_chance_nor_pace, open_gate, close_gate),
-		cmocka_unit_test_setup_teardown(a_ban_of_ten_minutes_is_met_with_twice, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_ban_that_was_none_is_forgotten, open_gate, close_gate),
-		cmocka_unit_test_setup_teardown(most_bans_that_were_none_are_forgotten_within_minutes, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_forbidden_document_after_an_idle_while_is_no_ban, open_gate, close_gate),
-		cmocka_unit_test_setup_teardown(who_was_forbidden_everything_for_hours_is_back_half_an_hour_after_that_ends,
-						open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_host_that_is_down_is_so_at_a_rate_that_was_set_in_silence, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(a_host_that_says_only_what_was_learned_is_down, open_gate, close_gate),
