@@ -62,7 +62,7 @@ static enum weir_again decide(struct weir_transfer *t, const struct weir_request
 	struct weir_attempt a = {
 		.number = t->again.attempt,
 		.kind = kind,
-		.method = weir_option_method(h),
+		.method = weir_option_retry_method(h),
 		.unsent = is_unsent(t),
 		.one_way = sends_body(h) && !h->sends.fields && (h->sends.form || !h->sends.seek),
 		.delivered = t->again.withheld.passing,

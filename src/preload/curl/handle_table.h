@@ -22,9 +22,6 @@
 #include "weir/gate.h"
 #include "weir/http.h"
 
-/* What libcurl sends unless CURLOPT_CUSTOMREQUEST names another method. */
-enum weir_curl_method { WEIR_CURL_GET = 0, WEIR_CURL_HEAD, WEIR_CURL_POST, WEIR_CURL_PUT };
-
 struct weir_handle {
 	const struct weir_curl *curl;        /* the library that made it */
 	char host_port[WEIR_HOST_PORT_MAX];  /* of CURLOPT_URL; empty: not set, or not understood */
@@ -40,16 +37,13 @@ struct weir_handle {
 		uint64_t header, user, password, bearer, url;
 	} credential;
 	uint64_t path;
-	enum weir_curl_method method; /* asked.h */
-	bool has_custom;              /* CURLOPT_CUSTOMREQUEST is set, */
-	uint32_t custom;              /* and this is its weir_method_bit */
-	uint32_t plain;               /* good answers in a row that said nothing of a quota */
-	bool whole;                   /* all that has been set on it was seen */
-	bool chained;                 /* libcurl calls weir_transfer_prereq, which calls the program's */
-	int refused_with;             /* the errno of the refusal that ended its last transfer, 0 = none did */
-	bool refusing;                /* what a refusal sets (transfer.c) may still be set */
-	bool shortened;               /* libcurl has what was left of the program's time-out, not the whole */
-	bool marked;                  /* libcurl calls weir's socket callback (connects.c), which calls the program's */
+	uint32_t plain;   /* good answers in a row that said nothing of a quota */
+	bool whole;       /* all that has been set on it was seen */
+	bool chained;     /* libcurl calls weir_transfer_prereq, which calls the program's */
+	int refused_with; /* the errno of the refusal that ended its last transfer, 0 = none did */
+	bool refusing;    /* what a refusal sets (transfer.c) may still be set */
+	bool shortened;   /* libcurl has what was left of the program's time-out, not the whole */
+	bool marked;      /* libcurl calls weir's socket callback (connects.c), which calls the program's */
 	struct {
 		char host_port[WEIR_HOST_PORT_MAX]; /* of CURLOPT_PROXY, empty: none, or not understood; port 0: not named */
 		bool set, named;                    /* it is set; it names one */
@@ -75,7 +69,7 @@ struct weir_handle {
 	struct {
 		uint8_t verb;            /* enum weir_verb */
 		bool named;              /* CURLOPT_CUSTOMREQUEST is set */
-		uint32_t method;         /* what it names, 0 = none of weir/retry.h */
+		uint32_t method;         /* what it names: its weir_method_bit */
 		bool fields, form;       /* a body in memory; one of several parts. Else it is read from a callback */
 		curl_seek_callback seek; /* CURLOPT_SEEKFUNCTION, and its data */
 		void *seek_data;

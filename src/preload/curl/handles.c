@@ -107,15 +107,12 @@ static bool is_remembered(CURLoption option)
 	case CURLOPT_SOCKOPTDATA:
 		return true;
 	default:
-		return weir_option_is_noted(option) || weir_method_is_set_by(option);
+		return weir_option_is_noted(option);
 	}
 }
 
 static void remember(struct weir_handle *h, CURLoption option, void *word)
 {
-	/* Both are told: which rule holds for it, and whether it may be sent twice. */
-	if (weir_method_is_set_by(option))
-		weir_method_remember(h, option, word);
 	if (weir_option_note(h, option, word))
 		return;
 	switch (option) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "weir/again.h"
+#include "weir/narrow.h"
 
 /* Deprecated, and still what old programs set. */
 #define OPTION_PUT      ((CURLoption)54)
@@ -77,8 +78,7 @@ static void note_method(struct weir_handle *h, CURLoption option, void *word)
 		break;
 	case CURLOPT_MIMEPOST:
 	case (int)OPTION_HTTPPOST:
-		if (on)
-			note_verb(h, WEIR_VERB_POST, false, true);
+		note_verb(h, WEIR_VERB_POST, false, on);
 		break;
 	default: /* CURLOPT_UPLOAD, CURLOPT_PUT */
 		note_verb(h, on ? WEIR_VERB_PUT : WEIR_VERB_GET, false, false);
@@ -113,7 +113,7 @@ bool weir_option_note(struct weir_handle *h, CURLoption option, void *word)
 		break;
 	case CURLOPT_CUSTOMREQUEST:
 		h->sends.named = name != NULL;
-		h->sends.method = name ? weir_method_of(name, strnlen(name, 16)) : 0;
+		h->sends.method = name ? weir_method_bit(name, strnlen(name, 16)) : 0;
 		break;
 	case CURLOPT_SEEKFUNCTION:
 		h->sends.seek = (curl_seek_callback)word;
@@ -127,12 +127,20 @@ bool weir_option_note(struct weir_handle *h, CURLoption option, void *word)
 	return true;
 }
 
+static const char *const verbs[] = {
+	[WEIR_VERB_GET] = "GET", [WEIR_VERB_HEAD] = "HEAD", [WEIR_VERB_POST] = "POST", [WEIR_VERB_PUT] = "PUT"};
+
 uint32_t weir_option_method(const struct weir_handle *h)
 {
-	static const uint32_t methods[] = {[WEIR_VERB_GET] = WEIR_METHOD_GET,
-					   [WEIR_VERB_HEAD] = WEIR_METHOD_HEAD,
-					   [WEIR_VERB_POST] = WEIR_METHOD_POST,
-					   [WEIR_VERB_PUT] = WEIR_METHOD_PUT};
+	const char *verb = verbs[h->sends.verb & 3];
 
-	return h->sends.named ? h->sends.method : methods[h->sends.verb & 3];
+	return h->sends.named ? h->sends.method : weir_method_bit(verb, strlen(verb));
+}
+
+uint32_t weir_option_retry_method(const struct weir_handle *h)
+{
+	uint32_t bit = weir_option_method(h);
+	const char *name = bit != 0 ? weir_method_name((unsigned)__builtin_ctz(bit)) : NULL;
+
+	return name ? weir_method_of(name, strlen(name)) : 0;
 }

@@ -16,7 +16,8 @@ bool weir_option_is_noted(CURLoption option);
 /* Whether weir's callback is in the program's place, so that libcurl is not to be told. */
 bool weir_option_is_withheld(const struct weir_handle *h, CURLoption option);
 
-/* The request's method, as weir_attempt has it. */
+/* The request's method: its weir_method_bit, 0 = one without; and as weir_attempt has it, 0 = none of weir/retry.h. */
 uint32_t weir_option_method(const struct weir_handle *h);
+uint32_t weir_option_retry_method(const struct weir_handle *h);
 
 #endif
