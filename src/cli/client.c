@@ -235,6 +235,19 @@ int weir_reply_failed_hint(const char *what, const struct weir_reply *reply, con
 	return reply->status == 400 || reply->status == 414 ? WEIR_EXIT_USAGE : WEIR_EXIT_FAILED;
 }
 
+int weir_client_print(const char *what, const char *path, bool json)
+{
+	struct weir_question q = {.method = "GET", .path = path, .accept = json ? NULL : "text/plain"};
+	struct weir_reply reply;
+	if (!weir_client_ask(&q, &reply))
+		return WEIR_EXIT_FAILED;
+	int status = weir_reply_failed(what, &reply);
+	if (status == 0)
+		fwrite(reply.body, 1, reply.length, stdout);
+	weir_reply_free(&reply);
+	return status;
+}
+
 static char *join(const char *before, const char *name, const char *value, const char *after)
 {
 	char *path = NULL, *escaped = curl_easy_escape(NULL, value, 0);

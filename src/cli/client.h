@@ -33,6 +33,9 @@ int weir_reply_failed(const char *what, const struct weir_reply *reply);
 /* The same; a complaint about something unknown ends in the hint. */
 int weir_reply_failed_hint(const char *what, const struct weir_reply *reply, const char *hint);
 
+/* Asks for what is at the path and prints it: text, or as JSON. Complains as "weir: WHAT: ..."; returns the exit status. */
+int weir_client_print(const char *what, const char *path, bool json);
+
 /* "PATH?NAME=VALUE", the value percent-encoded; to be freed. NULL when memory is short. */
 char *weir_client_path(const char *path, const char *name, const char *value);
 /* "/v1/hosts/HOST" + after */

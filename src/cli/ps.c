@@ -21,15 +21,7 @@ static int run(int argc, char **argv)
 	}
 	if (optind < argc)
 		return weir_usage_error(&weir_subcommand_ps, "unexpected '%s'", argv[optind]);
-	struct weir_question q = {.method = "GET", .path = "/v1/processes", .accept = json ? NULL : "text/plain"};
-	struct weir_reply reply;
-	if (!weir_client_ask(&q, &reply))
-		return WEIR_EXIT_FAILED;
-	int status = weir_reply_failed("ps", &reply);
-	if (status == 0)
-		fwrite(reply.body, 1, reply.length, stdout);
-	weir_reply_free(&reply);
-	return status;
+	return weir_client_print("ps", "/v1/processes", json);
 }
 
 const struct weir_subcommand weir_subcommand_ps = {

@@ -23,15 +23,7 @@ static int run(int argc, char **argv)
 	if (optind + 1 < argc)
 		return weir_usage_error(&weir_subcommand_quota, "expected one host");
 	char *path = optind < argc ? weir_client_path("/v1/quotas", "host", argv[optind]) : NULL;
-	struct weir_question q = {.method = "GET", .path = path ? path : "/v1/quotas", .accept = json ? NULL : "text/plain"};
-	struct weir_reply reply;
-	int status = WEIR_EXIT_FAILED;
-	if (weir_client_ask(&q, &reply)) {
-		status = weir_reply_failed("quota", &reply);
-		if (status == 0)
-			fwrite(reply.body, 1, reply.length, stdout);
-		weir_reply_free(&reply);
-	}
+	int status = weir_client_print("quota", path ? path : "/v1/quotas", json);
 	free(path);
 	return status;
 }
