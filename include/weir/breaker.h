@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weir/outcomes.h"
 #include "weir/window.h"
 
 enum weir_breaker_state {
@@ -42,9 +43,10 @@ struct weir_breaker_params {
 	uint32_t success_threshold;         /* probes that must succeed; 0 reads as 1 */
 	uint32_t open_time_factor_permille; /* growth of the open time from trip to trip; below 1000 reads as 1000 */
 	uint32_t jitter_permille;           /* the open time is spread by +- this share */
-	uint32_t pad;
+	uint16_t window_calls;              /* the window is so many calls; 0: as long as window_ns */
+	uint16_t pad;
 	uint64_t slow_call_ns; /* a call that takes longer is slow */
-	uint64_t window_ns;    /* length of the rolling window */
+	uint64_t window_ns;    /* length of the rolling window; by calls: of what is shown, and what is usual */
 	uint64_t open_time_ns; /* the first open time */
 	uint64_t open_time_max_ns;
 	uint64_t probe_lease_ns; /* how long one probe may take before the next may go */
@@ -115,11 +117,13 @@ void weir_breaker_cut(struct weir_breaker *b, const struct weir_breaker_params *
  * force. */
 bool weir_breaker_valid(const struct weir_breaker *b, struct weir_breaker_ticket ticket);
 
-/* Reports a result. `window` already contains it (weir_window_add). Drops it when the
- * ticket's generation has passed. Looks into the window only for a failed or slow call. */
+/* Reports a result. `window` already contains it (weir_window_add); it is added to `outcomes` here, where the window is by calls
+ * (else they may be NULL). Drops it when the ticket's generation has passed. Looks into the window only for a failed or slow
+ * call. */
 enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struct weir_breaker_params *p,
-					     const struct weir_window *window, struct weir_breaker_ticket ticket,
-					     const struct weir_breaker_call *call, uint64_t now_ns);
+					     const struct weir_window *window, struct weir_outcomes *outcomes,
+					     struct weir_breaker_ticket ticket, const struct weir_breaker_call *call,
+					     uint64_t now_ns);
 
 /* The ticket's request was cancelled, ignored or its owner died: if it was the probe, the next request may probe at once. */
 void weir_breaker_forgo(struct weir_breaker *b, struct weir_breaker_ticket ticket);

@@ -28,6 +28,7 @@
 #include "weir/histogram.h"
 #include "weir/hold.h"
 #include "weir/meaning.h"
+#include "weir/outcomes.h"
 #include "weir/quota_share.h"
 #include "weir/rate.h"
 #include "weir/refusal.h"
@@ -194,6 +195,7 @@ struct weir_entry {
 	struct weir_retry_budget retry;
 	uint64_t reserved_narrow[8];
 	uint64_t reserved_degrade[16];
+	struct weir_outcomes outcomes; /* 192 bytes: of the last calls, where a breaker's window is so many */
 };
 _Static_assert(offsetof(struct weir_entry, set_rate) == 64, "ABI");
 _Static_assert(offsetof(struct weir_entry, bucket) == 128, "ABI");

@@ -92,7 +92,7 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 	}
 	if (failed || call.slow)
 		before = weir_breaker_view(b, p, now_ns);
-	change = weir_breaker_settle(b, p, &host->entry->window, r->ticket, &call, now_ns);
+	change = weir_breaker_settle(b, p, &host->entry->window, &host->entry->outcomes, r->ticket, &call, now_ns);
 	if (change == WEIR_BREAKER_SAME)
 		return;
 	if (change == WEIR_BREAKER_RECLOSED) {

@@ -2,6 +2,8 @@
 /* What a result does to the breaker. */
 #include "breaker_state.h"
 
+#include <stddef.h>
+
 /* Chance that one run of failures opens the breaker although the server only fails as often as it did before. 1e-9 makes a false
  * trip rarer than one in 10^8 calls at any share of failures (evaluation.md, scenario 10: none in 10^6). */
 #define CHANCE     1e-9
@@ -45,6 +47,12 @@ static void end_streak(struct weir_breaker *b, uint32_t generation)
 							      memory_order_relaxed);
 }
 
+/* A window of fewer calls than the shares ask for would never say anything. */
+static uint32_t min_calls(const struct weir_breaker_params *p)
+{
+	return p->window_calls != 0 && p->window_calls < p->min_calls ? p->window_calls : p->min_calls;
+}
+
 /* How long a run of failures must be to mean something. `failures` is the right answer for a server that rarely fails; one that
  * fails three times in ten has five in a row every 600 calls by chance alone. So ask for a run that is as unlikely as CHANCE,
  * given the share of failures among the window's calls before the run. One failure is discounted: it may be the only one. */
@@ -55,7 +63,7 @@ static uint32_t telling_streak(const struct weir_breaker_params *p, uint32_t cal
 	double chance = 1;
 	double share;
 
-	if (failures < 2 || calls < p->min_calls / 2)
+	if (failures < 2 || calls < min_calls(p) / 2)
 		return least;
 	share = (double)(failures - 1) / ((double)calls + 2);
 	/* At most 400 turns: beyond a share of .95 the failure rate is the better judge. */
@@ -88,7 +96,7 @@ static bool tells(const struct weir_breaker_params *p, const struct weir_window 
 {
 	uint32_t calls = sum.calls > streak ? sum.calls - streak : 0;
 	uint32_t failures = sum.failures > streak ? sum.failures - streak : 0;
-	bool suspect = (failures != 0 && calls >= p->min_calls / 2) || breaker_trips_kept(p, f, now_ns / BREAKER_NS_PER_MS) != 0;
+	bool suspect = (failures != 0 && calls >= min_calls(p) / 2) || breaker_trips_kept(p, f, now_ns / BREAKER_NS_PER_MS) != 0;
 
 	if (streak < telling_streak(p, calls, failures))
 		return false;
@@ -97,17 +105,28 @@ static bool tells(const struct weir_breaker_params *p, const struct weir_window 
 	return !suspect || lasted_ms >= telling_ms(p, window, now_ns);
 }
 
+/* The calls of the window, this one among them. What happened before it closed led to its opening then, and is not held against
+ * the server again. */
+static struct weir_window_sum calls_of(const struct weir_breaker_params *p, const struct weir_window *window,
+				       const struct weir_outcomes *outcomes, struct breaker_fields f, uint64_t now_ns)
+{
+	uint64_t closed_ms = f.time_ms > now_ns / BREAKER_NS_PER_MS + BREAKER_SKEW_MS ? 0 : f.time_ms;
+
+	if (p->window_calls != 0 && outcomes != NULL)
+		return weir_outcomes_sum(outcomes, f.generation, p->window_calls);
+	return weir_window_since(window, p->window_ns, closed_ms * BREAKER_NS_PER_MS, now_ns);
+}
+
 /* Whether a closed breaker opens on a call that failed or was slow, and on what. */
 static enum weir_breaker_change trips_it(struct weir_breaker *b, const struct weir_breaker_params *p,
-					 const struct weir_window *window, struct breaker_fields f,
-					 const struct weir_breaker_call *call, uint64_t now_ns)
+					 const struct weir_window *window, const struct weir_outcomes *outcomes,
+					 struct breaker_fields f, const struct weir_breaker_call *call, uint64_t now_ns)
 {
 	uint32_t lasted_ms = 0;
 	uint32_t streak = call->failed ? lengthen(b, f.generation, now_ns, &lasted_ms) : 0;
 	uint32_t failures = p->failures > BREAKER_STREAK_MASK ? (uint32_t)BREAKER_STREAK_MASK : p->failures;
 	bool run = call->failed && failures != 0 && streak >= failures && streak >= call->least_run;
 	struct weir_window_sum sum;
-	uint64_t closed_ms;
 
 	if (call->failed && call->beside_life)
 		return WEIR_BREAKER_SAME;
@@ -117,12 +136,10 @@ static enum weir_breaker_change trips_it(struct weir_breaker *b, const struct we
 		run = false;
 	if (!run && p->failure_rate_permille == 0 && p->slow_rate_permille == 0)
 		return WEIR_BREAKER_SAME;
-	/* What happened before it closed led to its opening then, and is not held against the server again. */
-	closed_ms = f.time_ms > now_ns / BREAKER_NS_PER_MS + BREAKER_SKEW_MS ? 0 : f.time_ms;
-	sum = weir_window_since(window, p->window_ns, closed_ms * BREAKER_NS_PER_MS, now_ns);
+	sum = calls_of(p, window, outcomes, f, now_ns);
 	if (run && tells(p, window, sum, f, streak, lasted_ms, now_ns))
 		return WEIR_BREAKER_OPENED;
-	if (sum.calls == 0 || sum.calls < p->min_calls)
+	if (sum.calls == 0 || sum.calls < min_calls(p))
 		return WEIR_BREAKER_SAME;
 	if (call->failed && reaches(sum.failures, sum.calls, p->failure_rate_permille))
 		return WEIR_BREAKER_OPENED_ON_SHARE;
@@ -156,17 +173,19 @@ static uint64_t opened(const struct weir_breaker_params *p, struct breaker_field
 }
 
 static enum weir_breaker_change settle_closed(struct weir_breaker *b, const struct weir_breaker_params *p,
-					      const struct weir_window *window, uint64_t seen,
+					      const struct weir_window *window, struct weir_outcomes *outcomes, uint64_t seen,
 					      const struct weir_breaker_call *call, uint64_t now_ns)
 {
 	struct breaker_fields f = breaker_unpack(seen);
 	enum weir_breaker_change change;
 
+	if (p->window_calls != 0 && outcomes != NULL)
+		weir_outcomes_add(outcomes, f.generation, call->failed, call->slow);
 	if (!call->failed)
 		end_streak(b, f.generation);
 	if ((!call->failed && !call->slow) || breaker_off(p))
 		return WEIR_BREAKER_SAME;
-	change = trips_it(b, p, window, f, call, now_ns);
+	change = trips_it(b, p, window, outcomes, f, call, now_ns);
 	if (change == WEIR_BREAKER_SAME)
 		return change;
 	if (!breaker_swap(b, &seen, opened(p, f, seen, false, now_ns)))
@@ -176,8 +195,9 @@ static enum weir_breaker_change settle_closed(struct weir_breaker *b, const stru
 }
 
 enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struct weir_breaker_params *p,
-					     const struct weir_window *window, struct weir_breaker_ticket ticket,
-					     const struct weir_breaker_call *call, uint64_t now_ns)
+					     const struct weir_window *window, struct weir_outcomes *outcomes,
+					     struct weir_breaker_ticket ticket, const struct weir_breaker_call *call,
+					     uint64_t now_ns)
 {
 	uint64_t seen = breaker_load(b);
 	struct breaker_fields f = breaker_unpack(seen);
@@ -189,7 +209,7 @@ enum weir_breaker_change weir_breaker_settle(struct weir_breaker *b, const struc
 	if (!breaker_same_generation(f, ticket))
 		return WEIR_BREAKER_SAME;
 	if (f.state == WEIR_BREAKER_CLOSED)
-		return settle_closed(b, p, window, seen, call, now_ns);
+		return settle_closed(b, p, window, outcomes, seen, call, now_ns);
 	if (f.state != WEIR_BREAKER_HALF_OPEN || ticket.probe == 0)
 		return WEIR_BREAKER_SAME;
 	/* Where slow calls may open it, a slow probe is no sign of health. */

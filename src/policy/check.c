@@ -8,6 +8,9 @@
 #include "src/policy/allowance.h"
 #include "src/policy/field.h"
 
+/* When half of the calls take that long, the host is slow, and not one page of it. */
+#define SLOW_RATE_PERMILLE 500
+
 /* low must not be above high. An optional value of 0 is none and is above nothing. */
 static const struct order {
 	enum weir_field_id low, high;
@@ -135,11 +138,39 @@ static void check_shares(struct weir_compilation *c, struct weir_draft *d)
 		report(c, d, WEIR_FIELD_SHARE_LOW, "expected at most 1 together with share.normal");
 }
 
+/* Who says what is slow means that it matters: half of the calls, unless somebody has said a share. */
+static void check_slow(struct weir_draft *d)
+{
+	if (!said(d, WEIR_FIELD_SLOW_CALL) || d->rule.breaker.slow_call_ns == 0 || d->from[WEIR_FIELD_SLOW_RATE].document != 0)
+		return;
+	d->rule.breaker.slow_rate_permille = SLOW_RATE_PERMILLE;
+	d->from[WEIR_FIELD_SLOW_RATE] = d->from[WEIR_FIELD_SLOW_CALL];
+}
+
+/* A window of fewer calls than the shares ask for never says anything. */
+static void check_window(struct weir_compilation *c, struct weir_draft *d)
+{
+	struct weir_breaker_params *p = &d->rule.breaker;
+	char what[80];
+
+	if (p->window_calls == 0 || p->min_calls <= p->window_calls)
+		return;
+	if (!said(d, WEIR_FIELD_MIN_CALLS)) {
+		p->min_calls = p->window_calls;
+		d->from[WEIR_FIELD_MIN_CALLS] = d->from[WEIR_FIELD_WINDOW];
+		return;
+	}
+	snprintf(what, sizeof what, "expected at most %u, the calls of breaker.window, got %u", p->window_calls, p->min_calls);
+	report(c, d, WEIR_FIELD_MIN_CALLS, what);
+}
+
 void weir_check_draft(struct weir_compilation *c, struct weir_draft *d)
 {
 	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
 		check_order(c, d, &orders[i]);
 	check_strategy(c, d);
+	check_window(c, d);
+	check_slow(d);
 	if (d->rule.concurrency.mode == WEIR_CONCURRENCY_FIXED)
 		check_need(c, d, WEIR_FIELD_MODE, WEIR_FIELD_CONCURRENCY_MAX,
 			   "\"fixed\" needs concurrency.max, the limit itself");

@@ -46,7 +46,7 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 				     1000},
 	[WEIR_FIELD_SLOW_RATE] = {"breaker.slow_call_rate", WEIR_KIND_PERMILLE, false, AT(breaker.slow_rate_permille), 0, 1000},
 	[WEIR_FIELD_SLOW_CALL] = {"breaker.slow_call", WEIR_KIND_DURATION, false, AT(breaker.slow_call_ns), 0, DAY},
-	[WEIR_FIELD_WINDOW] = {"breaker.window", WEIR_KIND_DURATION, false, AT(breaker.window_ns), 100 * MS, DAY},
+	[WEIR_FIELD_WINDOW] = {"breaker.window", WEIR_KIND_WINDOW, false, AT(breaker.window_ns), 100 * MS, DAY},
 	[WEIR_FIELD_MIN_CALLS] = {"breaker.min_calls", WEIR_KIND_COUNT, false, AT(breaker.min_calls), 1, CALLS_MAX},
 	[WEIR_FIELD_PROBE_SUCCESSES] = {"breaker.success_threshold", WEIR_KIND_COUNT, false, AT(breaker.success_threshold), 1,
 					1000},
@@ -83,7 +83,8 @@ static const char *const modes[] = {"off", "fixed", "adaptive", NULL};
 
 static bool wide(enum weir_field_id id)
 {
-	return weir_field_table[id].kind == WEIR_KIND_RATE || weir_field_table[id].kind == WEIR_KIND_DURATION;
+	return weir_field_table[id].kind == WEIR_KIND_RATE || weir_field_table[id].kind == WEIR_KIND_DURATION ||
+	       weir_field_table[id].kind == WEIR_KIND_WINDOW;
 }
 
 uint64_t weir_field_get(const struct weir_rule *r, enum weir_field_id id)
@@ -98,6 +99,8 @@ uint64_t weir_field_get(const struct weir_rule *r, enum weir_field_id id)
 		return weir_allowances_spreads(&r->allowances) ? 1 : 0;
 	if (weir_field_table[id].kind == WEIR_KIND_SWITCH)
 		return r->flags & WEIR_RULE_LIMITS_RATE ? 1 : 0;
+	if (weir_field_table[id].kind == WEIR_KIND_WINDOW && r->breaker.window_calls != 0)
+		return WEIR_VALUE_CALLS | r->breaker.window_calls;
 	if (wide(id)) {
 		memcpy(&value, at, sizeof value);
 		return value;
@@ -114,6 +117,11 @@ void weir_field_put(struct weir_rule *r, enum weir_field_id id, uint64_t value)
 			: weir_field_table[id].kind == WEIR_KIND_SWITCH ? WEIR_RULE_LIMITS_RATE
 									: 0;
 
+	/* By calls: the time stays as it was, of what is shown. */
+	if (weir_field_table[id].kind == WEIR_KIND_WINDOW)
+		r->breaker.window_calls = (uint16_t)(value & WEIR_VALUE_CALLS ? value : 0);
+	if (weir_field_table[id].kind == WEIR_KIND_WINDOW && (value & WEIR_VALUE_CALLS))
+		return;
 	if (weir_field_table[id].kind == WEIR_KIND_SPREAD)
 		weir_allowances_spread(&r->allowances, value != 0);
 	else if (flag)
@@ -207,6 +215,9 @@ void weir_field_read(struct weir_draft *d, enum weir_field_id id, const struct w
 	case WEIR_KIND_DURATION:
 		ok = weir_value_duration(s, f->min, f->max, &value);
 		break;
+	case WEIR_KIND_WINDOW:
+		ok = weir_value_window(s, f->min, f->max, &value);
+		break;
 	case WEIR_KIND_WORDS:
 		ok = weir_words_read(s, id, &value);
 		break;
@@ -254,7 +265,9 @@ char *weir_field_print(const struct weir_rule *r, enum weir_field_id id)
 		return strdup(value);
 	if (kind == WEIR_KIND_RATE)
 		weir_value_print_rate(n, value, sizeof value);
-	else if (kind == WEIR_KIND_DURATION)
+	else if (kind == WEIR_KIND_WINDOW && (n & WEIR_VALUE_CALLS))
+		snprintf(value, sizeof value, "%llu calls", (unsigned long long)(n & ~WEIR_VALUE_CALLS));
+	else if (kind == WEIR_KIND_DURATION || kind == WEIR_KIND_WINDOW)
 		weir_value_print_duration(n, value, sizeof value);
 	else
 		snprintf(value, sizeof value, "%s",

@@ -19,6 +19,7 @@ enum weir_kind {
 	WEIR_KIND_PERMILLE,   /* uint32_t */
 	WEIR_KIND_RATE,       /* uint64_t, nano/s; "none" is 0 */
 	WEIR_KIND_DURATION,   /* uint64_t, ns */
+	WEIR_KIND_WINDOW,     /* breaker.window_ns, or breaker.window_calls */
 	WEIR_KIND_WORDS,      /* uint32_t, a bit for each of a list of words: words.c */
 };
 

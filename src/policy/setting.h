@@ -55,9 +55,13 @@ const char *weir_suggestion(const char *word, const char *const names[]);
 bool weir_value_count(const struct weir_setting *s, uint64_t min, uint64_t max, uint64_t *out);
 bool weir_value_permille(const struct weir_setting *s, uint64_t min, uint64_t max, uint64_t *out);
 bool weir_value_duration(const struct weir_setting *s, uint64_t min, uint64_t max, uint64_t *ns);
+bool weir_value_window(const struct weir_setting *s, uint64_t min, uint64_t max, uint64_t *out);
 bool weir_value_rate(const struct weir_setting *s, bool or_none, uint64_t *nano_per_s);
 bool weir_value_bool(const struct weir_setting *s, bool *out);
 bool weir_value_word(const struct weir_setting *s, const char *const names[], uint64_t *index);
+
+/* A window is so many ns, or, with this bit, so many calls. */
+#define WEIR_VALUE_CALLS (UINT64_C(1) << 63)
 
 /* value.c: the same, printed so that it reads back as exactly the same value. size >= WEIR_VALUE_MAX. */
 #define WEIR_VALUE_MAX 48

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "weir/bucket.h"
+#include "weir/outcomes.h"
 #include "weir/units.h"
 
 bool weir_value_count(const struct weir_setting *s, uint64_t min, uint64_t max, uint64_t *out)
@@ -96,6 +97,26 @@ bool weir_value_duration(const struct weir_setting *s, uint64_t min, uint64_t ma
 		return weir_setting_expected(s, range, NULL);
 	}
 	*ns = n;
+	return true;
+}
+
+/* "100 calls", else a duration. */
+bool weir_value_window(const struct weir_setting *s, uint64_t min, uint64_t max, uint64_t *out)
+{
+	static const char what[] = "a duration such as \"10s\", or \"100 calls\", at most 500 of them";
+	const char *text = weir_setting_text(s), *unit = text ? strstr(text, " calls") : NULL, *why;
+	char number[12] = "";
+	uint64_t n;
+
+	if (!text || !strstr(text, "call"))
+		return text ? weir_value_duration(s, min, max, out) : weir_setting_expected(s, what, NULL);
+	if (!unit || strcmp(unit, " calls") != 0 || (size_t)(unit - text) >= sizeof number)
+		return weir_setting_expected(s, what, NULL);
+	memcpy(number, text, (size_t)(unit - text));
+	why = weir_parse_count(number, WEIR_OUTCOMES_MAX, &n);
+	if (why || n == 0)
+		return weir_setting_expected(s, what, why ? why : "the number is too small");
+	*out = WEIR_VALUE_CALLS | n;
 	return true;
 }
 

@@ -47,10 +47,10 @@ const struct weir_rule weir_rule_builtin = {
 		},
 	.breaker =
 		{
-			.failures = 5,              /* Envoy's consecutive_5xx; gobreaker opens after more than 5 */
-			.failure_rate_permille = 0, /* off: who sheds load fails often, and is not down */
-			.slow_rate_permille = 0,    /* off: what is slow depends on the host */
-			.slow_call_ns = 0,
+			.failures = 5,                     /* Envoy's consecutive_5xx; gobreaker opens after more than 5 */
+			.failure_rate_permille = 0,        /* off: who sheds load fails often, and is not down */
+			.slow_rate_permille = 0,           /* off: what is slow depends on the host */
+			.slow_call_ns = 5 * SECOND,        /* where a rule says a share: docs/control.md */
 			.min_calls = 20,                   /* Hystrix's requestVolumeThreshold */
 			.success_threshold = 1,            /* gobreaker's MaxRequests */
 			.open_time_ns = 2 * SECOND,        /* docs/control.md: found on outages of 2 to 8 minutes; a recovery is

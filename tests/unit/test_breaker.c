@@ -33,6 +33,7 @@ static const struct weir_breaker_params usual = {
 
 static struct weir_breaker b;
 static struct weir_window w;
+static struct weir_outcomes ring;
 static struct weir_breaker_params p;
 
 static int fresh(void **state)
@@ -40,6 +41,7 @@ static int fresh(void **state)
 	(void)state;
 	memset(&b, 0, sizeof b);
 	memset(&w, 0, sizeof w);
+	memset(&ring, 0, sizeof ring);
 	p = usual;
 	return 0;
 }
@@ -82,7 +84,7 @@ static uint64_t refused(uint64_t now)
 static enum weir_breaker_change settle(struct weir_breaker_ticket t, bool failed, uint64_t now)
 {
 	weir_window_add(&w, p.window_ns, now, failed, false, MS);
-	return weir_breaker_settle(&b, &p, &w, t, &(struct weir_breaker_call){.failed = failed, .slow = false}, now);
+	return weir_breaker_settle(&b, &p, &w, &ring, t, &(struct weir_breaker_call){.failed = failed, .slow = false}, now);
 }
 
 static enum weir_breaker_change call(bool failed, uint64_t now)
@@ -197,18 +199,18 @@ static void slow_calls_open_it(void **state)
 	p.slow_call_ns = SECOND;
 	for (i = 0; i < 19; i++) {
 		weir_window_add(&w, p.window_ns, START, false, true, 2 * SECOND);
-		assert_int_equal(weir_breaker_settle(&b, &p, &w, pass(START),
+		assert_int_equal(weir_breaker_settle(&b, &p, &w, &ring, pass(START),
 						     &(struct weir_breaker_call){.failed = false, .slow = true}, START),
 				 WEIR_BREAKER_SAME);
 	}
 	weir_window_add(&w, p.window_ns, START, false, true, 2 * SECOND);
-	assert_int_equal(
-		weir_breaker_settle(&b, &p, &w, pass(START), &(struct weir_breaker_call){.failed = false, .slow = true}, START),
-		WEIR_BREAKER_OPENED_ON_SLOW);
+	assert_int_equal(weir_breaker_settle(&b, &p, &w, &ring, pass(START),
+					     &(struct weir_breaker_call){.failed = false, .slow = true}, START),
+			 WEIR_BREAKER_OPENED_ON_SLOW);
 	/* and a slow probe does not close it */
 	i = (int)(refused(START) / SECOND);
 	assert_true(i > 0);
-	assert_int_equal(weir_breaker_settle(&b, &p, &w, probe(START + 4 * SECOND),
+	assert_int_equal(weir_breaker_settle(&b, &p, &w, &ring, probe(START + 4 * SECOND),
 					     &(struct weir_breaker_call){.failed = false, .slow = true}, START + 5 * SECOND),
 			 WEIR_BREAKER_REOPENED);
 }
@@ -221,14 +223,93 @@ static void slow_calls_mean_nothing_where_the_slow_rate_is_off(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		weir_window_add(&w, p.window_ns, START, false, true, 2 * SECOND);
-		assert_int_equal(weir_breaker_settle(&b, &p, &w, pass(START),
+		assert_int_equal(weir_breaker_settle(&b, &p, &w, &ring, pass(START),
 						     &(struct weir_breaker_call){.failed = false, .slow = true}, START),
 				 WEIR_BREAKER_SAME);
 	}
 	at = break_it(START + 60 * SECOND);
 	t = probe(at);
-	assert_int_equal(weir_breaker_settle(&b, &p, &w, t, &(struct weir_breaker_call){.failed = false, .slow = true}, at),
-			 WEIR_BREAKER_RECLOSED);
+	assert_int_equal(
+		weir_breaker_settle(&b, &p, &w, &ring, t, &(struct weir_breaker_call){.failed = false, .slow = true}, at),
+		WEIR_BREAKER_RECLOSED);
+}
+
+/* By number: however slowly they come. */
+static void the_last_calls_open_it_whenever_they_were_made(void **state)
+{
+	uint64_t now = START;
+
+	(void)state;
+	p.failures = 0;
+	p.window_calls = 100;
+	for (int i = 0; i < 400; i++, now += 3600 * SECOND)
+		assert_int_equal(call(i % 5 < 2, now), WEIR_BREAKER_SAME);
+	/* 40 of 100 have failed: each failure more takes the place of what was made 100 calls ago. */
+	for (int i = 0, failed = 40; i < 100; i++, now += 3600 * SECOND) {
+		failed += i % 5 < 2 ? 0 : 1;
+		assert_int_equal(call(true, now), failed == 50 ? WEIR_BREAKER_OPENED_ON_SHARE : WEIR_BREAKER_SAME);
+		if (failed == 50)
+			return;
+	}
+	fail();
+}
+
+static void a_share_of_fewer_calls_than_the_window_holds_opens_it_from_min_calls_on(void **state)
+{
+	(void)state;
+	p.failures = 0;
+	p.window_calls = 100;
+	for (int i = 0; i < 19; i++)
+		assert_int_equal(call(true, START), WEIR_BREAKER_SAME);
+	assert_int_equal(call(true, START), WEIR_BREAKER_OPENED_ON_SHARE);
+	/* A window that holds fewer is full earlier. */
+	fresh(NULL);
+	p.failures = 0;
+	p.window_calls = 10;
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(call(true, START), WEIR_BREAKER_SAME);
+	assert_int_equal(call(true, START), WEIR_BREAKER_OPENED_ON_SHARE);
+}
+
+static void slow_ones_of_the_last_calls_open_it(void **state)
+{
+	enum weir_breaker_change change = WEIR_BREAKER_SAME;
+	int calls = 0;
+
+	(void)state;
+	p.failures = 0;
+	p.slow_rate_permille = 300;
+	p.window_calls = 50;
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(call(false, START), WEIR_BREAKER_SAME);
+	for (; change == WEIR_BREAKER_SAME && calls < 100; calls++)
+		change = weir_breaker_settle(&b, &p, &w, &ring, pass(START), &(struct weir_breaker_call){.slow = true}, START);
+	assert_int_equal(change, WEIR_BREAKER_OPENED_ON_SLOW);
+	assert_int_equal(calls, 15);
+}
+
+static void by_number_too_what_opened_it_is_not_held_against_it_after_closing(void **state)
+{
+	uint64_t at;
+
+	(void)state;
+	p.window_calls = 100;
+	p.success_threshold = 1;
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(call(false, START), WEIR_BREAKER_SAME);
+	for (int i = 0; view(START).state == WEIR_BREAKER_CLOSED; i++) {
+		assert_true(i < 60);
+		(void)call(true, START);
+	}
+	at = refused(START);
+	assert_int_equal(settle(probe(at), false, at), WEIR_BREAKER_RECLOSED);
+	at += 60 * SECOND;
+	/* 19 of 38 calls, and half would open it: but they are fewer than min_calls until the twentieth, and good again then. */
+	p.failures = 0;
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(call(true, at), WEIR_BREAKER_SAME);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(call(false, at), WEIR_BREAKER_SAME);
 }
 
 static void a_server_that_often_fails_anyway_does_not_trip_on_a_run_of_chance(void **state)
@@ -329,15 +410,15 @@ static void probes_that_take_nobody_s_place_go_four_times_as_often(void **state)
 	for (at = break_it(START); view(at).trips < 4; at = refused(at))
 		settle(probe(at), true, at);
 	/* 9 s; 2.25 s */
-	assert_int_equal(weir_breaker_settle(&b, &p, &w, probe(at), &call, at), WEIR_BREAKER_REOPENED);
+	assert_int_equal(weir_breaker_settle(&b, &p, &w, &ring, probe(at), &call, at), WEIR_BREAKER_REOPENED);
 	assert_in_range(refused(at), at + 2250 * MS, at + 2250 * MS + 8 * MS);
 	at = refused(at);
 	/* no more often than at first, and a quarter of that after one that hung */
 	p.open_time_max_ns = 5 * SECOND;
-	assert_int_equal(weir_breaker_settle(&b, &p, &w, probe(at), &call, at), WEIR_BREAKER_REOPENED);
+	assert_int_equal(weir_breaker_settle(&b, &p, &w, &ring, probe(at), &call, at), WEIR_BREAKER_REOPENED);
 	assert_in_range(refused(at), at + 2 * SECOND, at + 2 * SECOND + 8 * MS);
 	at = refused(at);
-	assert_int_equal(weir_breaker_settle(&b, &p, &w, probe(at), &call, at + 2 * SECOND), WEIR_BREAKER_REOPENED);
+	assert_int_equal(weir_breaker_settle(&b, &p, &w, &ring, probe(at), &call, at + 2 * SECOND), WEIR_BREAKER_REOPENED);
 	assert_in_range(refused(at + 2 * SECOND), at + 2500 * MS, at + 2500 * MS + 8 * MS);
 }
 
@@ -611,7 +692,7 @@ static void of_a_crowd_sent_at_once_the_failures_coming_back_first_are_no_run(vo
 			uint64_t took = i < failed ? MS : 500 * MS;
 
 			weir_window_add(&w, p.window_ns, now + took, i < failed, false, took);
-			assert_int_equal(weir_breaker_settle(&b, &p, &w, crowd[i],
+			assert_int_equal(weir_breaker_settle(&b, &p, &w, &ring, crowd[i],
 							     &(struct weir_breaker_call){.failed = i < failed, .slow = false},
 							     now + took),
 					 WEIR_BREAKER_SAME);
@@ -749,7 +830,8 @@ static void absurd_parameters_do_no_harm(void **state)
 		weir_breaker_try(&b, &p, now, &t, &until);
 		weir_breaker_peek(&b, &p, now, &until);
 		weir_window_add(&w, p.window_ns, now, true, true, draw());
-		weir_breaker_settle(&b, &p, &w, t, &(struct weir_breaker_call){.failed = chance(500), .slow = chance(500)}, now);
+		weir_breaker_settle(&b, &p, &w, &ring, t, &(struct weir_breaker_call){.failed = chance(500), .slow = chance(500)},
+				    now);
 		weir_breaker_forgo(&b, t);
 		weir_breaker_ramp(&b, &p, now);
 		weir_breaker_view(&b, &p, now);
@@ -996,6 +1078,10 @@ int main(void)
 		cmocka_unit_test_setup(the_failures_of_a_window_ago_are_forgotten, fresh),
 		cmocka_unit_test_setup(slow_calls_open_it, fresh),
 		cmocka_unit_test_setup(slow_calls_mean_nothing_where_the_slow_rate_is_off, fresh),
+		cmocka_unit_test_setup(the_last_calls_open_it_whenever_they_were_made, fresh),
+		cmocka_unit_test_setup(a_share_of_fewer_calls_than_the_window_holds_opens_it_from_min_calls_on, fresh),
+		cmocka_unit_test_setup(slow_ones_of_the_last_calls_open_it, fresh),
+		cmocka_unit_test_setup(by_number_too_what_opened_it_is_not_held_against_it_after_closing, fresh),
 		cmocka_unit_test_setup(a_server_that_often_fails_anyway_does_not_trip_on_a_run_of_chance, fresh),
 		cmocka_unit_test_setup(no_false_trip_in_a_million_calls_with_one_per_cent_errors, fresh),
 		cmocka_unit_test_setup(with_all_thresholds_zero_it_is_off, fresh),

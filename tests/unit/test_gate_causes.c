@@ -207,6 +207,7 @@ static void no_opening_is_put_down_to_what_is_off_or_was_not_reached(void **stat
 		rule.breaker.slow_call_ns = 50 * MS;
 		rule.breaker.min_calls = 10;
 		rule.breaker.window_ns = 3600 * SECOND;
+		rule.breaker.window_calls = below(2) ? 100 : 0;
 		publish();
 		for (int i = 0; i < 60 && !open; i++) {
 			bool fails = below(100) < failing, late = below(100) < slow;

@@ -387,7 +387,7 @@ static void what_contradicts_itself_is_refused(void **state)
 		 "t:2: hosts[0].rate.max: \"fixed\" needs rate.max, the rate itself"},
 		{"defaults = { concurrency = { mode = \"fixed\"; }; };",
 		 "t:1: defaults.concurrency.mode: \"fixed\" needs concurrency.max, the limit itself"},
-		{"defaults = { breaker = { slow_call_rate = 0.5; }; };\nhosts = ( { match = \"a\"; } );",
+		{"defaults = { breaker = { slow_call_rate = 0.5; slow_call = \"0s\"; }; };\nhosts = ( { match = \"a\"; } );",
 		 "t:1: defaults.breaker.slow_call_rate: needs breaker.slow_call: how long a call takes that is slow"},
 		{"total = { rate = { strategy = \"adaptive\"; max = \"1/s\"; }; };",
 		 "t:1: total.rate.strategy: expected \"fixed\": there is no one host to learn from"},

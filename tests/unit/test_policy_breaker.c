@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* When a breaker opens: windows by calls and slow calls, as a configuration says them. */
+#include "policy_files.h"
+
+static void a_window_is_so_long_or_so_many_calls(void **state)
+{
+	struct bench *b = *state;
+	const struct weir_rule *r = rule_of(b, "hosts = ( { match = \"a\"; breaker = { window = \"100 calls\"; }; } );", 0);
+
+	assert_int_equal(r->breaker.window_calls, 100);
+	assert_int_equal(r->breaker.window_ns, 10 * S); /* of what is shown */
+	assert_string_equal(origin(b, "hosts[a].breaker.window")->value, "\"100 calls\"");
+	r = rule_of(b,
+		    "defaults = { breaker = { window = \"50 calls\"; }; };\n"
+		    "hosts = ( { match = \"a\"; breaker = { window = \"1m\"; }; }, { match = \"b\"; } );",
+		    0);
+	assert_int_equal(r->breaker.window_calls, 0);
+	assert_int_equal(r->breaker.window_ns, 60 * S);
+	assert_string_equal(origin(b, "hosts[a].breaker.window")->value, "\"1m\"");
+	assert_int_equal(b->policy.rules[1].breaker.window_calls, 50);
+}
+
+static void what_is_no_window_is_said(void **state)
+{
+#define WINDOW "t:1: defaults.breaker.window: expected a duration such as \"10s\", or \"100 calls\", at most 500 of them, got "
+	static const struct {
+		const char *value, *finding;
+	} row[] = {
+		{"\"501 calls\"", WINDOW "\"501 calls\" (the number is too large)"},
+		{"\"0 calls\"", WINDOW "\"0 calls\" (the number is too small)"},
+		{"\" calls\"", WINDOW "\" calls\" (it is empty)"},
+		{"\"100 call\"", WINDOW "\"100 call\""},
+		{"\"100calls\"", WINDOW "\"100calls\""},
+		{"\"100 calls a day\"", WINDOW "\"100 calls a day\""},
+		{"\"1000000000000 calls\"", WINDOW "\"1000000000000 calls\""},
+		{"\"-5 calls\"", WINDOW "\"-5 calls\" (it is negative)"},
+		{"100", WINDOW "100"},
+		{"\"1ms\"", "t:1: defaults.breaker.window: expected a duration from \"100ms\" to \"1d\", got \"1ms\""},
+	};
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < COUNT(row); i++) {
+		char text[200];
+
+		snprintf(text, sizeof text, "defaults = { breaker = { window = %s; }; };", row[i].value);
+		assert_false(compile_text(b, text));
+		assert_int_equal(b->findings.count, 1);
+		if (strcmp(finding(b, 0), row[i].finding) != 0)
+			fail_msg("%s: %s", row[i].value, finding(b, 0));
+	}
+}
+
+static void a_window_of_few_calls_brings_min_calls_down_unless_it_is_said(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(
+		rule_of(b, "hosts = ( { match = \"a\"; breaker = { window = \"10 calls\"; }; } );", 0)->breaker.min_calls, 10);
+	assert_int_equal(rule_of(b, "defaults = { breaker = { window = \"10 calls\"; min_calls = 4; }; };", 0)->breaker.min_calls,
+			 4);
+	assert_false(compile_text(b, "defaults = { breaker = { window = \"10 calls\";\n min_calls = 11; }; };"));
+	assert_string_equal(finding(b, 0),
+			    "t:2: defaults.breaker.min_calls: expected at most 10, the calls of breaker.window, got 11");
+}
+
+static void who_says_what_is_slow_means_that_it_matters(void **state)
+{
+	struct bench *b = *state;
+	const struct weir_rule *r =
+		rule_of(b, "hosts = ( { match = \"a\"; breaker = { slow_call = \"3s\"; }; }, { match = \"b\"; } );", 0);
+
+	assert_int_equal(r->breaker.slow_call_ns, 3 * S);
+	assert_int_equal(r->breaker.slow_rate_permille, 500);
+	assert_string_equal(origin(b, "hosts[a].breaker.slow_call_rate")->value, "0.5");
+	assert_int_equal(b->policy.rules[1].breaker.slow_rate_permille, 0);
+	/* A share that somebody has said stays, 0 among them, wherever it was said. */
+	r = rule_of(b, "defaults = { breaker = { slow_call = \"3s\"; slow_call_rate = 0; }; };", 0);
+	assert_int_equal(r->breaker.slow_rate_permille, 0);
+	r = rule_of(b,
+		    "defaults = { breaker = { slow_call_rate = 0.8; }; };\n"
+		    "hosts = ( { match = \"a\"; breaker = { slow_call = \"2s\"; }; } );",
+		    0);
+	assert_int_equal(r->breaker.slow_rate_permille, 800);
+	assert_int_equal(r->breaker.slow_call_ns, 2 * S);
+	/* A share without a time: the usual one. */
+	assert_int_equal(b->policy.rules[1].breaker.slow_call_ns, 5 * S);
+	assert_int_equal(b->policy.rules[1].breaker.slow_rate_permille, 800);
+	r = rule_of(b, "defaults = { breaker = { slow_call = \"0s\"; }; };", 0);
+	assert_int_equal(r->breaker.slow_rate_permille, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_window_is_so_long_or_so_many_calls, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_no_window_is_said, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_window_of_few_calls_brings_min_calls_down_unless_it_is_said, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_says_what_is_slow_means_that_it_matters, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
