@@ -55,6 +55,10 @@ _weir() {
 	config) case $COMP_CWORD in 2) _weir_reply "check"$'\n'"show" ;; *) COMPREPLY=($(compgen -f -- "$cur")) ;; esac ;;
 	preset) case $COMP_CWORD in 2) _weir_reply "list"$'\n'"show"$'\n'"enable"$'\n'"disable" ;; *) _weir_reply "$(_weir_presets "$program")" ;; esac ;;
 	breaker) if [ "$COMP_CWORD" -eq 3 ]; then _weir_reply "open"$'\n'"close"$'\n'"auto"; else _weir_reply "$(_weir_hosts "$program")"; fi ;;
+	explain) case ${COMP_WORDS[COMP_CWORD - 1]} in
+		-X | --method) _weir_reply "$(printf '%s\n' GET HEAD POST PUT DELETE PATCH OPTIONS)" ;;
+		*) if [[ $cur == -* ]]; then _weir_reply "$(_weir_options "$program" explain)"; else _weir_reply "$(_weir_hosts "$program")"; fi ;;
+		esac ;;
 	*) if [[ $cur == -* ]]; then _weir_reply "$(_weir_options "$program" "$subcommand")"; else _weir_reply "$(_weir_hosts "$program")"; fi ;;
 	esac
 }

@@ -42,4 +42,6 @@ complete -c weir -n '__weir_is config; and __weir_at 3' -F
 complete -c weir -n '__weir_is preset; and __weir_at 2' -a 'list show enable disable'
 complete -c weir -n '__weir_is preset; and __weir_at 3' -a '(__weir_presets)'
 complete -c weir -n '__weir_is breaker; and __weir_at 3' -a 'open close auto'
+complete -c weir -n '__weir_is explain; and string match -qr -- "^(-X|--method)\$" (commandline -opc)[-1]' -a 'GET HEAD POST PUT DELETE PATCH OPTIONS'
+complete -c weir -n '__weir_is explain; and not __weir_at 2; and not string match -qr -- "^(-X|--method)\$" (commandline -opc)[-1]' -a '(__weir_hosts)'
 complete -c weir -n "__weir_is status stats explain events top ps set reset breaker; and __weir_at 2" -a '(__weir_hosts)'

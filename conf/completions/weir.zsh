@@ -40,6 +40,14 @@ _weir() {
 	config) if ((CURRENT == 3)); then compadd check show; else _files; fi ;;
 	preset) if ((CURRENT == 3)); then compadd list show enable disable; else _weir_presets; fi ;;
 	breaker) if ((CURRENT == 4)); then compadd open close auto; else _weir_hosts; fi ;;
+	explain)
+		if [[ ${words[CURRENT-1]} == (-X|--method) ]]; then
+			compadd GET HEAD POST PUT DELETE PATCH OPTIONS
+		elif [[ $words[CURRENT] == -* ]]; then
+			_weir_options explain
+		else
+			_weir_hosts
+		fi ;;
 	*) if [[ $words[CURRENT] == -* ]]; then _weir_options $words[2]; else _weir_hosts; fi ;;
 	esac
 }

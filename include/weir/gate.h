@@ -250,17 +250,29 @@ enum weir_outcome weir_gate_classify(const struct weir_gate *g, const struct wei
  * shortened. */
 uint32_t weir_gate_requeue(const struct weir_segment *s, struct weir_occupancy *room, uint64_t (*clock_ns)(void));
 
+/* Whose limit it is: the host's (or a narrowed rule's that stands apart from it), a run's, that of all hosts together, a narrowed
+ * rule's beside the host's, the client's share. */
+enum weir_forecast_at { WEIR_AT_HOST, WEIR_AT_RUN, WEIR_AT_TOTAL, WEIR_AT_NARROWED, WEIR_AT_CLIENT };
+
 /* What would happen to a request for host_port now, without making it. */
 struct weir_forecast {
 	enum weir_verdict verdict;
 	enum weir_cause cause;
-	uint64_t until_ns; /* when it could go */
+	uint64_t until_ns;    /* when it could go */
+	uint64_t wait_max_ns; /* how long it may wait: the shortest of all that the rules it meets say */
 	bool timed_out;
-	uint32_t slot;          /* entry of the host, WEIR_NONE when the host is unknown yet */
-	uint32_t rule;          /* index in the policy in force, WEIR_NONE = built-in defaults */
-	char key[WEIR_KEY_MAX]; /* of the entry */
+	bool exempt;              /* the rule, or the narrowed one, lets it pass untouched */
+	enum weir_forecast_at at; /* whose limit the cause is */
+	uint32_t slot;            /* entry of the host, WEIR_NONE when the host is unknown yet */
+	uint32_t rule;            /* index in the policy in force, WEIR_NONE = built-in defaults */
+	uint32_t narrowed;        /* of the narrowed rule that it meets, WEIR_NONE = none; one that stands apart is `rule`, too */
+	char key[WEIR_KEY_MAX];   /* of the entry */
 };
 void weir_gate_forecast(const struct weir_gate *g, const char *host_port, uint64_t now_ns, struct weir_forecast *out);
+
+/* The same for one that asks for this; NULL: nothing of it is seen. */
+void weir_gate_forecast_asked(const struct weir_gate *g, const char *host_port, const struct weir_asks *asks, uint64_t now_ns,
+			      struct weir_forecast *out);
 
 /* The operator's hand. Each returns false when the host is not known (and `make` is false). rate in nano/s, 0 = remove; for_ns 0
  * = until reset. */

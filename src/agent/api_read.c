@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include "src/agent/api_call.h"
+#include "src/agent/explained.h"
 #include "src/agent/host_name.h"
 #include "src/stats/explain.h"
 #include "src/stats/history.h"
 #include "src/stats/processes.h"
 #include "src/stats/render.h"
-#include "weir/http.h"
 #include "weir/units.h"
 
 /* Takes a snapshot of what the query asks for: host=HOST, else all. False, and *reply says why, when there is none. */
@@ -127,45 +127,18 @@ void weir_answer_host(const struct weir_call *call, struct weir_api_reply *reply
 	weir_api_fail(reply, 404, "%s: nothing is known of this host", key);
 }
 
-/* url=URL, or host=HOST:PORT; a host without a port is asked for as https, what an API is today. */
-static const char *explained_host(const struct weir_call *call, char host_port[WEIR_HOST_PORT_MAX])
-{
-	static const char *const known[] = {"url", "host", NULL};
-	const char *url = weir_fields_get(&call->query, "url"), *host = weir_fields_get(&call->query, "host");
-	if (weir_fields_unknown(&call->query, known))
-		return "expected url=URL or host=HOST:PORT, nothing else";
-	if (!url == !host)
-		return "expected url=URL or host=HOST:PORT";
-	if (url)
-		return weir_url_host_port(url, host_port) ? NULL : "no host in this URL";
-	const char *colon = strrchr(host, ':');
-	bool has_port = colon && strspn(colon + 1, "0123456789") == strlen(colon + 1) && colon[1] &&
-			(strchr(host, ':') == colon || colon[-1] == ']');
-	uint64_t port = 443;
-	char name[WEIR_KEY_MAX];
-	if (strlen(host) >= sizeof name)
-		return "the name is too long";
-	memcpy(name, host, strlen(host) + 1);
-	if (has_port) {
-		const char *why = weir_parse_count(colon + 1, 65535, &port);
-		if (why)
-			return why;
-		name[colon - host] = '\0';
-	}
-	return weir_host_port(name, (uint16_t)port, host_port) ? NULL : "this is no host";
-}
-
 void weir_answer_explain(const struct weir_call *call, struct weir_api_reply *reply)
 {
-	char host_port[WEIR_HOST_PORT_MAX];
 	const struct weir_compiler *c = call->api->compiler;
+	struct weir_explained asked;
 	struct weir_explanation e;
-	const char *why = explained_host(call, host_port);
+	const char *why = weir_explained_read(&call->query, &asked);
 	if (why) {
 		weir_api_fail(reply, 400, "%s", why);
 		return;
 	}
-	if (!weir_explain(call->api->segment, c && c->compiled ? &c->policy : NULL, host_port, call->now_ns, call->wall_ns, &e)) {
+	if (!weir_explain(call->api->segment, c && c->compiled ? &c->policy : NULL, &asked.about, call->now_ns, call->wall_ns,
+			  &e)) {
 		weir_api_fail(reply, 500, "out of memory");
 		return;
 	}

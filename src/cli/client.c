@@ -259,9 +259,12 @@ static char *join(const char *before, const char *name, const char *value, const
 
 char *weir_client_path(const char *path, const char *name, const char *value)
 {
-	char before[64];
-	snprintf(before, sizeof before, "%s%c", path, strchr(path, '?') ? '&' : '?');
-	return join(before, name, value, "");
+	char *before = NULL, *whole;
+	if (asprintf(&before, "%s%c", path, strchr(path, '?') ? '&' : '?') < 0)
+		return NULL;
+	whole = join(before, name, value, "");
+	free(before);
+	return whole;
 }
 
 char *weir_client_host_path(const char *host, const char *after)

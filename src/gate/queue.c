@@ -26,6 +26,14 @@ static bool any_below(uint64_t depth, unsigned class)
 	return false;
 }
 
+bool queue_is_full(const struct scope *host, unsigned class)
+{
+	uint32_t max = host->rule->queue.max;
+	uint64_t depth = max != 0 ? atomic_load_explicit(&host->entry->queue.depth, memory_order_relaxed) : 0;
+
+	return max != 0 && weir_depth_all(depth) >= max && !any_below(depth, class);
+}
+
 /* It makes room: there is one too many, and nobody below it. Of several who find that at once each takes itself off, until there
  * is not. */
 static bool makes_room(struct weir_request *r, struct weir_entry_queue *q, uint32_t max)
@@ -57,7 +65,6 @@ enum weir_verdict queue_after_look(const struct weir_gate *g, struct weir_reques
 {
 	struct weir_entry_queue *q = &host->entry->queue;
 	uint32_t max = host->rule->queue.max;
-	uint64_t depth;
 
 	if (verdict != WEIR_WAIT) {
 		queue_leave(g, r);
@@ -66,8 +73,7 @@ enum weir_verdict queue_after_look(const struct weir_gate *g, struct weir_reques
 	if (scope_is_overflow(g, host))
 		return verdict;
 	if (!r->counted) {
-		depth = max != 0 ? atomic_load_explicit(&q->depth, memory_order_relaxed) : 0;
-		if (max != 0 && weir_depth_all(depth) >= max && !any_below(depth, r->class))
+		if (queue_is_full(host, r->class))
 			return request_refuse(g, r, host, WEIR_CAUSE_QUEUE_FULL, 0, false, now_ns);
 		enter(g, r, q);
 		return verdict;

@@ -8,6 +8,10 @@
 /* The class of what this process asks of a host with this rule: what the process says, else what the rule says, else normal. */
 unsigned queue_class(const struct weir_gate *g, const struct weir_rule *rule);
 
+/* Whether a request of the class that came now, and had to wait, would be refused: as many wait as the rule allows, and none of
+ * them is of a lower class. */
+bool queue_is_full(const struct scope *host, unsigned class);
+
 /* The request has its lease and is about to look for the first time: it has a class from now on. */
 void queue_begin(const struct weir_gate *g, struct weir_request *r, const struct scope *host);
 

@@ -126,7 +126,10 @@ static bool wanted(const struct weir_segment *s, uint32_t slot, const char *key,
 	if (!only)
 		return true;
 	const char *of = key[0] == '@' ? strchr(key, '/') : NULL;
-	return weir_key_is(of ? of + 1 : key, only);
+	char host[WEIR_KEY_MAX];
+	weir_format(host, sizeof host, "%s", of ? of + 1 : key);
+	host[strcspn(host, "#")] = '\0';
+	return weir_key_is(host, only) || weir_key_is(of ? of + 1 : key, only);
 }
 
 static bool take_entries(const struct weir_segment *s, const struct weir_policy_view *policy, const char *only,

@@ -98,6 +98,8 @@ static void bash_completes_what_the_program_says(void **state)
 	assert_completes(scene, "weir run -r 5/s mkfif", "mkfifo ");
 	assert_completes(scene, "weir breaker a.example:443 cl", "close ");
 	assert_completes(scene, "weir agent --idle", "--idle-exit ");
+	assert_completes(scene, "weir explain -X DEL", "DELETE ");
+	assert_completes(scene, "weir explain -X POST --cl", "--client ");
 }
 
 static void an_archive_is_the_same_from_git_and_from_itself(void **state)

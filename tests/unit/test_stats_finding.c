@@ -98,7 +98,8 @@ static void a_bare_status_that_was_found_to_be_throttling_is_told_everywhere(voi
 	assert_contains(page, told);
 	free(page);
 	struct weir_explanation e;
-	assert_true(weir_explain(&b->segment, NULL, HOST, b->now, WALL_NS, &e));
+	const struct weir_asked_about about = {.host_port = HOST};
+	assert_true(weir_explain(&b->segment, NULL, &about, b->now, WALL_NS, &e));
 	char *sentences = RENDERED(weir_explanation_text(&e, out));
 	assert_contains(sentences, told);
 	free(sentences);

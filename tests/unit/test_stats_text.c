@@ -15,7 +15,8 @@ static char *status_of(struct stats_bench *b, bool color)
 static char *explanation_of(struct stats_bench *b, const char *host)
 {
 	struct weir_explanation e;
-	assert_true(weir_explain(&b->segment, NULL, host, b->now, WALL_NS, &e));
+	const struct weir_asked_about about = {.host_port = host};
+	assert_true(weir_explain(&b->segment, NULL, &about, b->now, WALL_NS, &e));
 	char *text = RENDERED(weir_explanation_text(&e, out));
 	weir_explanation_free(&e);
 	return text;
