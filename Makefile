@@ -65,7 +65,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 CORE_SRC    := $(call src,src/limit) $(call src,src/segment) $(call src,src/gate) $(call src,src/http) $(call src,src/answer) $(call src,src/wire) $(call src,src/log) $(call src,src/runtime) $(call src,src/units)
 PRELOAD_SRC := $(call src,src/preload) $(call src,src/preload/*)
-PROGRAM_SRC := $(call src,src/policy) $(call src,src/stats) $(call src,src/agent) $(call src,src/cli)
+PROGRAM_SRC := $(call src,src/monitor) $(call src,src/policy) $(call src,src/stats) $(call src,src/agent) $(call src,src/cli)
 $(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_SRC) $(PRELOAD_SRC)): private IN_LIBRARY = yes
 SERVER_SRC  := $(call src,tests/server)
 HARNESS_SRC := $(call src,tests/harness)
@@ -125,7 +125,7 @@ $(BUILD)/libcore.a: $(call obj,$(CORE_SRC))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/libpolicy.a: $(call obj,$(filter src/policy/% src/stats/% src/agent/% src/cli/top_%,$(PROGRAM_SRC)))
+$(BUILD)/libpolicy.a: $(call obj,$(filter src/monitor/% src/policy/% src/stats/% src/agent/% src/cli/top_%,$(PROGRAM_SRC)))
 	@rm -f $@
 	$(AR) rcs $@ $^
 

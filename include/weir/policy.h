@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weir/monitor.h"
 #include "weir/rule.h"
 #include "weir/runtime.h"
 #include "weir/segment.h"
@@ -31,6 +32,8 @@ struct weir_policy {
 	uint32_t rule_count;
 	struct weir_rule total;
 	bool total_in_use;
+	struct weir_alert_params *alerts; /* one for each rule; NULL: as built in (rules that were recalled) */
+	struct weir_alert_actions alert_actions;
 	struct weir_source sources[WEIR_SOURCES]; /* every file and directory that was looked at, absent ones too */
 	uint32_t source_count;
 	uint32_t left_out; /* bit per source: not read, as it is not this user's to mend; the others hold without it */

@@ -5,7 +5,7 @@
  *   chain.c     which files there are, in order, and what they were when they were read (sources)
  *   document.c  reads one: owner, mode, size; scan.c goes through its raw text; libconfig parses it
  *   section.c   takes defaults, total and each rule of hosts over into drafts, with the help of setting.c, field.c, value.c,
- *               quota.c, allowance.c, zone.c, match.c and narrow.c
+ *               quota.c, allowance.c, alerts.c, zone.c, match.c and narrow.c
  *   check.c     looks at what only shows when everything has been said (min above max, fixed without max)
  *   origin.c    says where each value comes from
  *
@@ -20,6 +20,7 @@
 
 #include <libconfig.h>
 
+#include "weir/monitor.h"
 #include "weir/policy.h"
 
 #define WEIR_CONF_BYTES_MAX (1024U * 1024U)
@@ -100,6 +101,10 @@ enum weir_field_id {
 
 #define WEIR_PROVENANCE_MAX 160
 
+/* The keys of `alerts`: those of a rule, and those of the top level (alerts.h). */
+#define WEIR_ALERT_PARAMETERS (WEIR_ALERT_KINDS + 4)
+#define WEIR_ALERT_KEYS       (WEIR_ALERT_PARAMETERS + 3)
+
 /* A rule under construction. */
 struct weir_draft {
 	struct weir_rule rule;
@@ -109,6 +114,9 @@ struct weir_draft {
 	char source[WEIR_PROVENANCE_MAX];      /* where its limits are published; empty: not said */
 	char verified_on[WEIR_PROVENANCE_MAX]; /* when somebody last compared, "2026-11-27"; empty: not said */
 	struct weir_place source_at, verified_at;
+	struct weir_alert_params alerts;
+	uint32_t alerts_said; /* bit per key */
+	struct weir_place alerts_from[WEIR_ALERT_KEYS];
 	bool hidden;   /* a later file has a rule for the same match */
 	uint64_t said; /* bit per field: said here and not inherited */
 	struct weir_place from[WEIR_FIELDS];
@@ -128,6 +136,7 @@ struct weir_compilation {
 	struct weir_draft defaults, total;
 	struct weir_draft *host; /* WEIR_HOSTS_MAX of them, in order of precedence */
 	size_t hosts;
+	struct weir_alert_actions alert_actions;
 	uint64_t idle_exit_ns;
 	uint64_t entries;
 	struct weir_place idle_exit_from, entries_from;

@@ -35,6 +35,8 @@ static void begin(struct weir_compilation *c)
 	snprintf(c->defaults.path, sizeof c->defaults.path, "defaults");
 	weir_rule_defaults(&c->defaults.rule);
 	begin_total(&c->total);
+	c->defaults.alerts = weir_alert_builtin;
+	c->alert_actions = weir_alert_no_actions;
 	c->idle_exit_ns = WEIR_IDLE_EXIT_DEFAULT_NS;
 	c->entries = WEIR_ENTRIES_DEFAULT;
 	c->host = calloc(WEIR_HOSTS_MAX, sizeof *c->host);
@@ -73,13 +75,18 @@ static bool limits_anything(const struct weir_rule *total)
 static void finish(struct weir_compilation *c, struct weir_policy *out)
 {
 	out->rules = calloc(c->hosts + 1, sizeof *out->rules);
-	if (!out->rules) {
+	out->alerts = calloc(c->hosts + 1, sizeof *out->alerts);
+	if (!out->rules || !out->alerts) {
 		c->out_of_memory = true;
 		return;
 	}
-	for (size_t i = 0; i < c->hosts; i++)
+	for (size_t i = 0; i < c->hosts; i++) {
 		out->rules[i] = c->host[i].rule;
+		out->alerts[i] = c->host[i].alerts;
+	}
 	out->rules[c->hosts] = c->defaults.rule;
+	out->alerts[c->hosts] = c->defaults.alerts;
+	out->alert_actions = c->alert_actions;
 	out->rule_count = (uint32_t)c->hosts + 1;
 	out->total = c->total.rule;
 	out->total_in_use = limits_anything(&out->total);

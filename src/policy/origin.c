@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/policy/alerts.h"
 #include "src/policy/field.h"
 
 static void free_origin(struct weir_origin *o)
@@ -61,6 +62,20 @@ static void list_draft(struct weir_compilation *c, struct weir_policy *out, cons
 	}
 }
 
+/* What is watched for: all of it at the top level, in a rule what it says itself. */
+static void list_alerts(struct weir_compilation *c, struct weir_policy *out, const struct weir_draft *d, const char *section,
+			bool own)
+{
+	for (unsigned i = 0; i < (own ? WEIR_ALERT_PARAMETERS : WEIR_ALERT_KEYS); i++) {
+		char key[64];
+
+		if (own && !weir_alert_key_said(d, i))
+			continue;
+		snprintf(key, sizeof key, "%s%s", own ? "alerts." : "", weir_alert_key(i));
+		add(c, out, section, key, weir_alert_key_print(d, &c->alert_actions, i), weir_alert_key_from(d, i));
+	}
+}
+
 static char *quoted(const char *text)
 {
 	char *out;
@@ -82,6 +97,7 @@ static void list_host(struct weir_compilation *c, struct weir_policy *out, const
 	if (d->verified_on[0] != '\0')
 		add(c, out, section, "verified_on", quoted(d->verified_on), d->verified_at);
 	list_draft(c, out, d, section, true);
+	list_alerts(c, out, d, section, true);
 }
 
 void weir_origin_list(struct weir_compilation *c, struct weir_policy *out)
@@ -89,7 +105,7 @@ void weir_origin_list(struct weir_compilation *c, struct weir_policy *out)
 	char idle_exit[WEIR_VALUE_MAX];
 	char *entries = NULL;
 
-	out->origins = calloc((c->hosts + 2) * (WEIR_FIELDS + 4) + 2, sizeof *out->origins);
+	out->origins = calloc((c->hosts + 2) * (WEIR_FIELDS + WEIR_ALERT_KEYS + 4) + 2, sizeof *out->origins);
 	if (!out->origins) {
 		c->out_of_memory = true;
 		return;
@@ -98,6 +114,7 @@ void weir_origin_list(struct weir_compilation *c, struct weir_policy *out)
 	for (size_t i = 0; i < c->hosts; i++)
 		list_host(c, out, &c->host[i]);
 	list_draft(c, out, &c->total, "total", false);
+	list_alerts(c, out, &c->defaults, "alerts", false);
 	weir_value_print_duration(c->idle_exit_ns, idle_exit, sizeof idle_exit);
 	add(c, out, "agent", "idle_exit", quoted(idle_exit), c->idle_exit_from);
 	if (asprintf(&entries, "%u", out->entries) < 0)
@@ -111,5 +128,6 @@ void weir_policy_free(struct weir_policy *p)
 		free_origin(&p->origins[i]);
 	free(p->origins);
 	free(p->rules);
+	free(p->alerts);
 	*p = (struct weir_policy){0};
 }

@@ -5,18 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/policy/alerts.h"
 #include "src/policy/allowance.h"
 #include "src/policy/field.h"
 
 #define S UINT64_C(1000000000)
 
-static const char *const sections[] = {"defaults", "hosts", "total", "agent", "segment", NULL};
+static const char *const sections[] = {"defaults", "hosts", "total", "alerts", "agent", "segment", NULL};
 
 /* What a rule may hold, by the section it stands in. */
-static const char *const rule_keys[] = {"match",      "group", "exempt", "throttle_status", "rate",   "rates",  "concurrency",
-					"breaker",    "wait",  "hold",   "retry",           "quotas", "spread", "source",
-					"priority",   "queue", "share",  "verified_on",     "path",   "method", "apart",
-					"per_client", NULL};
+static const char *const rule_keys[] = {"match",      "group",  "exempt", "throttle_status", "rate",   "rates",  "concurrency",
+					"breaker",    "wait",   "hold",   "retry",           "quotas", "spread", "source",
+					"priority",   "queue",  "share",  "verified_on",     "path",   "method", "apart",
+					"per_client", "alerts", NULL};
 static const char *const default_keys[] = {
 	"exempt", "throttle_status", "rate",   "rates",    "concurrency", "breaker", "wait",       "hold",
 	"retry",  "quotas",          "spread", "priority", "queue",       "share",   "per_client", NULL};
@@ -33,7 +34,7 @@ static bool listed(const char *name, const char *const names[])
 
 /* What a rule may hold that stands beside its host's. */
 static const char *const beside_keys[] = {"match", "path",  "method",      "apart", "exempt", "group",
-					  "rate",  "rates", "concurrency", "wait",  NULL};
+					  "rate",  "rates", "concurrency", "wait",  "alerts", NULL};
 
 /* Whether it has but fixed limits. */
 static bool is_total(const struct weir_draft *d, const struct weir_setting *s)
@@ -245,6 +246,8 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 		take_text(d, s, false);
 	else if (strcmp(name, "source") == 0 || strcmp(name, "verified_on") == 0)
 		weir_provenance_read(d, s, name[0] == 'v');
+	else if (strcmp(name, "alerts") == 0)
+		weir_alerts_read(d, s, false);
 	else if (strcmp(name, "exempt") == 0)
 		weir_field_read(d, WEIR_FIELD_EXEMPT, s);
 	else if (strcmp(name, "throttle_status") == 0)
@@ -339,6 +342,8 @@ void weir_section_globals(struct weir_compilation *c, uint32_t document)
 			take_single(&s, "idle_exit", &c->idle_exit_from);
 		else if (strcmp(name, "segment") == 0)
 			take_single(&s, "hosts", &c->entries_from);
+		else if (strcmp(name, "alerts") == 0)
+			weir_alerts_read(&c->defaults, &s, true);
 		else if (strcmp(name, "hosts") == 0)
 			continue;
 		else if (!weir_setting_is_group(&s))
@@ -391,6 +396,7 @@ static void take_host(struct weir_compilation *c, const struct weir_setting *s, 
 	snprintf(d->path, sizeof d->path, "%.31s", s->path);
 	d->at = weir_setting_place(s);
 	d->said = 0;
+	d->alerts_said = 0;
 	d->rule.match[0] = '\0';
 	if (!weir_setting_is_group(s)) {
 		weir_setting_expected(s, "a rule { match = \"HOST\"; ... }", NULL);

@@ -27,8 +27,8 @@ static void unknown_keys_come_with_a_suggestion(void **state)
 	static const struct row row[] = {
 		{"default = { };", "t:1: default: unknown key; did you mean \"defaults\"?"},
 		{"\n\nhost = ( );", "t:3: host: unknown key; did you mean \"hosts\"?"},
-		{"banana = 1;", "t:1: banana: unknown key; the keys here are defaults, hosts, total, agent, segment"},
-		{"x = 1;", "t:1: x: unknown key; the keys here are defaults, hosts, total, agent, segment"},
+		{"banana = 1;", "t:1: banana: unknown key; the keys here are defaults, hosts, total, alerts, agent, segment"},
+		{"x = 1;", "t:1: x: unknown key; the keys here are defaults, hosts, total, alerts, agent, segment"},
 		{"defaults = {\n braeker = { };\n};", "t:2: defaults.braeker: unknown key; did you mean \"breaker\"?"},
 		{"defaults = { match = \"a\"; };",
 		 "t:1: defaults.match: unknown key; the keys here are exempt, throttle_status, rate, "
@@ -54,7 +54,7 @@ static void unknown_keys_come_with_a_suggestion(void **state)
 		{"a_key_that_is_far_longer_than_any_that_weir_knows_of_and_then_some_more_for_good_measure = 1;",
 		 "t:1: a_key_that_is_far_longer_than_any_that_weir_knows_of_and_the: unknown key; the keys here are "
 		 "defaults, "
-		 "hosts, total, agent, segment"},
+		 "hosts, total, alerts, agent, segment"},
 	};
 
 	each_is(*state, row, COUNT(row));
