@@ -105,6 +105,11 @@ struct weir_alert {
 };
 typedef void weir_monitor_tell(void *data, const struct weir_alert *alert);
 
+/* What it is about, in a clause without the host: "34% of requests failed (threshold 10%)", and where it has resolved "over: ..."
+ * with the worst of it. Returns out. */
+#define WEIR_ALERT_TEXT_MAX 160
+const char *weir_alert_text(const struct weir_alert *alert, char out[WEIR_ALERT_TEXT_MAX]);
+
 /* A turn: begin, a sample for each entry that there is, end. What fires or resolves is told, one by one. A subject that had no
  * sample in a turn is forgotten at its end. */
 void weir_monitor_begin(struct weir_monitor *m, uint64_t now_ns, uint64_t wall_ns, weir_monitor_tell *tell, void *data);

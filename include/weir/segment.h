@@ -276,6 +276,8 @@ enum weir_event_kind {
 	WEIR_EVENT_QUOTA_SPENT,     /* nothing is */
 	WEIR_EVENT_QUOTA_SET,       /* by the operator; after: used */
 	WEIR_EVENT_LEDGER_LOST,     /* what was used is not known any more: nothing is left until the next window */
+	WEIR_EVENT_ALERT_FIRED,     /* before: enum weir_alert_kind:8 | threshold:56; after: value */
+	WEIR_EVENT_ALERT_RESOLVED,
 	WEIR_EVENT_COUNT
 };
 

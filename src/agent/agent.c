@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/agent/alerts.h"
 #include "src/agent/compiler.h"
 #include "src/agent/handover.h"
 #include "src/agent/instance.h"
@@ -47,6 +48,7 @@ struct agent {
 	struct weir_watch watch;
 	struct weir_requests requests;
 	struct weir_upkeep upkeep;
+	struct weir_alerts *alerts; /* NULL: no memory for it */
 	struct weir_server server;
 	struct weir_listener *listener; /* NULL: not asked for */
 	struct weir_own_file own_file;
@@ -153,11 +155,12 @@ static int start(struct agent *a, const struct weir_agent_options *o)
 	weir_event_write(&a->segment, WEIR_EVENT_AGENT_STARTED, WEIR_CAUSE_NONE, NULL, 0, (uint64_t)getpid(), 0, now_ns);
 
 	weir_requests_start(&a->requests, &a->segment);
-	why = weir_server_start(&a->server, &a->world, &a->segment, &a->compiler, &err);
+	a->alerts = weir_alerts_begin(a->environment, &a->world, &a->segment, &a->compiler, now_ns);
+	const struct weir_api api = {.segment = &a->segment, .world = &a->world, .compiler = &a->compiler, .alerts = a->alerts};
+	why = weir_server_start(&a->server, &api, &err);
 	if (why) /* limits hold without the exports */
 		weir_log(WEIR_LOG_ERROR, "agent: %s: %s%s%s", a->world.socket, why, err ? ": " : "", err ? strerror(err) : "");
 	if (o->http) {
-		const struct weir_api api = {.segment = &a->segment, .world = &a->world, .compiler = &a->compiler};
 		why = weir_listener_start(&a->listener, o->http, &api, &err);
 		if (why) /* asked for by hand: who did should hear of it */
 			return complain(o->http, why, err);
@@ -233,6 +236,8 @@ static bool idle(const struct agent *a, uint64_t now_ns)
 		active = client;
 	if (browser > active)
 		active = browser;
+	if (weir_alerts_busy(a->alerts))
+		return false;
 	return a->idle_exit_ns && now_ns > active && now_ns - active >= a->idle_exit_ns;
 }
 
@@ -269,6 +274,7 @@ static void serve(struct agent *a)
 		a->upkeep_at_ns = now_ns + WEIR_UPKEEP_NS;
 		if (!weir_upkeep_turn(&a->upkeep, now_ns))
 			return;
+		weir_alerts_turn(a->alerts, now_ns);
 		a->replaced = weir_own_file_replaced(&a->own_file);
 		if (a->replaced) {
 			weir_log(WEIR_LOG_INFO, "agent: %s was replaced", a->own_file.path);
@@ -293,6 +299,7 @@ static void leave(struct agent *a)
 	weir_requests_stop(&a->requests);
 	weir_watch_close(&a->watch);
 	weir_upkeep_end(&a->upkeep);
+	weir_alerts_end(a->alerts);
 	if (a->segment.base) {
 		uint64_t mine = (uint64_t)getpid();
 		weir_event_write(&a->segment, WEIR_EVENT_AGENT_STOPPED, WEIR_CAUSE_NONE, NULL, mine, 0, 0, weir_now_ns());

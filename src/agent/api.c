@@ -16,13 +16,24 @@ static const struct route {
 	const char *method, *path; /* "*" stands for the host */
 	weir_answer *answer;
 } routes[] = {
-	{"GET", "/healthz", weir_answer_health},          {"GET", "/metrics", weir_answer_metrics},
-	{"GET", "/v1/stats", weir_answer_stats},          {"GET", "/v1/status", weir_answer_status},
-	{"GET", "/v1/explain", weir_answer_explain},      {"GET", "/v1/policy", weir_answer_policy},
-	{"GET", "/v1/events", weir_answer_events},        {"GET", "/v1/processes", weir_answer_processes},
-	{"GET", "/v1/quotas", weir_answer_quotas},        {"GET", "/v1/hosts/*", weir_answer_host},
-	{"POST", "/v1/hosts/*/reset", weir_answer_reset}, {"POST", "/v1/hosts/*/breaker", weir_answer_breaker},
-	{"POST", "/v1/hosts/*/rate", weir_answer_rate},   {"POST", "/v1/hosts/*/quota", weir_answer_quota},
+	{"GET", "/healthz", weir_answer_health},
+	{"GET", "/metrics", weir_answer_metrics},
+	{"GET", "/v1/stats", weir_answer_stats},
+	{"GET", "/v1/status", weir_answer_status},
+	{"GET", "/v1/explain", weir_answer_explain},
+	{"GET", "/v1/policy", weir_answer_policy},
+	{"GET", "/v1/events", weir_answer_events},
+	{"GET", "/v1/processes", weir_answer_processes},
+	{"GET", "/v1/quotas", weir_answer_quotas},
+	{"GET", "/v1/hosts/*", weir_answer_host},
+	{"POST", "/v1/hosts/*/reset", weir_answer_reset},
+	{"POST", "/v1/hosts/*/breaker", weir_answer_breaker},
+	{"POST", "/v1/hosts/*/rate", weir_answer_rate},
+	{"POST", "/v1/hosts/*/quota", weir_answer_quota},
+	{"GET", "/v1/alerts", weir_answer_alerts},
+	{"POST", "/v1/alerts/test", weir_answer_alert_test},
+	{"POST", "/v1/hosts/*/silence", weir_answer_silence},
+	{"POST", "/v1/hosts/*/ack", weir_answer_acknowledge},
 };
 
 void weir_reply_json(struct weir_api_reply *reply, json_t *document)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/agent/alerts.h"
 #include "src/agent/compiler.h"
 #include "weir/runtime.h"
 #include "weir/segment.h"
@@ -20,6 +21,7 @@ struct weir_api {
 	const struct weir_segment *segment;
 	const struct weir_world *world;
 	const struct weir_compiler *compiler; /* NULL: not in the agent */
+	struct weir_alerts *alerts;           /* NULL: nothing is watched, as without an agent */
 };
 
 struct weir_api_request {

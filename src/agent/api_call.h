@@ -21,10 +21,12 @@ struct weir_call {
 
 typedef void weir_answer(const struct weir_call *call, struct weir_api_reply *reply);
 
-weir_answer weir_answer_health, weir_answer_metrics, weir_answer_stats, weir_answer_status, weir_answer_host, weir_answer_explain,
-	weir_answer_policy, weir_answer_events, weir_answer_processes; /* api_read.c */
+weir_answer weir_answer_metrics, weir_answer_stats, weir_answer_status, weir_answer_host, weir_answer_explain, weir_answer_policy,
+	weir_answer_events, weir_answer_processes; /* api_read.c */
 weir_answer weir_answer_reset, weir_answer_breaker, weir_answer_rate, weir_answer_quota,
 	weir_answer_quotas; /* api_write.c, api_quota.c */
+weir_answer weir_answer_health, weir_answer_alerts, weir_answer_alert_test, weir_answer_silence,
+	weir_answer_acknowledge; /* api_alert.c */
 
 /* The entry that the path's host means: true and its key, or false and *reply says why not. With `make`, a host:port that is not
  * known yet is taken as it is. */

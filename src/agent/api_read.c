@@ -10,9 +10,9 @@
 #include "src/stats/history.h"
 #include "src/stats/processes.h"
 #include "src/stats/render.h"
+#include "src/stats/watched.h"
 #include "weir/units.h"
 
-/* Takes a snapshot of what the query asks for: host=HOST, else all. False, and *reply says why, when there is none. */
 /* The segment does not say which files were left out: who has compiled them knows. */
 static void take_left_out(const struct weir_compiler *c, struct weir_snapshot *snapshot)
 {
@@ -21,6 +21,7 @@ static void take_left_out(const struct weir_compiler *c, struct weir_snapshot *s
 			snapshot->left_out_count++;
 }
 
+/* Takes a snapshot of what the query asks for: host=HOST, else all. False, and *reply says why, when there is none. */
 static bool take(const struct weir_call *call, struct weir_snapshot *snapshot, struct weir_api_reply *reply)
 {
 	static const char *const known[] = {"host", "color", NULL};
@@ -40,6 +41,7 @@ static bool take(const struct weir_call *call, struct weir_snapshot *snapshot, s
 		return false;
 	}
 	take_left_out(call->api->compiler, snapshot);
+	weir_watched_add(snapshot, weir_alerts_monitor(call->api->alerts));
 	return true;
 }
 
@@ -47,17 +49,6 @@ static bool wants_color(const struct weir_call *call)
 {
 	const char *color = weir_fields_get(&call->query, "color");
 	return color && strcmp(color, "1") == 0;
-}
-
-void weir_answer_health(const struct weir_call *call, struct weir_api_reply *reply)
-{
-	struct weir_policy_view view = weir_policy_in_force(call->api->segment);
-	json_t *o = json_object();
-	json_object_set_new(o, "status", json_string(view.rules && view.half->rejected ? "degraded" : "ok"));
-	json_object_set_new(o, "version", json_string(weir_version()));
-	json_object_set_new(o, "policy_generation", json_integer(view.rules ? (json_int_t)view.generation : 0));
-	json_object_set_new(o, "policy_rejected", json_boolean(view.rules && view.half->rejected));
-	weir_reply_json(reply, o);
 }
 
 void weir_answer_metrics(const struct weir_call *call, struct weir_api_reply *reply)

@@ -293,6 +293,7 @@ const char *weir_listener_start(struct weir_listener **out, const char *address,
 		return "out of memory";
 	l->api = *api;
 	l->streams.segment = api->segment;
+	l->streams.alerts = api->alerts;
 	const char *why = start(l, address, err);
 	if (why)
 		free(l);

@@ -147,9 +147,9 @@ static unsigned places(void)
 	return limit.rlim_cur > OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS : 1;
 }
 
-const char *weir_server_start(struct weir_server *s, const struct weir_world *world, const struct weir_segment *segment,
-			      const struct weir_compiler *compiler, int *err)
+const char *weir_server_start(struct weir_server *s, const struct weir_api *api, int *err)
 {
+	const struct weir_world *world = api->world;
 	const char *why = NULL;
 	struct stat st;
 	int fd = bind_socket(world->socket, &why);
@@ -158,9 +158,10 @@ const char *weir_server_start(struct weir_server *s, const struct weir_world *wo
 		return why;
 	struct weir_server_state *state = calloc(1, sizeof *state);
 	if (state) {
-		state->streams.segment = segment;
+		state->streams.segment = api->segment;
+		state->streams.alerts = api->alerts;
 		state->places.most = places();
-		state->api = (struct weir_api){.segment = segment, .world = world, .compiler = compiler};
+		state->api = *api;
 		state->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 						 handle, state, MHD_OPTION_EXTERNAL_LOGGER, weir_exchange_log, NULL,
 						 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/agent/compiler.h"
+#include "src/agent/api.h"
 #include "weir/runtime.h"
 #include "weir/segment.h"
 
@@ -20,10 +20,9 @@ struct weir_server {
 
 void weir_server_init(struct weir_server *s);
 
-/* Binds the socket (removing a dead agent's: the caller holds the instance lock) and starts serving. The pointers must stay valid
- * until weir_server_stop. Returns NULL or what is wrong, *err = errno or 0. */
-const char *weir_server_start(struct weir_server *s, const struct weir_world *world, const struct weir_segment *segment,
-			      const struct weir_compiler *compiler, int *err);
+/* Binds the socket (removing a dead agent's: the caller holds the instance lock) and starts serving. What the pointers of *api
+ * lead to must stay valid until weir_server_stop. Returns NULL or what is wrong, *err = errno or 0. */
+const char *weir_server_start(struct weir_server *s, const struct weir_api *api, int *err);
 
 /* A descriptor that is readable when there is something to do; -1 when not serving. */
 int weir_server_descriptor(const struct weir_server *s);

@@ -11,6 +11,7 @@
 #include "src/stats/history.h"
 #include "src/stats/render.h"
 #include "src/stats/snapshot.h"
+#include "src/stats/watched.h"
 #include "weir/gate.h"
 #include "weir/units.h"
 
@@ -86,11 +87,12 @@ static void tell_events(const struct weir_event *events, size_t n, const char *n
 	}
 }
 
-static void tell_stats(const struct weir_segment *s, uint64_t now_ns, FILE *out)
+static void tell_stats(const struct weir_streams *s, uint64_t now_ns, FILE *out)
 {
 	struct weir_snapshot snapshot;
-	if (!weir_snapshot_take(s, NULL, now_ns, wall_now_ns(), &snapshot))
+	if (!weir_snapshot_take(s->segment, NULL, now_ns, wall_now_ns(), &snapshot))
 		return;
+	weir_watched_add(&snapshot, weir_alerts_monitor(s->alerts));
 	json_t *o = weir_render_json(&snapshot);
 	char *data = o ? json_dumps(o, WEIR_JSON_FLAGS) : NULL;
 	if (data)
@@ -115,7 +117,7 @@ static bool fill(struct weir_stream *stream)
 		return false;
 	if (due) {
 		stream->due_ns = now_ns + STATS_EVERY_NS;
-		tell_stats(stream->all->segment, now_ns, out);
+		tell_stats(stream->all, now_ns, out);
 	} else if (n == 0) {
 		fputs(":\n\n", out);
 	}

@@ -20,6 +20,7 @@
 struct weir_stream;
 struct weir_streams {
 	const struct weir_segment *segment;
+	const struct weir_alerts *alerts;
 	struct weir_stream *first;
 	size_t count;
 	uint64_t head; /* events when the streams were last looked at */

@@ -199,6 +199,7 @@ bool weir_world_remove(const struct weir_world_found *found, uint64_t idle_ns)
 {
 	struct weir_instance place;
 	struct weir_world_found now;
+	char alerts[WEIR_PATH_MAX];
 	uint32_t other;
 	int err;
 	bool gone = false;
@@ -220,6 +221,8 @@ bool weir_world_remove(const struct weir_world_found *found, uint64_t idle_ns)
 		weir_log(WEIR_LOG_INFO, "agent: %s, which nobody uses, was removed", found->world.segment);
 		unlink(found->world.socket);
 		unlink(found->world.lock);
+		if (weir_format(alerts, sizeof alerts, "%s/alerts%s", found->world.dir, found->world.suffix) < sizeof alerts - 1)
+			unlink(alerts);
 	}
 	weir_instance_release(&place, &found->world); /* with the pid file */
 	return gone;

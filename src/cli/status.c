@@ -102,8 +102,7 @@ const struct weir_subcommand weir_subcommand_status = {
 	.summary = "Shows each host in a line: state, rate, requests in flight and waiting, and why",
 	.details = "HOST is host:port, a host (all its ports), or a group's name.\n"
 		   "\n"
-		   "The exit status is 0 when all is well, 1 when a host is throttled, open or half-open or the\n"
-		   "configuration was refused or a file of it left out, and 3 when "
-		   "nothing is known.\n",
+		   "The exit status is 0 when all is well, 1 when a host is throttled, open or half-open, an alert fires or the\n"
+		   "configuration was refused or a file of it left out, and 3 when nothing is known.\n",
 	.run = run,
 };

@@ -29,6 +29,8 @@ extern const struct weir_subcommand weir_subcommand_run, weir_subcommand_status,
 	weir_subcommand_doctor, weir_subcommand_preset, weir_subcommand_events, weir_subcommand_ps, weir_subcommand_quota,
 	weir_subcommand_top, weir_subcommand_worlds, weir_subcommand_version, weir_subcommand_help;
 
+extern const struct weir_subcommand weir_subcommand_alert, weir_subcommand_check;
+
 /* All of them, NULL at the end. */
 extern const struct weir_subcommand *const weir_subcommands[];
 

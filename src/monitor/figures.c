@@ -158,11 +158,14 @@ static void sum_latency(const uint64_t step[FIGURE_STEPS], uint64_t sum_us, stru
 
 void figures_sum(const struct figures *f, uint64_t now_ns, struct weir_monitor_figures *out)
 {
-	uint64_t step[FIGURE_STEPS] = {0}, sum_us = 0;
+	uint64_t step[FIGURE_STEPS], sum_us = 0;
 
 	memset(out, 0, sizeof *out);
 	out->window_ns = f->window_ns;
-	for (size_t i = 0; f->slot != NULL && i < FIGURE_SLOTS; i++) {
+	if (f->slot == NULL) /* most hosts, most of the time */
+		return;
+	memset(step, 0, sizeof step);
+	for (size_t i = 0; i < FIGURE_SLOTS; i++) {
 		const struct figure_slot *s = &f->slot[i];
 
 		if (!in_window(f, s, now_ns))

@@ -72,6 +72,43 @@ const char *weir_alert_print(enum weir_alert_kind kind, uint64_t value, char out
 	return out;
 }
 
+/* What stands before and behind a value; NULL where the value says nothing by itself. */
+static const char *const said[WEIR_ALERT_KINDS][2] = {
+	[WEIR_ALERT_LATENCY] = {"mean latency ", ""},
+	[WEIR_ALERT_ERROR_RATE] = {"", " of requests failed"},
+	[WEIR_ALERT_THROTTLED_RATE] = {"", " of requests were throttled"},
+	[WEIR_ALERT_QUEUE] = {"", " requests wait"},
+	[WEIR_ALERT_QUOTA] = {"", " of a quota is used"},
+};
+
+const char *weir_alert_text(const struct weir_alert *a, char out[WEIR_ALERT_TEXT_MAX])
+{
+	char value[WEIR_ALERT_VALUE_MAX], limit[WEIR_ALERT_VALUE_MAX], worst[WEIR_ALERT_VALUE_MAX];
+	bool over = a->state == WEIR_ALERT_QUIET;
+	size_t n = weir_format(out, WEIR_ALERT_TEXT_MAX, "%s", over ? "over: " : "");
+
+	if (over && a->gone) {
+		weir_format(out + n, WEIR_ALERT_TEXT_MAX - n, "nothing is known of the host any more");
+		return out;
+	}
+	if (a->kind >= WEIR_ALERT_KINDS || said[a->kind][0] == NULL) {
+		weir_format(out + n, WEIR_ALERT_TEXT_MAX - n, "%s",
+			    over ? "the breaker lets requests through" : "the breaker keeps requests away");
+		return out;
+	}
+	weir_alert_print(a->kind, a->value, value);
+	weir_alert_print(a->kind, a->limit, limit);
+	weir_alert_print(a->kind, a->worst, worst);
+	n += weir_format(out + n, WEIR_ALERT_TEXT_MAX - n, "%s%s%s", said[a->kind][0], value, said[a->kind][1]);
+	if (a->limit == 0)
+		weir_format(out + n, WEIR_ALERT_TEXT_MAX - n, " (no threshold any more)");
+	else if (over && a->worst != 0)
+		weir_format(out + n, WEIR_ALERT_TEXT_MAX - n, " (threshold %s, at worst %s)", limit, worst);
+	else
+		weir_format(out + n, WEIR_ALERT_TEXT_MAX - n, " (threshold %s)", limit);
+	return out;
+}
+
 const char *weir_monitor_health_name(enum weir_monitor_health h)
 {
 	static const char *const words[] = {"healthy", "degraded", "unhealthy"};

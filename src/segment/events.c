@@ -138,6 +138,8 @@ const char *weir_event_name(uint32_t kind)
 		[WEIR_EVENT_QUOTA_SPENT] = "quota_spent",
 		[WEIR_EVENT_QUOTA_SET] = "quota_set",
 		[WEIR_EVENT_LEDGER_LOST] = "ledger_lost",
+		[WEIR_EVENT_ALERT_FIRED] = "alert_fired",
+		[WEIR_EVENT_ALERT_RESOLVED] = "alert_resolved",
 	};
 
 	return kind < WEIR_EVENT_COUNT ? name[kind] : "unknown";

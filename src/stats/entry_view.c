@@ -71,6 +71,8 @@ static void view_durations(const struct weir_segment *s, uint32_t slot, enum wei
 	weir_durations_copy(s, slot, which, &copy);
 	v->count = copy.count;
 	v->sum_us = copy.sum_us;
+	v->min_ns = weir_histogram_quantile_ns(&copy, 0);
+	v->max_ns = weir_histogram_quantile_ns(&copy, 1000);
 	v->p50_ns = weir_histogram_quantile_ns(&copy, 500);
 	v->p90_ns = weir_histogram_quantile_ns(&copy, 900);
 	v->p95_ns = weir_histogram_quantile_ns(&copy, 950);

@@ -6,6 +6,7 @@
 #include "src/stats/finding.h"
 #include "weir/cause.h"
 #include "weir/log.h"
+#include "weir/monitor.h"
 #include "weir/units.h"
 
 /* " for 12.3s", or nothing where no end is known. */
@@ -67,6 +68,20 @@ static void say_meaning(const struct weir_event *e, char out[WEIR_EVENT_TEXT])
 	else if (e->cause == WEIR_CAUSE_DEPENDS_ON_CHANCE)
 		f.permille = e->after <= 1000 ? (uint32_t)e->after : 1000;
 	weir_format(out, WEIR_EVENT_TEXT, "found out: %s", weir_finding_text(&f, text));
+}
+
+static void say_alert(const struct weir_event *e, char out[WEIR_EVENT_TEXT])
+{
+	char text[WEIR_ALERT_TEXT_MAX];
+	struct weir_alert alert = {.kind = weir_event_alert(e),
+				   .state = e->kind == WEIR_EVENT_ALERT_FIRED ? WEIR_ALERT_FIRING : WEIR_ALERT_QUIET,
+				   .value = e->after,
+				   .limit = e->before & WEIR_EVENT_ALERT_LIMIT};
+
+	if (alert.kind < WEIR_ALERT_KINDS)
+		weir_format(out, WEIR_EVENT_TEXT, "alert: %s", weir_alert_text(&alert, text));
+	else
+		weir_format(out, WEIR_EVENT_TEXT, "%s", weir_event_name(e->kind));
 }
 
 static void say_change(const struct weir_event *e, char out[WEIR_EVENT_TEXT])
@@ -150,6 +165,10 @@ const char *weir_event_text(const struct weir_event *e, char out[WEIR_EVENT_TEXT
 		break;
 	case WEIR_EVENT_MEANING_CHANGED:
 		say_meaning(e, out);
+		break;
+	case WEIR_EVENT_ALERT_FIRED:
+	case WEIR_EVENT_ALERT_RESOLVED:
+		say_alert(e, out);
 		break;
 	default:
 		say_change(e, out);

@@ -3,11 +3,22 @@
 
 #include "src/stats/event_text.h"
 #include "src/stats/render.h"
+#include "src/stats/watched.h"
 #include "weir/units.h"
 
 static json_t *number(uint64_t n)
 {
 	return json_integer((json_int_t)(n <= INT64_MAX ? n : INT64_MAX));
+}
+
+static void put_alert(json_t *o, const struct weir_event *e)
+{
+	enum weir_alert_kind kind = weir_event_alert(e);
+	if (kind == WEIR_ALERT_KINDS)
+		return;
+	json_object_set_new(o, "alert", json_string(weir_alert_name(kind)));
+	json_object_set_new(o, "value", weir_alert_value_json(kind, e->after));
+	json_object_set_new(o, "threshold", weir_alert_value_json(kind, e->before & WEIR_EVENT_ALERT_LIMIT));
 }
 
 /* Rates per second, permits and generations as they are; what a kind does not use is left out. */
@@ -41,6 +52,10 @@ static void put_values(json_t *o, const struct weir_event *e)
 		break;
 	case WEIR_EVENT_QUOTA_SET:
 		json_object_set_new(o, "used", number(e->after));
+		break;
+	case WEIR_EVENT_ALERT_FIRED:
+	case WEIR_EVENT_ALERT_RESOLVED:
+		put_alert(o, e);
 		break;
 	case WEIR_EVENT_POLICY_PUBLISHED:
 	case WEIR_EVENT_POLICY_REJECTED:

@@ -3,6 +3,7 @@
 #include "src/stats/render.h"
 #include "src/stats/quotas.h"
 #include "src/stats/spelling.h"
+#include "src/stats/watched.h"
 
 #include <string.h>
 #include <time.h>
@@ -59,6 +60,9 @@ static json_t *durations(const struct weir_duration_view *d)
 	json_object_set_new(o, "count", number(d->count));
 	json_object_set_new(o, "sum", json_real((double)d->sum_us / 1e6));
 	if (d->count > 0) {
+		json_object_set_new(o, "mean", json_real((double)d->sum_us / (double)d->count / 1e6));
+		json_object_set_new(o, "min", seconds(d->min_ns));
+		json_object_set_new(o, "max", seconds(d->max_ns));
 		json_object_set_new(o, "p50", seconds(d->p50_ns));
 		json_object_set_new(o, "p90", seconds(d->p90_ns));
 		json_object_set_new(o, "p95", seconds(d->p95_ns));
@@ -195,6 +199,8 @@ json_t *weir_render_json_host(const struct weir_host_view *h)
 	json_object_set_new(o, "refusals", refusals(h));
 	json_object_set_new(o, "wait_seconds", durations(&h->wait));
 	json_object_set_new(o, "latency_seconds", durations(&h->latency));
+	if (h->watched)
+		json_object_set_new(o, "monitor", weir_figures_json(&h->figures));
 	return o;
 }
 
@@ -218,6 +224,8 @@ static json_t *share(const struct weir_host_view *h)
 		json_object_set_new(o, "rate_limit", per_second(h->limit));
 	if (h->concurrency != UINT32_MAX)
 		json_object_set_new(o, "concurrency_limit", number(h->concurrency));
+	if (h->watched)
+		json_object_set_new(o, "monitor", weir_figures_json(&h->figures));
 	return o;
 }
 
@@ -253,6 +261,10 @@ json_t *weir_render_json(const struct weir_snapshot *s)
 	json_object_set_new(totals, "table_full", number(s->entries_lost));
 	json_object_set_new(o, "totals", totals);
 	json_object_set_new(o, "hosts", hosts);
+	if (s->watched) {
+		json_object_set_new(o, "health", json_string(weir_monitor_health_name(s->monitor_health)));
+		json_object_set_new(o, "alerts", weir_alerts_json(s));
+	}
 	for (size_t i = 0; i < s->host_count; i++) {
 		const struct weir_host_view *h = &s->host[i];
 		if (h->kind == WEIR_ENTRY_TOTAL)

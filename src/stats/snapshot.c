@@ -218,6 +218,9 @@ bool weir_snapshot_take(const struct weir_segment *s, const char *only, uint64_t
 void weir_snapshot_free(struct weir_snapshot *snapshot)
 {
 	free(snapshot->host);
+	free(snapshot->alert);
 	snapshot->host = NULL;
+	snapshot->alert = NULL;
+	snapshot->alerts = 0;
 	snapshot->host_count = snapshot->hosts = 0;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "src/stats/finding.h"
+#include "weir/monitor.h"
 #include "weir/policy.h"
 #include "weir/quotas.h"
 #include "weir/segment.h"
@@ -27,6 +28,7 @@ extern const uint64_t weir_duration_bucket_ns[WEIR_DURATION_BUCKETS]; /* upper b
 
 struct weir_duration_view {
 	uint64_t count, sum_us;
+	uint64_t min_ns, max_ns;                 /* within 1.6 %; 0 when empty */
 	uint64_t p50_ns, p90_ns, p95_ns, p99_ns; /* 0 when empty */
 	uint64_t at_most[WEIR_DURATION_BUCKETS]; /* cumulative */
 };
@@ -98,6 +100,8 @@ struct weir_host_view {
 	struct weir_quota_view quota[WEIR_ALLOWANCES];
 	unsigned quotas; /* of the configuration */
 	struct weir_duration_view wait, latency;
+	bool watched;                        /* by the agent's monitor (watched.h) */
+	struct weir_monitor_figures figures; /* of its window */
 };
 
 struct weir_snapshot {
@@ -121,6 +125,12 @@ struct weir_snapshot {
 		*host;     /* hosts and groups by name, then the overflow, the total, the runs that have requests under way */
 	size_t host_count; /* all of them */
 	size_t hosts;      /* of kind HOST or OTHER: the first ones */
+	/* what the agent's monitor knows (watched.h); without an agent nothing */
+	bool watched;
+	enum weir_monitor_health monitor_health;
+	struct weir_alert *alert;
+	size_t alerts;
+	uint64_t alerts_fired[WEIR_ALERT_KINDS];
 };
 
 /* Takes a snapshot. `only`: NULL for everything, else the entries of this name alone: a key, or a host whose ports are all meant.

@@ -3,6 +3,7 @@
  * for a few hosts, colour on the state alone. */
 #include "src/stats/render.h"
 #include "src/stats/spelling.h"
+#include "src/stats/watched.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -270,12 +271,15 @@ void weir_render_status(const struct weir_snapshot *s, const struct weir_world *
 		fputs("no host is known yet: nothing was requested under weir\n", out);
 	for (size_t i = 0; i < s->host_count; i++)
 		put_status_line(&s->host[i], color, out);
+	weir_alerts_text(s, "alert: ", false, out);
 	put_world(s, w, out);
 }
 
 enum weir_verdict_of_all weir_snapshot_verdict(const struct weir_snapshot *s)
 {
 	if (s->rejected)
+		return WEIR_SOME_DEGRADED;
+	if (s->watched && s->monitor_health != WEIR_MONITOR_HEALTHY)
 		return WEIR_SOME_DEGRADED;
 	if (s->hosts == 0)
 		return WEIR_NOTHING_KNOWN;
@@ -293,6 +297,24 @@ static void put_durations(const char *name, const struct weir_duration_view *d, 
 	fprintf(out, "  %-12s p50 %s, p90 %s, p95 %s, p99 %s\n", name, weir_print_duration(d->p50_ns, a, sizeof a),
 		weir_print_duration(d->p90_ns, b, sizeof b), weir_print_duration(d->p95_ns, c, sizeof c),
 		weir_print_duration(d->p99_ns, e, sizeof e));
+}
+
+/* What the agent's monitor saw over its window, where it saw anything. */
+static void put_figures(const struct weir_host_view *h, FILE *out)
+{
+	const struct weir_monitor_figures *f = &h->figures;
+	uint64_t results = f->succeeded + f->throttled + f->failed;
+	char a[32], b[32], c[32], e[32];
+	if (!h->watched || results == 0)
+		return;
+	fprintf(out, "  last %-7s %" PRIu64 " results: %.3g%% succeeded, %.3g%% throttled, %.3g%% failed",
+		weir_print_duration(f->window_ns, a, sizeof a), results, 100.0 * (double)f->succeeded / (double)results,
+		100.0 * (double)f->throttled / (double)results, 100.0 * (double)f->failed / (double)results);
+	if (f->latency.count > 0)
+		fprintf(out, "; latency mean %s, min %s, max %s, p95 %s", weir_print_duration(f->latency.mean_ns, a, sizeof a),
+			weir_print_duration(f->latency.min_ns, b, sizeof b), weir_print_duration(f->latency.max_ns, c, sizeof c),
+			weir_print_duration(f->latency.p95_ns, e, sizeof e));
+	fputc('\n', out);
 }
 
 static void put_counts(const struct weir_tally *t, FILE *out)
@@ -352,6 +374,7 @@ static void put_host(const struct weir_host_view *h, bool color, FILE *out)
 	fputc('\n', out);
 	put_durations("wait", &h->wait, out);
 	put_durations("latency", &h->latency, out);
+	put_figures(h, out);
 }
 
 void weir_render_text(const struct weir_snapshot *s, bool color, FILE *out)

@@ -70,7 +70,7 @@ static void what_changes_nothing_is_answered_to_who_names_it(void **state)
 	struct scene *scene = *state;
 	struct listening l;
 	listen_for(scene, &l);
-	EXPECT_ANSWER(scene, &l, "${U}healthz", "\"status\":\"ok\"");
+	EXPECT_ANSWER(scene, &l, "${U}healthz", "\"status\":\"healthy\"");
 	EXPECT_ANSWER(scene, &l, "${U}metrics", "weir_build_info");
 	EXPECT_ANSWER(scene, &l, "-o /dev/null -w '%{http_code}' http://localhost:${U##*:}", "200");
 	/* A page of another site whose name was made to lead here. */
@@ -164,7 +164,7 @@ static void who_says_nothing_keeps_nobody_out(void **state)
 		silent[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		assert_return_code(connect(silent[i], (struct sockaddr *)&at, sizeof at), errno);
 	}
-	EXPECT_ANSWER(scene, &l, "--max-time 8 ${U}healthz", "\"status\":\"ok\"");
+	EXPECT_ANSWER(scene, &l, "--max-time 8 ${U}healthz", "\"status\":\"healthy\"");
 	for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
 		close(silent[i]);
 	stop(&l);

@@ -147,7 +147,8 @@ static void every_document_is_what_it_says(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "ok");
 	json_decref(o);
 	o = json_of(get(scene, "/healthz"));
-	assert_string_equal(json_string_value(json_object_get(o, "status")), "ok");
+	assert_string_equal(json_string_value(json_object_get(o, "status")), "healthy");
+	assert_int_equal(json_array_size(json_object_get(o, "reasons")), 0);
 	json_decref(o);
 	o = json_of(get(scene, "/v1/explain?url=https%3A%2F%2Fapi.example.org%2Fpath%3Fsecret%3D1"));
 	assert_string_equal(json_string_value(json_object_get(o, "host")), "api.example.org:443");
