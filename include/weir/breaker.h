@@ -34,6 +34,11 @@ enum weir_breaker_state {
 	WEIR_BREAKER_FORCED_OPEN = 3, /* by an operator, until closed or set to auto */
 };
 
+enum weir_breaker_mode {
+	WEIR_BREAKER_OPENS = 0, /* all or nothing */
+	WEIR_BREAKER_SHEDS = 1, /* a share: weir/shed.h; but for an operator it never opens */
+};
+
 /* Part of a compiled rule (ABI). A zero threshold switches that cause off; all zero: the breaker is off. */
 struct weir_breaker_params {
 	uint32_t failures;                  /* consecutive failures that open it; more where calls often failed before them */
@@ -44,10 +49,10 @@ struct weir_breaker_params {
 	uint32_t open_time_factor_permille; /* growth of the open time from trip to trip; below 1000 reads as 1000 */
 	uint32_t jitter_permille;           /* the open time is spread by +- this share */
 	uint16_t window_calls;              /* the window is so many calls; 0: as long as window_ns */
-	uint16_t pad;
-	uint64_t slow_call_ns; /* a call that takes longer is slow */
-	uint64_t window_ns;    /* length of the rolling window; by calls: of what is shown, and what is usual */
-	uint64_t open_time_ns; /* the first open time */
+	uint16_t mode;                      /* enum weir_breaker_mode */
+	uint64_t slow_call_ns;              /* a call that takes longer is slow */
+	uint64_t window_ns;                 /* length of the rolling window; by calls: of what is shown, and what is usual */
+	uint64_t open_time_ns;              /* the first open time */
 	uint64_t open_time_max_ns;
 	uint64_t probe_lease_ns; /* how long one probe may take before the next may go */
 	uint64_t ramp_ns;        /* length of the ramp after closing; 0 = none */

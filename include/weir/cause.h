@@ -33,6 +33,11 @@ enum weir_cause {
 	WEIR_CAUSE_QUEUE_FULL,        /* as many wait already as a rule allows */
 	WEIR_CAUSE_QUOTA_SPENT,       /* a configured quota is used up */
 	WEIR_CAUSE_QUOTA_PACED,       /* what is left of one is spread over its window */
+	WEIR_CAUSE_DEGRADED,          /* its class is given up */
+	WEIR_CAUSE_SHED,              /* it is of the share that a failing host does not get */
+	WEIR_CAUSE_QUEUE_LONG,        /* of a degradation: as many wait as a threshold says */
+	WEIR_CAUSE_LATENCY,           /* of a degradation: answers take longer than a threshold */
+	WEIR_CAUSE_QUOTA_LOW,         /* of a degradation: little is left of a quota */
 	WEIR_CAUSE_COUNT
 };
 

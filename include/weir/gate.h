@@ -103,6 +103,8 @@ struct weir_request {
 	uint64_t permit_place; /* 0 = none */
 	uint32_t wake_bits;    /* with wait_slot: of which changes it wants to hear, 0 = of all */
 	bool retries;          /* it may be asked again: weir_gate_retry */
+	bool watched;          /* its rule says what is given up as the host gets worse */
+	bool let_in;           /* and it was not of the share that is */
 	struct weir_asker asker;
 	uint64_t not_before_ns; /* by the rates for which the table had no entry */
 	struct weir_breaker_ticket ticket;
@@ -292,6 +294,10 @@ bool weir_gate_breaker(const struct weir_segment *s, const char *host_port, enum
 /* Brings the paces of all entries in line with the policy in force and with overrides that have ended, as the next request of
  * each would: after a publication, and before anything is shown. Does not block; a pass over the entries in use. */
 void weir_gate_refresh(const struct weir_segment *s, uint64_t now_ns);
+
+/* Looks at the hosts for which rules say what is given up as they get worse: as their next request would. For the agent, so that
+ * a host gets back to normal that nobody asks any more. Does not block but for the ledger; a pass over the entries in use. */
+void weir_gate_tend(const struct weir_segment *s, uint64_t now_ns);
 
 /* Whether what stands in the entry's set_rate, set_burst and set_concurrency, where it is not 0, is in force. */
 bool weir_gate_overridden(const struct weir_entry *e, uint64_t now_ns);

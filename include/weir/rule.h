@@ -13,6 +13,7 @@
 #include "weir/allowance.h"
 #include "weir/breaker.h"
 #include "weir/concurrency.h"
+#include "weir/degrade.h"
 #include "weir/queue.h"
 #include "weir/narrow.h"
 #include "weir/rate.h"
@@ -53,10 +54,9 @@ struct weir_rule {
 	uint64_t grace_ns;    /* so long into an outage requests wait for its end; 0: they are refused at once */
 	struct weir_queue_params queue;
 	struct weir_allowances allowances; /* `quotas`: 160 bytes */
-	/* room, zero: of who it is for beside the host, of degradation */
 	struct weir_retry_params retry;
 	struct weir_narrow narrow;
-	uint64_t reserved_degrade[8];
+	struct weir_degrade_params degrade;
 	uint64_t reserved[6];
 };
 _Static_assert(sizeof(struct weir_rule) == 1216, "ABI");

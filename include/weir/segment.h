@@ -25,6 +25,7 @@
 #include "weir/bucket.h"
 #include "weir/cause.h"
 #include "weir/concurrency.h"
+#include "weir/degrade.h"
 #include "weir/histogram.h"
 #include "weir/hold.h"
 #include "weir/meaning.h"
@@ -194,7 +195,7 @@ struct weir_entry {
 	/* room, zero: of narrowed rules, of degradation */
 	struct weir_retry_budget retry;
 	uint64_t reserved_narrow[8];
-	uint64_t reserved_degrade[16];
+	struct weir_degrade degrade;   /* 128 bytes: what is given up, and the calls that tell */
 	struct weir_outcomes outcomes; /* 192 bytes: of the last calls, where a breaker's window is so many */
 };
 _Static_assert(offsetof(struct weir_entry, set_rate) == 64, "ABI");
@@ -278,6 +279,8 @@ enum weir_event_kind {
 	WEIR_EVENT_LEDGER_LOST,     /* what was used is not known any more: nothing is left until the next window */
 	WEIR_EVENT_ALERT_FIRED,     /* before: enum weir_alert_kind:8 | threshold:56; after: value */
 	WEIR_EVENT_ALERT_RESOLVED,
+	WEIR_EVENT_DEGRADE_CHANGED, /* what is given up; before, after: enum weir_degrade_state */
+	WEIR_EVENT_SHED_CHANGED,    /* a share is refused, or none any more; before, after: per mille */
 	WEIR_EVENT_COUNT
 };
 

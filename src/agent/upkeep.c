@@ -99,6 +99,7 @@ bool weir_upkeep_turn(struct weir_upkeep *u, uint64_t now_ns)
 	if (reaped > 0)
 		weir_log(WEIR_LOG_INFO, "agent: freed %u leases of dead processes", reaped);
 	requeue(u, now_ns);
+	weir_gate_tend(s, now_ns);
 	if (now_ns - u->swept_ns >= SWEEP_EVERY_NS) {
 		weir_entry_sweep(s, ENTRY_IDLE_NS, now_ns);
 		u->swept_ns = now_ns;

@@ -126,6 +126,7 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	}
 	queue_begin(g, r, &scope[SCOPE_HOST]);
 	scopes_settle_in(g, scope);
+	r->watched = scope[SCOPE_HOST].rule->degrade.watch != 0 && !scope_is_overflow(g, &scope[SCOPE_HOST]);
 	r->retries = g->attempts != 0 ? g->attempts > 1 : scope[SCOPE_HOST].rule->retry.attempts > 1;
 	if (scope_is_overflow(g, &scope[SCOPE_HOST]) && allowances_any(scope))
 		allowances_name(g, r, wish->host_port);

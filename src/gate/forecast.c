@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What would happen now, without doing it: the same questions as look.c in the same order. */
 #include "allowance.h"
+#include "degrade.h"
 #include "look.h"
 #include "queue.h"
 #include "spare.h"
@@ -210,6 +211,11 @@ static uint64_t forecast_scopes(const struct weir_gate *g, const uint32_t slot[W
 			if ((s.rule->flags & WEIR_RULE_EXEMPT) != 0 || breaker_forecast(&s, now_ns, out))
 				return UINT64_MAX;
 			class = queue_class(g, s.rule);
+			out->cause = degrade_forecast(&s, class);
+			if (out->cause != WEIR_CAUSE_NONE) {
+				out->verdict = WEIR_REFUSE;
+				return UINT64_MAX;
+			}
 		}
 		if (s.rule->wait_max_ns < wait_max)
 			wait_max = s.rule->wait_max_ns;

@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #include "allowance.h"
+#include "degrade.h"
 #include "permits.h"
 #include "queue.h"
 #include "release.h"
@@ -382,6 +383,8 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 	} else if (at > now_ns) {
 		r->would_delay = true;
 	}
+	if (r->watched && degrade_gives_up(g, r, host, now_ns, &quota))
+		r->would_refuse = true;
 	if (!overflow && weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
 		r->would_delay = true;
 	(void)request_take_permits(g, r, scope, true, now_ns, &ramp);
@@ -396,7 +399,7 @@ static enum weir_verdict look_once(const struct weir_gate *g, struct weir_reques
 {
 	const struct scope *host = &scope[SCOPE_HOST];
 	uint64_t ready, hold, spent, until = 0;
-	enum weir_cause cause = WEIR_CAUSE_HOLD;
+	enum weir_cause cause;
 	bool ramp = false;
 
 	r->wait_slot = host->slot;
@@ -407,6 +410,9 @@ static enum weir_verdict look_once(const struct weir_gate *g, struct weir_reques
 		return look_without_entry(g, r, scope, now_ns, wake_ns);
 	if (weir_breaker_peek(&host->entry->breaker, &host->rule->breaker, now_ns, &until) == WEIR_BREAKER_REFUSE)
 		return wait_out_or_refuse(g, r, host, until, now_ns, wake_ns);
+	if (r->watched && degrade_gives_up(g, r, host, now_ns, &cause))
+		return request_refuse(g, r, host, cause, 0, false, now_ns);
+	cause = WEIR_CAUSE_HOLD;
 	/* A hold that is longer than the request will wait must not cost it a unit. */
 	hold = weir_hold_settle_ns(&host->entry->hold, host->rule->hold_max_ns, now_ns);
 	spent = request_spent_until(r, host, now_ns);

@@ -75,6 +75,7 @@ bool weir_gate_reset(const struct weir_segment *seg, const char *host_port, uint
 	weir_quota_share_clear(&s.entry->quota);
 	weir_window_clear(&s.entry->window);
 	weir_outcomes_clear(&s.entry->outcomes);
+	weir_degrade_clear(&s.entry->degrade);
 	weir_meaning_clear(&s.entry->meaning);
 	weir_breaker_force(&s.entry->breaker, WEIR_BREAKER_CLOSED, now_ns);
 	token = take_lock(s.entry, now_ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a result teaches: counters, window, breaker, hold, controllers; then the permits and the lease go back. */
 #include "allowance.h"
+#include "degrade.h"
 #include "hear.h"
 #include "release.h"
 #include "scope.h"
@@ -85,6 +86,8 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 		return;
 	}
 	settle_meaning(r, host, params, result, latency_ns, &call, now_ns);
+	if (r->watched)
+		degrade_note(g, host, result, latency_ns, now_ns);
 	weir_window_add(&host->entry->window, p->window_ns, now_ns, failed, call.slow, latency_ns);
 	if (failed && r->ticket.probe != 0 && host->rule->grace_ns != 0) {
 		grace_ends = weir_outage_grace_ends_ns(&host->entry->meaning, host->rule->grace_ns, now_ns);
@@ -356,6 +359,7 @@ static __attribute__((noinline)) void settle_hop(const struct weir_gate *g, cons
 		allowances_name(g, &r, host_port);
 		(void)allowances_take(g, &r, scope, true, now_ns);
 	}
+	r.watched = host->rule->degrade.watch != 0;
 	r.ticket.generation = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns).generation;
 	atomic_fetch_add_explicit(&host->entry->counters.admitted, 1, memory_order_relaxed);
 	weir_gate_settle(g, &r, result, now_ns);

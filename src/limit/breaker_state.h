@@ -94,7 +94,7 @@ static inline uint64_t breaker_freed(struct breaker_fields f)
 
 static inline bool breaker_off(const struct weir_breaker_params *p)
 {
-	return p->failures == 0 && p->failure_rate_permille == 0 && p->slow_rate_permille == 0;
+	return p->mode == WEIR_BREAKER_SHEDS || (p->failures == 0 && p->failure_rate_permille == 0 && p->slow_rate_permille == 0);
 }
 
 /* Which probe of a half-open state: the low bits of the end of its lease tell it from those before and after it. */

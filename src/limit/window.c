@@ -3,10 +3,7 @@
 
 #include <stddef.h>
 
-#define EPOCH_BITS 22
-#define EPOCH_MASK ((UINT64_C(1) << EPOCH_BITS) - 1)
-#define COUNT_BITS 14
-#define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
+#include "window_word.h"
 
 /* timing = epoch:22 | samples:12 | time:30 */
 #define TIME_BITS   30
@@ -14,7 +11,7 @@
 #define SAMPLE_BITS 12
 #define SAMPLE_MASK ((UINT64_C(1) << SAMPLE_BITS) - 1)
 #define TIMING_TAG  (TIME_BITS + SAMPLE_BITS)
-_Static_assert(3 * COUNT_BITS + EPOCH_BITS == 64 && TIMING_TAG + EPOCH_BITS == 64, "whole words");
+_Static_assert(3 * WINDOW_COUNT_BITS + WINDOW_EPOCH_BITS == 64 && TIMING_TAG + WINDOW_EPOCH_BITS == 64, "whole words");
 
 /* So many calls of a slot are all timed, and then one in so many. */
 #define TIMED_ALL  64U
@@ -23,54 +20,11 @@ _Static_assert(3 * COUNT_BITS + EPOCH_BITS == 64 && TIMING_TAG + EPOCH_BITS == 6
 /* Half the range, so that a sum that was halved has room for one more. */
 #define LATENCY_MAX_US (TIME_MASK / 2)
 
-/* A slot whose tag is at most this far ahead of the caller's time was written by somebody with a later clock reading (the caller
- * was stopped for a while); what is further ahead is damage and is overwritten. */
-#define AHEAD_MAX 64U
-
-/* A CAS fails only because another one succeeded. Nobody loses this often unless the memory is hostile; then the call is lost. */
-#define TRIES 1000
-
 static uint64_t slot_ns(uint64_t window_ns)
 {
 	uint64_t window = window_ns != 0 ? window_ns : WEIR_WINDOW_DEFAULT_NS;
 
 	return window < WEIR_WINDOW_SLOTS ? 1 : window / WEIR_WINDOW_SLOTS;
-}
-
-/* Whether a word tagged `tag` is of a later round than `epoch`. */
-static bool ahead(uint64_t tag, uint64_t epoch)
-{
-	uint64_t distance = (tag - epoch) & EPOCH_MASK;
-
-	return distance != 0 && distance <= AHEAD_MAX;
-}
-
-/* A calls word of this epoch with one more call. */
-static uint64_t counted(uint64_t word, uint64_t epoch, bool failed, bool slow)
-{
-	uint64_t tag = word >> (3 * COUNT_BITS);
-	uint64_t calls = 0;
-	uint64_t failures = 0;
-	uint64_t slows = 0;
-
-	/* Nearly every call. A full field of the others is damage, and halved by the next call that is not good. */
-	if (tag == epoch && !failed && !slow && ((word >> (2 * COUNT_BITS)) & COUNT_MASK) != COUNT_MASK)
-		return word + (UINT64_C(1) << (2 * COUNT_BITS));
-	if (tag == epoch) {
-		calls = (word >> (2 * COUNT_BITS)) & COUNT_MASK;
-		failures = (word >> COUNT_BITS) & COUNT_MASK;
-		slows = word & COUNT_MASK;
-	}
-	/* calls is the largest field of a sound word; of a damaged one any field may be full. */
-	if (calls == COUNT_MASK || failures == COUNT_MASK || slows == COUNT_MASK) {
-		calls /= 2;
-		failures /= 2;
-		slows /= 2;
-	}
-	calls++;
-	failures += failed ? 1 : 0;
-	slows += slow ? 1 : 0;
-	return (epoch << (3 * COUNT_BITS)) | (calls << (2 * COUNT_BITS)) | (failures << COUNT_BITS) | slows;
 }
 
 /* A timing word of this epoch with one more sample. */
@@ -96,8 +50,8 @@ static void add_timing(struct weir_window_slot *slot, uint64_t epoch, uint64_t l
 {
 	uint64_t seen = atomic_load_explicit(&slot->timing, memory_order_relaxed);
 
-	for (int i = 0; i < TRIES; i++) {
-		if (ahead(seen >> TIMING_TAG, epoch))
+	for (int i = 0; i < WINDOW_TRIES; i++) {
+		if (window_ahead(seen >> TIMING_TAG, epoch))
 			return;
 		if (atomic_compare_exchange_weak_explicit(&slot->timing, &seen, timed(seen, epoch, latency_us),
 							  memory_order_relaxed, memory_order_relaxed))
@@ -108,21 +62,14 @@ static void add_timing(struct weir_window_slot *slot, uint64_t epoch, uint64_t l
 void weir_window_add(struct weir_window *w, uint64_t window_ns, uint64_t now_ns, bool failed, bool slow, uint64_t latency_ns)
 {
 	uint64_t number = now_ns / slot_ns(window_ns);
-	uint64_t epoch = number & EPOCH_MASK;
+	uint64_t epoch = number & WINDOW_EPOCH_MASK;
 	struct weir_window_slot *slot = &w->slot[number % WEIR_WINDOW_SLOTS];
-	uint64_t seen = atomic_load_explicit(&slot->calls, memory_order_relaxed);
-	uint64_t word = 0;
-	uint64_t calls;
+	uint64_t word = window_count(&slot->calls, epoch, failed, slow), calls;
 
-	for (int i = 0; i < TRIES; i++) {
-		if (seen >> (3 * COUNT_BITS) != epoch && ahead(seen >> (3 * COUNT_BITS), epoch))
-			return;
-		word = counted(seen, epoch, failed, slow);
-		if (atomic_compare_exchange_weak_explicit(&slot->calls, &seen, word, memory_order_relaxed, memory_order_relaxed))
-			break;
-	}
+	if (word == 0)
+		return;
 	/* Dying here leaves a call that is not timed, like most. */
-	calls = (word >> (2 * COUNT_BITS)) & COUNT_MASK;
+	calls = window_calls(word);
 	if (calls <= TIMED_ALL || calls % TIMED_EACH == 0)
 		add_timing(slot, epoch, latency_ns / 1000);
 }
@@ -143,16 +90,16 @@ struct weir_window_sum weir_window_since(const struct weir_window *w, uint64_t w
 		const struct weir_window_slot *slot = &w->slot[number % WEIR_WINDOW_SLOTS];
 		uint64_t calls = atomic_load_explicit(&slot->calls, memory_order_relaxed);
 		uint64_t timing = atomic_load_explicit(&slot->timing, memory_order_relaxed);
-		uint64_t epoch = number & EPOCH_MASK;
+		uint64_t epoch = number & WINDOW_EPOCH_MASK;
 
 		uint64_t samples = timing >> TIMING_TAG == epoch ? (timing >> TIME_BITS) & SAMPLE_MASK : 0;
-		uint64_t count = (calls >> (2 * COUNT_BITS)) & COUNT_MASK;
+		uint64_t count = window_calls(calls);
 
-		if (calls >> (3 * COUNT_BITS) != epoch)
+		if (calls >> (3 * WINDOW_COUNT_BITS) != epoch)
 			continue;
 		sum.calls += (uint32_t)count;
-		sum.failures += (uint32_t)((calls >> COUNT_BITS) & COUNT_MASK);
-		sum.slow += (uint32_t)(calls & COUNT_MASK);
+		sum.failures += window_failures(calls);
+		sum.slow += window_slow(calls);
 		/* Each slot's samples stand for all of its calls: 30 and 14 bits, no overflow. */
 		if (samples != 0)
 			sum.latency_us += (timing & TIME_MASK) * count / samples;

@@ -33,6 +33,11 @@ static const struct words cause_words[WEIR_CAUSE_COUNT] = {
 	[WEIR_CAUSE_QUEUE_FULL] = {"queue_full", "the queue is full"},
 	[WEIR_CAUSE_QUOTA_SPENT] = {"quota_spent", "a quota of the configuration is used up"},
 	[WEIR_CAUSE_QUOTA_PACED] = {"quota_paced", "what is left of a quota is spread over its window"},
+	[WEIR_CAUSE_DEGRADED] = {"degraded", "the host is degraded and requests of this class are given up"},
+	[WEIR_CAUSE_SHED] = {"shed", "the host fails and a share of its requests is refused"},
+	[WEIR_CAUSE_QUEUE_LONG] = {"queue_long", "too many requests wait"},
+	[WEIR_CAUSE_LATENCY] = {"latency", "answers take too long"},
+	[WEIR_CAUSE_QUOTA_LOW] = {"quota_low", "little is left of a quota"},
 };
 
 const char *weir_cause_name(uint32_t cause)

@@ -140,6 +140,8 @@ const char *weir_event_name(uint32_t kind)
 		[WEIR_EVENT_LEDGER_LOST] = "ledger_lost",
 		[WEIR_EVENT_ALERT_FIRED] = "alert_fired",
 		[WEIR_EVENT_ALERT_RESOLVED] = "alert_resolved",
+		[WEIR_EVENT_DEGRADE_CHANGED] = "degrade_changed",
+		[WEIR_EVENT_SHED_CHANGED] = "shed_changed",
 	};
 
 	return kind < WEIR_EVENT_COUNT ? name[kind] : "unknown";
