@@ -179,6 +179,23 @@ static uint64_t settle_hold(const struct weir_gate *g, const struct scope *host,
 	return until;
 }
 
+/* What comes of a narrowed rule's requests is counted there as well as at their host. It steers nothing: such a rule has but
+ * fixed limits, and no controller reads these counts. */
+static __attribute__((noinline)) void count_narrowed(const struct weir_gate *g, const struct weir_request *r,
+						     enum weir_outcome outcome, uint64_t latency_ns)
+{
+	uint32_t slot = r->scope[SCOPE_NARROW].slot;
+	struct weir_rate *rate = &g->segment->entry[slot].rate;
+
+	if (!scope_is_still(g, r, SCOPE_NARROW))
+		return;
+	atomic_fetch_add_explicit(outcome == WEIR_SUCCEEDED   ? &rate->accepted
+				  : outcome == WEIR_THROTTLED ? &rate->throttled
+							      : &rate->failed,
+				  1, memory_order_relaxed);
+	weir_durations_add(g->segment, slot, WEIR_DURATIONS_LATENCY, latency_ns);
+}
+
 static enum weir_rate_signal signal_of(enum weir_outcome outcome)
 {
 	return outcome == WEIR_SUCCEEDED   ? WEIR_RATE_ACCEPTED
@@ -319,6 +336,8 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	if (result->outcome != WEIR_IGNORED) {
 		due = weir_rate_note(&host.entry->rate, rate, signal_of(result->outcome), now_ns);
 		weir_durations_add(g->segment, host.slot, WEIR_DURATIONS_LATENCY, latency);
+		if (r->scope[SCOPE_NARROW].slot < g->segment->entries)
+			count_narrowed(g, r, result->outcome, latency);
 	}
 	/* The overflow stands for strangers: what one does says nothing of the others. */
 	if (host.slot == g->segment->entries) {

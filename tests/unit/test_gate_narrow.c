@@ -58,6 +58,42 @@ static uint64_t allowed_at(const char *method, const char *path)
 	return ask(&r, method, path) == WEIR_GO ? now : r.until_ns / MS * MS;
 }
 
+/* One request that ends so. */
+static void settle(const char *path, enum weir_outcome outcome)
+{
+	struct weir_request r;
+	struct weir_result result = {.outcome = outcome, .latency_ns = 20 * MS};
+
+	assert_int_equal(ask(&r, "GET", path), WEIR_GO);
+	weir_gate_settle(&gate, &r, &result, now);
+}
+
+static void results_are_counted_at_the_narrowed_rule_and_at_the_host(void **state)
+{
+	(void)state;
+	rules[0].breaker.failures = 0;
+	publish_rules();
+	for (int i = 0; i < 3; i++)
+		settle("/search/a", WEIR_SUCCEEDED);
+	settle("/search/a", WEIR_THROTTLED);
+	settle("/search/a", WEIR_FAILED);
+	settle("/search/a", WEIR_FAILED);
+	settle("/search/a", WEIR_IGNORED);
+	settle("/other", WEIR_SUCCEEDED);
+	const struct weir_rate *narrowed = &segment.entry[weir_entry_find(&segment, NARROWED)].rate;
+	const struct weir_rate *host = &segment.entry[weir_entry_find(&segment, HOST)].rate;
+	struct weir_histogram_copy latency;
+
+	assert_int_equal(narrowed->accepted, 3);
+	assert_int_equal(narrowed->throttled, 1);
+	assert_int_equal(narrowed->failed, 2);
+	assert_int_equal(host->accepted, 4);
+	assert_int_equal(host->throttled, 1);
+	assert_int_equal(host->failed, 2);
+	weir_durations_copy(&segment, weir_entry_find(&segment, NARROWED), WEIR_DURATIONS_LATENCY, &latency);
+	assert_int_equal(latency.count, 6);
+}
+
 static void assert_entry(const char *key, bool there)
 {
 	if ((weir_entry_find(&segment, key) != WEIR_NONE) != there)
@@ -338,6 +374,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, open_rules, close_gate)
 		T(a_narrowed_rule_limits_its_requests_and_no_others),
+		T(results_are_counted_at_the_narrowed_rule_and_at_the_host),
 		T(a_request_takes_its_unit_of_the_host_as_well),
 		T(a_rule_that_stands_apart_takes_none_of_the_host),
 		T(the_first_narrowed_rule_that_matches_counts_alone),
