@@ -212,7 +212,7 @@ DOCS    = README.md CHANGELOG.md LICENSE weir.conf
 
 # Each file takes the old one's place in one step: programs are started under it meanwhile.
 install: man
-	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(datadir)/presets" "$(DESTDIR)$(unitdir)" \
+	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(datadir)/presets" "$(DESTDIR)$(datadir)/prometheus" "$(DESTDIR)$(datadir)/grafana" "$(DESTDIR)$(unitdir)" \
 		"$(DESTDIR)$(bashdir)" "$(DESTDIR)$(zshdir)" "$(DESTDIR)$(fishdir)" "$(DESTDIR)$(mandir)/man1" "$(DESTDIR)$(mandir)/man5" "$(DESTDIR)$(mandir)/man7"
 	install -m 755 $(BUILD)/libweir.so "$(DESTDIR)$(libdir)/libweir.so.new"
 	install -m 755 $(BUILD)/weir "$(DESTDIR)$(bindir)/weir.new"
@@ -220,6 +220,8 @@ install: man
 	mv -f "$(DESTDIR)$(bindir)/weir.new" "$(DESTDIR)$(bindir)/weir"
 	install -m 644 README.md CHANGELOG.md LICENSE conf/weir.conf "$(DESTDIR)$(docdir)/"
 	for preset in $(PRESETS); do install -m 644 conf/presets/$$preset "$(DESTDIR)$(datadir)/presets/"; done
+	install -m 644 conf/prometheus/weir.rules.yml conf/prometheus/weir.rules.test.yml "$(DESTDIR)$(datadir)/prometheus/"
+	install -m 644 conf/grafana/weir.json "$(DESTDIR)$(datadir)/grafana/"
 	for page in $(PAGES); do install -m 644 $(BUILD)/man/$$page "$(DESTDIR)$(mandir)/man$${page##*.}/"; done
 	install -m 644 conf/completions/weir.bash "$(DESTDIR)$(bashdir)/weir"
 	install -m 644 conf/completions/weir.zsh "$(DESTDIR)$(zshdir)/_weir"
@@ -229,7 +231,7 @@ install: man
 
 # The directories that installing makes where they are missing, which are removed again when empty, from the inside out. Those of
 # /usr and /usr/local are the system's, empty or not.
-OWN  = "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(datadir)/presets" "$(DESTDIR)$(datadir)"
+OWN  = "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(datadir)/presets" "$(DESTDIR)$(datadir)/prometheus" "$(DESTDIR)$(datadir)/grafana" "$(DESTDIR)$(datadir)"
 SHARED_BELOW_PREFIX = bin $(patsubst /%,lib/%,$(multiarch)) lib/systemd/user lib/systemd lib share/bash-completion/completions share/bash-completion share/zsh/site-functions share/zsh \
 	share/fish/vendor_completions.d share/fish share/man/man1 share/man/man5 share/man/man7 share/man share/doc share
 MADE = $(if $(DESTDIR)$(filter-out /usr /usr/local,$(PREFIX)),$(foreach below,$(SHARED_BELOW_PREFIX),"$(DESTDIR)$(PREFIX)/$(below)") "$(DESTDIR)$(PREFIX)")
@@ -239,6 +241,7 @@ uninstall:
 		"$(DESTDIR)$(bashdir)/weir" "$(DESTDIR)$(zshdir)/_weir" "$(DESTDIR)$(fishdir)/weir.fish"
 	for file in $(DOCS); do rm -f "$(DESTDIR)$(docdir)/$$file"; done
 	for preset in $(PRESETS); do rm -f "$(DESTDIR)$(datadir)/presets/$$preset"; done
+	rm -f "$(DESTDIR)$(datadir)/prometheus/weir.rules.yml" "$(DESTDIR)$(datadir)/prometheus/weir.rules.test.yml" "$(DESTDIR)$(datadir)/grafana/weir.json"
 	for page in $(PAGES); do rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page"; done
 	rmdir $(OWN) $(MADE) 2>/dev/null || true
 

@@ -6,6 +6,7 @@
 #include "src/agent/api_call.h"
 #include "src/agent/explained.h"
 #include "src/agent/host_name.h"
+#include "src/agent/usage.h"
 #include "src/stats/explain.h"
 #include "src/stats/history.h"
 #include "src/stats/processes.h"
@@ -19,6 +20,16 @@ static void take_left_out(const struct weir_compiler *c, struct weir_snapshot *s
 	for (uint32_t i = 0; c && c->compiled && i < c->policy.source_count; i++)
 		if (weir_policy_left_out(&c->policy, i, snapshot->left_out[snapshot->left_out_count]))
 			snapshot->left_out_count++;
+}
+
+static void take_own(const struct weir_alerts *alerts, struct weir_snapshot *snapshot)
+{
+	struct weir_hook_counts n = weir_alerts_commands(alerts);
+	if (!alerts)
+		return;
+	const uint64_t commands[] = {n.succeeded, n.failed, n.killed, n.dropped};
+	memcpy(snapshot->commands, commands, sizeof commands);
+	weir_usage_read(&snapshot->own);
 }
 
 /* Takes a snapshot of what the query asks for: host=HOST, else all. False, and *reply says why, when there is none. */
@@ -42,6 +53,7 @@ static bool take(const struct weir_call *call, struct weir_snapshot *snapshot, s
 	}
 	take_left_out(call->api->compiler, snapshot);
 	weir_watched_add(snapshot, weir_alerts_monitor(call->api->alerts));
+	take_own(call->api->alerts, snapshot);
 	return true;
 }
 

@@ -9,13 +9,15 @@
 #include "src/cli/client.h"
 #include "src/cli/environment.h"
 #include "src/cli/subcommand.h"
+#include "src/cli/textfile.h"
 #include "src/cli/usage.h"
 
-enum { OPTION_JSON = 256, OPTION_PROMETHEUS, OPTION_WATCH, OPTION_HELP };
+enum { OPTION_JSON = 256, OPTION_PROMETHEUS, OPTION_TEXTFILE, OPTION_WATCH, OPTION_HELP };
 
 static const struct option options[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"prometheus", no_argument, NULL, OPTION_PROMETHEUS},
+	{"textfile", required_argument, NULL, OPTION_TEXTFILE},
 	{"watch", no_argument, NULL, OPTION_WATCH},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
@@ -62,6 +64,7 @@ static int watch(const struct weir_question *q, bool text)
 static int run(int argc, char **argv)
 {
 	bool json = false, prometheus = false, watching = false;
+	const char *textfile = NULL;
 	optind = 0;
 	opterr = 0;
 	int o;
@@ -72,6 +75,9 @@ static int run(int argc, char **argv)
 			break;
 		case OPTION_PROMETHEUS:
 			prometheus = true;
+			break;
+		case OPTION_TEXTFILE:
+			textfile = optarg;
 			break;
 		case OPTION_WATCH:
 			watching = true;
@@ -84,6 +90,10 @@ static int run(int argc, char **argv)
 	}
 	if (json && prometheus)
 		return weir_usage_error(&weir_subcommand_stats, "--json and --prometheus exclude each other");
+	if (textfile && (json || prometheus || watching || optind < argc))
+		return weir_usage_error(&weir_subcommand_stats, "--textfile goes alone");
+	if (textfile)
+		return weir_textfile_write(textfile);
 	if (argc - optind > 1)
 		return weir_usage_error(&weir_subcommand_stats, "unexpected '%s'", argv[optind + 1]);
 	bool text = !json && !prometheus;
@@ -101,10 +111,12 @@ static int run(int argc, char **argv)
 
 const struct weir_subcommand weir_subcommand_stats = {
 	.name = "stats",
-	.synopsis = "stats [HOST] [--json | --prometheus] [--watch]",
+	.synopsis = "stats [HOST] [--json | --prometheus] [--watch] | stats --textfile FILE",
 	.summary = "Shows everything that is counted and measured for each host",
 	.details = "      --json              as JSON, schema 1\n"
 		   "      --prometheus        in the Prometheus text format\n"
+		   "      --textfile FILE     into a file for node_exporter's textfile collector, DIRECTORY/NAME.prom, in one\n"
+		   "                          piece and readable by all; without process_*, which node_exporter has of its own\n"
 		   "      --watch             again every second, until Ctrl-C (exit status 0)\n",
 	.run = run,
 };

@@ -205,14 +205,19 @@ json_t *weir_render_json_host(const struct weir_host_view *h)
 }
 
 /* A run's or a client's share, a narrowed rule's, or everybody's total: a limit and who is held by it; results are counted at the
- * hosts. */
+ * hosts, and those of a narrowed rule here as well. */
 static json_t *share(const struct weir_host_view *h)
 {
 	json_t *o = json_object();
 	const char *slash = h->kind == WEIR_ENTRY_RUN ? strchr(h->key, '/') : NULL;
 	bool client = strncmp(h->key, "@client.", 8) == 0;
-	if (h->kind == WEIR_ENTRY_NARROWED)
+	if (h->kind == WEIR_ENTRY_NARROWED) {
 		json_object_set_new(o, "host", weir_name_json(h->key));
+		json_object_set_new(o, "succeeded", number(h->tally.succeeded));
+		json_object_set_new(o, "throttled", number(h->tally.throttled));
+		json_object_set_new(o, "failed", number(h->tally.failed));
+		json_object_set_new(o, "latency_seconds", durations(&h->latency));
+	}
 	if (slash) {
 		const char *name = h->key + (client ? 8 : 1);
 		json_object_set_new(o, client ? "client" : "run", json_stringn(name, (size_t)(slash - name)));

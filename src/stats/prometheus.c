@@ -3,8 +3,8 @@
  * The Prometheus text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/): one family after the other,
  * each with its HELP and TYPE and all its samples.
  */
+#include "src/stats/prometheus_text.h"
 #include "src/stats/render.h"
-#include "src/stats/spelling.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,25 +15,6 @@ struct chosen {
 	const struct weir_host_view *host[WEIR_PROMETHEUS_HOSTS];
 	size_t count, left_out;
 };
-
-static void family(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* A label's value. The spelling has no quotes and no newlines; its backslashes are escaped as the format wants it. */
-static void label(FILE *out, const char *name, const char *value)
-{
-	char spelled[WEIR_SPELLING_MAX];
-	weir_spell(value, spelled);
-	fprintf(out, "%s=\"", name);
-	for (const char *c = spelled; *c; c++) {
-		if (*c == '\\')
-			fputc('\\', out);
-		fputc(*c, out);
-	}
-	fputc('"', out);
-}
 
 static void open_labels(FILE *out, const char *name, const struct weir_host_view *h)
 {
@@ -324,4 +305,5 @@ void weir_render_prometheus(const struct weir_snapshot *s, FILE *out)
 	write_queue(out, &c);
 	write_findings(out, &c);
 	write_durations(out, &c);
+	weir_prometheus_watched(out, s, c.host, c.count);
 }

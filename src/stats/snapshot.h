@@ -104,6 +104,12 @@ struct weir_host_view {
 	struct weir_monitor_figures figures; /* of its window */
 };
 
+/* What the agent itself uses. */
+struct weir_own_usage {
+	bool known;
+	uint64_t cpu_ns, resident_bytes, virtual_bytes, open_fds, max_fds, started_wall_ns;
+};
+
 struct weir_snapshot {
 	uint64_t now_ns, wall_ns;
 	uint64_t generation;    /* of the policy, 0 = none compiled */
@@ -131,6 +137,8 @@ struct weir_snapshot {
 	struct weir_alert *alert;
 	size_t alerts;
 	uint64_t alerts_fired[WEIR_ALERT_KINDS];
+	uint64_t commands[4]; /* of alerts.command: succeeded, failed, killed, dropped */
+	struct weir_own_usage own;
 };
 
 /* Takes a snapshot. `only`: NULL for everything, else the entries of this name alone: a key, or a host whose ports are all meant.
