@@ -511,6 +511,10 @@ struct weir_underway {
  * many; 0: no more. For exports. */
 size_t weir_lease_list(const struct weir_segment *s, uint32_t *next, struct weir_underway *out, size_t max);
 
+/* Counts, from the leases but `except`, who is counted in the depth of the host's entry, by class, and who may be about to be:
+ * never fewer than there are, but for one who is just between taking its mark away and taking itself off. */
+void weir_lease_waiting(const struct weir_segment *s, uint32_t slot, uint32_t except, uint32_t out[WEIR_CLASSES]);
+
 /* Counts, from the leases, who is in flight and who waits at each entry: out[s->entries + 1]. Returns the number of distinct
  * processes. For exports. */
 uint32_t weir_lease_occupancy(const struct weir_segment *s, struct weir_occupancy *out);

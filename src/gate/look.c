@@ -27,7 +27,7 @@
 
 /* The dead may hold the permits that this request waits for, or the breaker's probe. Of all those who wait, one looks for them
  * every REAP_EVERY_MS; where they are in two pid namespaces these take turns, because nobody can tell who is dead in another. */
-static void reap_now_and_then(const struct weir_gate *g, uint64_t now_ns)
+bool request_reap(const struct weir_gate *g, uint64_t now_ns)
 {
 	_Atomic uint64_t *last = &g->segment->header->waiters_reaped;
 	uint64_t seen = atomic_load_explicit(last, memory_order_relaxed), now_ms = now_ns / 1000000;
@@ -36,9 +36,11 @@ static void reap_now_and_then(const struct weir_gate *g, uint64_t now_ns)
 	/* Somebody's clock may have been read a moment later; a time that lies further ahead is damage. */
 	if (seen >> 24 < now_ms + SKEW_MS &&
 	    now_ms < (seen >> 24) + (((seen ^ mine) & 0xffffff) == 0 ? REAP_EVERY_MS : REAP_EVERY_MS / 2))
-		return;
-	if (atomic_compare_exchange_strong_explicit(last, &seen, mine, memory_order_relaxed, memory_order_relaxed))
-		weir_lease_reap(g->segment, &g->owner, false, now_ns);
+		return false;
+	if (!atomic_compare_exchange_strong_explicit(last, &seen, mine, memory_order_relaxed, memory_order_relaxed))
+		return false;
+	weir_lease_reap(g->segment, &g->owner, false, now_ns);
+	return true;
 }
 
 static enum weir_cause breaker_cause(const struct scope *host, uint64_t now_ns)
@@ -94,7 +96,7 @@ static enum weir_cause stopped_by(const struct weir_gate *g, const struct scope 
 
 	weir_breaker_cut(&host->entry->breaker, &host->rule->breaker, now_ns);
 	if (cause == WEIR_CAUSE_PROBE)
-		reap_now_and_then(g, now_ns);
+		request_reap(g, now_ns);
 	return cause;
 }
 
@@ -157,7 +159,7 @@ static enum weir_verdict wait_for_permit(const struct weir_gate *g, struct weir_
 	if (now_ns >= r->latest_ns)
 		return request_refuse(g, r, host, cause, 0, true, now_ns);
 	if (r->delayed) /* not on the first look: most permits come back by themselves */
-		reap_now_and_then(g, now_ns);
+		request_reap(g, now_ns);
 	r->cause = cause;
 	r->until_ns = 0;
 	r->delayed = true;
@@ -387,6 +389,11 @@ static enum weir_verdict go_anyway(const struct weir_gate *g, struct weir_reques
 		r->would_refuse = true;
 	if (!overflow && weir_concurrency_count(&host->entry->concurrency) >= scope_permits(host, SCOPE_HOST, now_ns, &ramp))
 		r->would_delay = true;
+	if (r->would_delay && !overflow && queue_is_full(host, r->class)) {
+		r->would_delay = false;
+		r->would_refuse = true;
+		r->cause = WEIR_CAUSE_QUEUE_FULL;
+	}
 	(void)request_take_permits(g, r, scope, true, now_ns, &ramp);
 	(void)allowances_take(g, r, scope, true, now_ns);
 	request_spend_units(g, r, now_ns);

@@ -21,6 +21,10 @@ uint64_t request_waits_out_until(const struct scope *host, uint64_t until_ns, ui
 /* Bounds every sleep, so that a wake-up lost with a dying process costs no more than this. */
 #define SLEEP_MAX_NS UINT64_C(1000000000)
 
+/* The dead may hold what a request waits for: permits, the breaker's probe, a place in a full queue. Of all those who wait, one
+ * looks for them every 200 ms. Whether it was this one. */
+bool request_reap(const struct weir_gate *g, uint64_t now_ns);
+
 /* Lets others see in its lease what a request waits for that was told to; returns the verdict. */
 enum weir_verdict request_told(const struct weir_gate *g, const struct weir_request *r, enum weir_verdict verdict);
 

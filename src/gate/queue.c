@@ -34,30 +34,61 @@ bool queue_is_full(const struct scope *host, unsigned class)
 	return max != 0 && weir_depth_all(depth) >= max && !any_below(depth, class);
 }
 
-/* It makes room: there is one too many, and nobody below it. Of several who find that at once each takes itself off, until there
- * is not. */
-static bool makes_room(struct weir_request *r, struct weir_entry_queue *q, uint32_t max)
+/* There is one too many, and nobody below it. */
+static bool is_to_leave(uint64_t depth, unsigned class, uint32_t max)
+{
+	return weir_depth_all(depth) > max && weir_depth_of(depth, class) != 0 && !any_below(depth, class);
+}
+
+/* Takes it off the depth, if there is one too many still. */
+static bool take_off(struct weir_entry_queue *q, unsigned class, uint32_t max)
 {
 	uint64_t seen = atomic_load_explicit(&q->depth, memory_order_relaxed);
 
-	for (int i = 0; i < TRIES && weir_depth_all(seen) > max && weir_depth_of(seen, r->class) != 0; i++) {
-		if (any_below(seen, r->class))
-			return false;
-		if (atomic_compare_exchange_weak_explicit(&q->depth, &seen, seen - (UINT64_C(1) << (WEIR_DEPTH_BITS * r->class)),
-							  memory_order_relaxed, memory_order_relaxed))
+	for (int i = 0; i < TRIES && is_to_leave(seen, class, max); i++)
+		if (atomic_compare_exchange_weak_explicit(&q->depth, &seen, weir_depth_less(seen, class), memory_order_relaxed,
+							  memory_order_relaxed))
 			return true;
-	}
 	return false;
 }
 
-/* Where it has no lease there is nobody who would take it off, if it died. */
+/* It makes room. Of several who find that at once each takes itself off, until there is not one too many. The mark first, as
+ * ever: who dies with it is taken off by the reaper, who dies without it is counted until somebody compares, and nobody is taken
+ * off twice. */
+static bool makes_room(const struct weir_gate *g, struct weir_request *r, struct weir_entry_queue *q, uint32_t max)
+{
+	if (!is_to_leave(atomic_load_explicit(&q->depth, memory_order_relaxed), r->class, max))
+		return false;
+	if (!weir_lease_count(g->segment, r->lease, r->lease_tag, r->owner_pid, false)) {
+		r->counted = false; /* a reaper has taken it off */
+		return true;
+	}
+	if (take_off(q, r->class, max)) {
+		r->counted = false;
+		return true;
+	}
+	weir_lease_count(g->segment, r->lease, r->lease_tag, r->owner_pid, true);
+	return false;
+}
+
+/* Where it has no lease (or has it no more) there is nobody who would take it off, if it died. */
 static void enter(const struct weir_gate *g, struct weir_request *r, struct weir_entry_queue *q)
 {
 	if (r->lease == WEIR_NONE)
 		return;
 	weir_depth_enter(q, r->class);
-	weir_lease_count(g->segment, r->lease, r->lease_tag, r->owner_pid, true);
-	r->counted = true;
+	r->counted = weir_lease_count(g->segment, r->lease, r->lease_tag, r->owner_pid, true);
+	if (!r->counted)
+		weir_depth_leave(q, r->class);
+}
+
+/* Whether it is full still when the dead are out of it. Where no agent runs nobody else would look for them. */
+static bool is_full_of_living(const struct weir_gate *g, const struct weir_request *r, const struct scope *host, uint64_t now_ns)
+{
+	if (!request_reap(g, now_ns))
+		return true;
+	queue_correct(g->segment, host->slot, r->lease);
+	return queue_is_full(host, r->class);
 }
 
 enum weir_verdict queue_after_look(const struct weir_gate *g, struct weir_request *r, const struct scope *host,
@@ -73,19 +104,17 @@ enum weir_verdict queue_after_look(const struct weir_gate *g, struct weir_reques
 	if (scope_is_overflow(g, host))
 		return verdict;
 	if (!r->counted) {
-		if (queue_is_full(host, r->class))
+		if (queue_is_full(host, r->class) && is_full_of_living(g, r, host, now_ns))
 			return request_refuse(g, r, host, WEIR_CAUSE_QUEUE_FULL, 0, false, now_ns);
 		enter(g, r, q);
 		return verdict;
 	}
-	if (max == 0 || !makes_room(r, q, max))
+	if (max == 0 || !makes_room(g, r, q, max))
 		return verdict;
-	if (weir_lease_count(g->segment, r->lease, r->lease_tag, r->owner_pid, false))
-		r->counted = false;
 	return request_refuse(g, r, host, WEIR_CAUSE_QUEUE_FULL, 0, false, now_ns);
 }
 
-/* The mark first: who dies in between is counted until the agent compares. Where the mark is gone a reaper has done it. */
+/* The mark first: who dies in between is counted until somebody compares. Where the mark is gone a reaper has done it. */
 void queue_leave(const struct weir_gate *g, struct weir_request *r)
 {
 	if (!r->counted)
@@ -106,16 +135,21 @@ void queue_note_delayed(const struct weir_request *r, const struct scope *host)
 	atomic_fetch_add_explicit(&host->entry->queue.delayed[r->class % WEIR_CLASSES], 1, memory_order_relaxed);
 }
 
-void queue_correct(const struct weir_segment *s, uint32_t slot, uint64_t depth, const struct weir_occupancy *room)
+void queue_correct(const struct weir_segment *s, uint32_t slot, uint32_t except)
 {
-	uint64_t right = 0;
+	struct weir_entry_queue *q = &s->entry[slot].queue;
+	uint64_t depth = atomic_load_explicit(&q->depth, memory_order_seq_cst), right = depth & ~(WEIR_DEPTH_CHANGE - 1);
+	uint32_t waiting[WEIR_CLASSES];
 
+	if (weir_depth_all(depth) == 0)
+		return;
+	weir_lease_waiting(s, slot, except, waiting);
 	for (unsigned c = 0; c < WEIR_CLASSES; c++) {
 		uint32_t said = weir_depth_of(depth, c);
 
-		right |= (uint64_t)(said < room->waiting_in[c] ? said : room->waiting_in[c]) << (WEIR_DEPTH_BITS * c);
+		right |= (uint64_t)(said < waiting[c] ? said : waiting[c]) << (WEIR_DEPTH_BITS * c);
 	}
 	if (right != depth)
-		atomic_compare_exchange_strong_explicit(&s->entry[slot].queue.depth, &depth, right, memory_order_relaxed,
+		atomic_compare_exchange_strong_explicit(&q->depth, &depth, right + WEIR_DEPTH_CHANGE, memory_order_relaxed,
 							memory_order_relaxed);
 }

@@ -26,8 +26,8 @@ void queue_leave(const struct weir_gate *g, struct weir_request *r);
 void queue_note_refused(const struct weir_request *r, const struct scope *host);
 void queue_note_delayed(const struct weir_request *r, const struct scope *host);
 
-/* Corrects the depth of entries where processes died between being counted and saying so; `room` as filled by
- * weir_lease_occupancy after `depth` was read. */
-void queue_correct(const struct weir_segment *s, uint32_t slot, uint64_t depth, const struct weir_occupancy *room);
+/* Corrects the depth of an entry where processes died between being counted and saying so, by what the leases say.
+ * except: a lease that is known not to be counted, or WEIR_NONE. */
+void queue_correct(const struct weir_segment *s, uint32_t slot, uint32_t except);
 
 #endif

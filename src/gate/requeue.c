@@ -40,19 +40,16 @@ static bool requeue(const struct weir_segment *s, uint32_t slot, struct weir_occ
 {
 	struct weir_bucket *bucket = s->entry[slot].bucket;
 	uint64_t before[WEIR_RATES], now_ns = clock_ns();
-	uint64_t depth = atomic_load_explicit(&s->entry[slot].queue.depth, memory_order_relaxed);
 	bool suspect = false, shortened = false, tried = false;
 
 	for (unsigned j = 0; j < WEIR_RATES; j++) {
 		before[j] = weir_bucket_queue(&bucket[j], now_ns);
 		suspect |= is_too_long(&bucket[j], before[j], 0);
 	}
-	if (!suspect && depth == 0)
-		return false;
-	weir_lease_occupancy(s, room);
-	queue_correct(s, slot, depth, &room[slot]);
+	queue_correct(s, slot, WEIR_NONE);
 	if (!suspect)
 		return false;
+	weir_lease_occupancy(s, room);
 	for (unsigned j = 0; j < WEIR_RATES; j++) {
 		uint64_t now = weir_bucket_queue(&bucket[j], clock_ns()), queue = now < before[j] ? now : before[j];
 

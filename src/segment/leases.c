@@ -198,6 +198,24 @@ bool weir_lease_count(const struct weir_segment *s, uint32_t lease, uint32_t tag
 	return atomic_exchange_explicit(&s->lease[lease].queue.counted, waits, memory_order_relaxed) != (uint32_t)waits;
 }
 
+void weir_lease_waiting(const struct weir_segment *s, uint32_t slot, uint32_t except, uint32_t out[WEIR_CLASSES])
+{
+	uint32_t end = lease_scan_end(s);
+
+	memset(out, 0, WEIR_CLASSES * sizeof *out);
+	for (uint32_t i = 0; i < end; i++) {
+		const struct weir_lease *l = &s->lease[i];
+		unsigned state = lease_word_state(atomic_load_explicit(&l->word, memory_order_acquire));
+
+		if (i == except || state == WEIR_LEASE_FREE || state == WEIR_LEASE_CLAIMED ||
+		    atomic_load_explicit(&l->entry[0], memory_order_relaxed) != slot)
+			continue;
+		if (state == WEIR_LEASE_WAITING || state == WEIR_LEASE_MOVING ||
+		    atomic_load_explicit(&l->queue.counted, memory_order_relaxed) == 1)
+			out[atomic_load_explicit(&l->queue.class, memory_order_relaxed) % WEIR_CLASSES]++;
+	}
+}
+
 /* What the leases of a tag say of one scope. */
 struct spare_count {
 	uint32_t held;           /* permits in force */

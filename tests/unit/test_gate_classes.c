@@ -2,6 +2,9 @@
 /* Who goes first of those who wait: units, permits, and a queue that is full. */
 #include "gate_bench.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #define MANY 60
 
 static struct weir_request waiter[MANY];
@@ -257,6 +260,7 @@ static void the_dead_are_taken_out_of_the_depth(void **state)
 	weir_depth_enter(&entry()->queue, WEIR_CLASS_LOW);
 	weir_gate_requeue(&segment, room, clock_now);
 	assert_int_equal(depth(WEIR_CLASS_LOW), 6);
+	weir_lease_occupancy(&segment, room);
 	assert_int_equal(room[waiter[0].scope[0].slot].waiting_in[WEIR_CLASS_LOW], 6);
 	/* Past its deadline, as good as dead: the reaper. */
 	segment.lease[waiter[0].lease].deadline_ns = 1;
@@ -265,6 +269,64 @@ static void the_dead_are_taken_out_of_the_depth(void **state)
 	/* Its owner, should it be there still, does not count down once more. */
 	weir_gate_cancel(&gate, &waiter[0], now);
 	assert_int_equal(depth(WEIR_CLASS_LOW), 5);
+}
+
+/* Nobody but who comes would look for the dead where no agent runs. */
+static void a_queue_that_is_full_of_the_dead_is_not_full(void **state)
+{
+	pid_t child = fork();
+	struct weir_request r;
+	struct weir_owner self = gate.owner;
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	waitpid(child, NULL, 0);
+	rule.queue.max = 4;
+	fixed_rate(1, 1);
+	go(&r);
+	end(&r, WEIR_SUCCEEDED, 0);
+	gate.owner.pid = (uint32_t)child; /* reaped above: nobody's */
+	gate.owner.start = 0;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(begin_as(WEIR_CLASS_LOW, &waiter[i], &wake[i]), WEIR_WAIT);
+	/* One more that died between the count and its mark. */
+	weir_depth_enter(&entry()->queue, WEIR_CLASS_LOW);
+	gate.owner = self;
+	now += SECOND;
+	assert_int_equal(begin_as(WEIR_CLASS_LOW, &waiter[5], &wake[5]), WEIR_WAIT);
+	assert_int_equal(depth(WEIR_CLASS_LOW), 1);
+}
+
+static void a_dry_run_says_that_the_queue_would_have_been_full(void **state)
+{
+	struct weir_forecast f;
+	struct weir_request r;
+
+	(void)state;
+	rule.queue.max = 2;
+	fixed_rate(1, 1);
+	go(&r);
+	end(&r, WEIR_SUCCEEDED, 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(begin_as(WEIR_CLASS_NORMAL, &waiter[i], &wake[i]), WEIR_WAIT);
+	gate.dry_run = true;
+	assert_int_equal(begin_as(WEIR_CLASS_NORMAL, &r, &wake[2]), WEIR_GO);
+	assert_true(r.would_refuse);
+	assert_int_equal(r.cause, WEIR_CAUSE_QUEUE_FULL);
+	assert_false(r.would_delay);
+	end(&r, WEIR_SUCCEEDED, 0);
+	/* A high one would only have waited: in another's place. */
+	assert_int_equal(begin_as(WEIR_CLASS_HIGH, &r, &wake[2]), WEIR_GO);
+	assert_false(r.would_refuse);
+	assert_true(r.would_delay);
+	end(&r, WEIR_SUCCEEDED, 0);
+	gate.priority = 0;
+	weir_gate_forecast(&gate, HOST, now, &f);
+	assert_int_equal(f.verdict, WEIR_REFUSE);
+	assert_int_equal(f.cause, WEIR_CAUSE_QUEUE_FULL);
+	assert_int_equal(entry()->counters.would_refuse, 1);
+	assert_int_equal(entry()->counters.refused, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_gate, close_gate)
@@ -333,6 +395,8 @@ int main(void)
 		TEST(the_lowest_class_is_refused_first_where_the_queue_is_full),
 		TEST(who_gives_up_or_is_refused_leaves_at_once),
 		TEST(the_dead_are_taken_out_of_the_depth),
+		TEST(a_queue_that_is_full_of_the_dead_is_not_full),
+		TEST(a_dry_run_says_that_the_queue_would_have_been_full),
 		TEST(who_goes_as_the_limit_is_gone_leaves_its_place),
 		TEST(who_is_let_go_while_it_waits_for_a_permit_has_used_its_unit),
 	};
