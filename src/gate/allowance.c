@@ -13,6 +13,8 @@
 #define NS_PER_MS UINT64_C(1000000)
 /* Each try has found that somebody else was faster, or has written to the disk. */
 #define TRIES 16
+/* Somebody else has just given the meter another key. */
+#define METER_TRIES 8
 
 /* Waits end at the time that the wall clock will show then; who has set it forwards or back is seen a second later. */
 uint64_t counter_ns(const struct counter *c, uint64_t at_ms, uint64_t now_ns)
@@ -27,11 +29,48 @@ static uint64_t wall_ms(const struct weir_ledger *l)
 	return l != NULL && l->wall_ms != NULL ? l->wall_ms() : weir_wall_ns() / NS_PER_MS;
 }
 
+/* Whether what the meter has counted is over. */
+static bool is_over(const struct weir_meter *m, uint64_t wall_ms)
+{
+	return (atomic_load_explicit(&m->word, memory_order_relaxed) >> 32) * 60000 <= wall_ms;
+}
+
+/* The entry's meter of that key; make: a free one becomes it, or one whose window is over, or else, where the rules of several
+ * hosts of a group (or of some policies one after the other) have used all of them, the one at this place of the rule. */
+static __attribute__((noinline)) struct weir_meter *meter_of(struct weir_entry *e, uint64_t key, unsigned which, bool make,
+							     uint64_t wall_ms)
+{
+	for (unsigned tries = 0; tries < METER_TRIES; tries++) {
+		struct weir_meter *to = NULL;
+		uint64_t there = 0, word;
+
+		for (unsigned i = 0; i < WEIR_ALLOWANCES; i++)
+			if (atomic_load_explicit(&e->meter[i].key, memory_order_relaxed) == key)
+				return &e->meter[i];
+		if (!make)
+			return NULL;
+		for (unsigned i = 0; i < WEIR_ALLOWANCES && to == NULL; i++)
+			if (is_over(&e->meter[i], wall_ms))
+				to = &e->meter[i];
+		to = to != NULL ? to : &e->meter[which];
+		there = atomic_load_explicit(&to->key, memory_order_relaxed);
+		word = atomic_load_explicit(&to->word, memory_order_relaxed);
+		if (!atomic_compare_exchange_strong(&to->key, &there, key))
+			continue;
+		/* Unless somebody has counted in it meanwhile. */
+		(void)atomic_compare_exchange_strong(&to->word, &word, 0);
+		atomic_store_explicit(&to->next_ms, 0, memory_order_relaxed);
+		atomic_store_explicit(&to->told, 0, memory_order_relaxed);
+		return to;
+	}
+	return NULL;
+}
+
 bool counter_of(const struct weir_segment *s, const struct scope *scope, uint64_t name, unsigned which, bool make,
 		struct counter *out)
 {
 	const struct weir_allowances *rule = &scope->rule->allowances;
-	uint64_t key, there;
+	uint64_t key;
 
 	if (name == 0)
 		name = weir_ledger_name(scope->entry->key, sizeof scope->entry->key);
@@ -45,17 +84,8 @@ bool counter_of(const struct weir_segment *s, const struct scope *scope, uint64_
 	}
 	if (scope->slot >= s->entries) /* the overflow is nobody's */
 		return false;
-	out->meter = &scope->entry->meter[which];
-	there = atomic_load_explicit(&out->meter->key, memory_order_relaxed);
-	if (there == key)
-		return true;
-	/* Another quota stood at this place of the rule. */
-	if (make && atomic_compare_exchange_strong(&out->meter->key, &there, key)) {
-		atomic_store_explicit(&out->meter->word, 0, memory_order_relaxed);
-		atomic_store_explicit(&out->meter->next_ms, 0, memory_order_relaxed);
-		atomic_store_explicit(&out->meter->told, 0, memory_order_relaxed);
-	}
-	return make;
+	out->meter = meter_of(scope->entry, key, which, make, out->wall_ms);
+	return out->meter != NULL;
 }
 
 __attribute__((noinline)) void allowances_name(const struct weir_gate *g, struct weir_request *r, const char *host_port)

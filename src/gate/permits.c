@@ -130,6 +130,7 @@ bool request_take_permits(const struct weir_gate *g, struct weir_request *r, con
 		return true;
 	if (!weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_MOVING, 0)) {
 		r->lease = WEIR_NONE; /* reaped under our hands: past its deadline */
+		request_leave_permits(g, r, true);
 		return true;
 	}
 	for (unsigned i = 0; i < end; i++) {

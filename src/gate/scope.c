@@ -83,6 +83,8 @@ void scopes_overflow(const struct weir_gate *g, struct scope scope[WEIR_SCOPES])
 	scope[SCOPE_HOST].slot = g->segment->entries;
 	scope[SCOPE_HOST].entry = &g->segment->entry[g->segment->entries];
 	scope[SCOPE_HOST].word = 0;
+	if (scope[SCOPE_CLIENT].slot != WEIR_NONE) /* the share is the host's rule to tell: scope_share */
+		scope[SCOPE_CLIENT].rule = scope[SCOPE_HOST].rule;
 	for (unsigned i = SCOPE_HOST + 1; i < WEIR_SCOPES; i++) {
 		scope[i].slot = WEIR_NONE;
 		scope[i].word = 0;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "weir/retry.h"
 
-#define MS_NS       UINT64_C(1000000)
-#define LEVEL_BITS  24
-#define LEVEL_MASK  ((UINT64_C(1) << LEVEL_BITS) - 1)
-#define MS_MASK     ((UINT64_C(1) << 40) - 1)
-#define REFILL_MS   10U /* one thousandth in 10 ms: a retry in ten seconds */
-#define AHEAD_MS    10000U
+#define MS_NS      UINT64_C(1000000)
+#define LEVEL_BITS 24
+#define LEVEL_MASK ((UINT64_C(1) << LEVEL_BITS) - 1)
+#define MS_MASK    ((UINT64_C(1) << 40) - 1)
+#define REFILL_MS  10U /* one thousandth in 10 ms: a retry in ten seconds */
+#define AHEAD_MS   10000U
+/* As in bucket.c: losing this often is not contention. Then nothing is paid in, or nothing is left. */
+#define CAS_TRIES 10000
+
 #define DOUBLINGS   32 /* beyond any cap */
 #define CAP_DEFAULT (UINT64_C(20000) * MS_NS)
 #define CAP_MOST    (UINT64_C(86400000) * MS_NS) /* as the configuration has it */
@@ -61,14 +64,16 @@ void weir_retry_earn(struct weir_retry_budget *b, uint32_t permille, uint64_t no
 
 	if (permille > WEIR_RETRY_ONE)
 		permille = WEIR_RETRY_ONE;
-	do {
+	for (int i = 0; i < CAS_TRIES; i++) {
 		l = level_of(word, now_ns);
 		l.left = l.left + permille < WEIR_RETRY_MOST ? l.left + permille : WEIR_RETRY_MOST;
 		/* What a request pays in, time does not. */
 		l.at_ms += permille * REFILL_MS;
 		l.at_ms = l.at_ms < now_ms + AHEAD_MS ? l.at_ms : now_ms + AHEAD_MS;
-	} while (!atomic_compare_exchange_weak_explicit(&b->level, &word, never_zero(pack(l)), memory_order_relaxed,
-							memory_order_relaxed));
+		if (atomic_compare_exchange_weak_explicit(&b->level, &word, never_zero(pack(l)), memory_order_relaxed,
+							  memory_order_relaxed))
+			return;
+	}
 }
 
 bool weir_retry_spend(struct weir_retry_budget *b, uint64_t now_ns)
@@ -76,14 +81,16 @@ bool weir_retry_spend(struct weir_retry_budget *b, uint64_t now_ns)
 	uint64_t word = atomic_load_explicit(&b->level, memory_order_relaxed);
 	struct level l;
 
-	do {
+	for (int i = 0; i < CAS_TRIES; i++) {
 		l = level_of(word, now_ns);
 		if (l.left < WEIR_RETRY_ONE)
 			return false;
 		l.left -= WEIR_RETRY_ONE;
-	} while (!atomic_compare_exchange_weak_explicit(&b->level, &word, never_zero(pack(l)), memory_order_relaxed,
-							memory_order_relaxed));
-	return true;
+		if (atomic_compare_exchange_weak_explicit(&b->level, &word, never_zero(pack(l)), memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	}
+	return false;
 }
 
 uint64_t weir_retry_backoff_ns(const struct weir_retry_params *p, uint32_t attempts, uint64_t random)

@@ -84,7 +84,8 @@ static inline uint64_t unit_floor(const struct weir_bucket *b, const struct weir
 	if (lent == 0 || lent >> LENT_SHIFT <= now_ns / LENT_TICK_NS)
 		return v;
 	late_ns = (lent & LENT_MASK) * 1000;
-	return virtual_time(p, now_ns - (late_ns < WEIR_LATE_MAX_NS ? late_ns : WEIR_LATE_MAX_NS));
+	late_ns = late_ns < WEIR_LATE_MAX_NS ? late_ns : WEIR_LATE_MAX_NS;
+	return virtual_time(p, now_ns > late_ns ? now_ns - late_ns : 0); /* a clock may have just begun */
 }
 
 #endif

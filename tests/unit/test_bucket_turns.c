@@ -385,6 +385,20 @@ static void one_that_wakes_late_loses_nothing(void **state)
 	}
 }
 
+/* A new time namespace's clock. */
+static void a_clock_that_has_just_begun_lends_no_more_than_it_has(void **state)
+{
+	uint64_t ready = 0, now_ns = 2000000;
+
+	(void)state;
+	weir_bucket_set(&w.b, 1000 * WEIR_RATE_ONE, 1, now_ns / 2);
+	assert_int_not_equal(weir_bucket_take_by(&w.b, now_ns, UINT64_MAX, &ready), 0);
+	weir_bucket_late(&w.b, 4000000, now_ns);
+	/* A second behind the clock's beginning is far in the future of a clock that wraps: who follows on it waits for ever. */
+	assert_int_not_equal(weir_bucket_take_by(&w.b, now_ns, UINT64_MAX, &ready), 0);
+	assert_in_range(ready, now_ns, now_ns + 3000000);
+}
+
 static void what_is_lent_is_no_burst(void **state)
 {
 	uint64_t ready, n = 0;
@@ -428,6 +442,7 @@ int main(void)
 		cmocka_unit_test_setup(the_dead_cost_those_behind_them_one_unit_each_at_most, fresh),
 		cmocka_unit_test_setup(who_gives_up_leaves_at_once, fresh),
 		cmocka_unit_test_setup(whatever_happens_the_rate_holds_and_nobody_waits_for_ever, fresh),
+		cmocka_unit_test_setup(a_clock_that_has_just_begun_lends_no_more_than_it_has, fresh),
 		cmocka_unit_test_setup(damaged_words_hold_nobody_for_ever_and_keep_the_rate, fresh),
 		cmocka_unit_test_setup(one_that_wakes_late_loses_nothing, fresh),
 		cmocka_unit_test_setup(what_is_lent_is_no_burst, fresh),

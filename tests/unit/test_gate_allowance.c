@@ -206,6 +206,39 @@ static void without_a_ledger_it_is_counted_in_the_segment(void **state)
 	assert_int_equal(use_up(), 10); /* half: no window of the length may see more than the limit */
 }
 
+/* Two rules of one group may have different quotas at the same place; each counts in a meter of its own. */
+static void without_a_ledger_rules_of_a_group_do_not_take_each_others_counts(void **state)
+{
+	struct weir_wish wish = {.host_port = "other.example.org:80"};
+	struct weir_rule two[3];
+	struct weir_request r;
+	unsigned gone[2] = {0, 0};
+	uint64_t wake;
+
+	(void)state;
+	has_ledger = false;
+	strcpy(rule.group, "example");
+	strcpy(rule.match, HOST);
+	two[0] = two[1] = two[2] = rule;
+	strcpy(two[1].match, wish.host_port);
+	strcpy(two[2].match, "*");
+	assert_null(weir_allowance_parse(&two[0].allowances, "20/12months UTC", T0 / 1000));
+	assert_null(weir_allowance_parse(&two[1].allowances, "30/6months UTC", T0 / 1000));
+	weir_policy_publish(&segment, two, 3, NULL, NULL, 0, false, 1);
+	for (unsigned i = 0; i < 60; i++) {
+		if (begin(&r, &wake) == WEIR_GO) {
+			end(&r, WEIR_SUCCEEDED, 0);
+			gone[0]++;
+		}
+		if (weir_gate_begin(&gate, &r, &wish, now, &wake) == WEIR_GO) {
+			end(&r, WEIR_SUCCEEDED, 0);
+			gone[1]++;
+		}
+	}
+	assert_int_equal(gone[0], 20);
+	assert_int_equal(gone[1], 30);
+}
+
 static void a_removed_segment_takes_nothing_back(void **state)
 {
 	struct weir_allowances a;
@@ -319,6 +352,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_gives_up_before_it_goes_uses_nothing, open_all, close_all),
 		cmocka_unit_test_setup_teardown(a_quota_that_is_spread_lets_one_go_at_a_time, open_all, close_all),
 		cmocka_unit_test_setup_teardown(without_a_ledger_it_is_counted_in_the_segment, open_all, close_all),
+		cmocka_unit_test_setup_teardown(without_a_ledger_rules_of_a_group_do_not_take_each_others_counts, open_all,
+						close_all),
 		cmocka_unit_test_setup_teardown(a_removed_segment_takes_nothing_back, open_all, close_all),
 		cmocka_unit_test_setup_teardown(a_dry_run_and_a_redirect_count_and_are_not_kept, open_all, close_all),
 		cmocka_unit_test_setup_teardown(hosts_of_a_group_share_what_there_is, open_all, close_all),

@@ -2,6 +2,8 @@
 /* Narrowed rules and clients' shares: which entries a request passes, and that no limit is ever exceeded. */
 #include "gate_bench.h"
 
+#include "src/gate/scope.h"
+
 #define NARROWED HOST "#/search/*"
 
 /* The host's rule, two narrowed from it, the defaults. */
@@ -111,6 +113,21 @@ static void a_narrowed_rule_limits_its_requests_and_no_others(void **state)
 		assert_int_equal(allowed_at("GET", "/other"), now);
 	/* Where the path is not seen the host's own rule holds. */
 	assert_int_equal(allowed_at("GET", NULL), now);
+}
+
+/* Whose entries are taken away again and again has the overflow, and is limited all the same. */
+static void a_client_s_share_goes_with_its_request_into_the_overflow(void **state)
+{
+	struct scope scope[WEIR_SCOPES];
+
+	(void)state;
+	rules[0].narrow.client_rate = 3 * WEIR_RATE_ONE;
+	publish_rules();
+	assert_true(scope_resolve(&gate, HOST, NULL, now, scope));
+	assert_int_not_equal(scope[SCOPE_CLIENT].slot, WEIR_NONE);
+	scopes_overflow(&gate, scope);
+	assert_int_equal(scope[SCOPE_CLIENT].slot, WEIR_NONE);
+	assert_int_equal(scope[SCOPE_CLIENT].rule->narrow.client_rate, 3 * WEIR_RATE_ONE);
 }
 
 static void a_request_takes_its_unit_of_the_host_as_well(void **state)
@@ -375,6 +392,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, open_rules, close_gate)
 		T(a_narrowed_rule_limits_its_requests_and_no_others),
 		T(results_are_counted_at_the_narrowed_rule_and_at_the_host),
+		T(a_client_s_share_goes_with_its_request_into_the_overflow),
 		T(a_request_takes_its_unit_of_the_host_as_well),
 		T(a_rule_that_stands_apart_takes_none_of_the_host),
 		T(the_first_narrowed_rule_that_matches_counts_alone),
