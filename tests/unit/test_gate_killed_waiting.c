@@ -176,7 +176,7 @@ static void waits_and_goes(void)
 	for (unsigned class = 0; class < WEIR_CLASSES; class ++)
 		(void)begin_as(class, &r[class]);
 	for (unsigned i = 0; i < 400 && over != 7; i++) {
-		now += 20 * MS;
+		now += 100 * MS;
 		for (unsigned class = 0; class < WEIR_CLASSES; class ++)
 			if ((over >> class & 1) == 0 && weir_gate_look(&gate, &r[class], now, &wake) == WEIR_GO) {
 				end(&r[class], WEIR_SUCCEEDED, 0);
@@ -243,7 +243,7 @@ static void waits_for_a_permit(void)
 		(void)begin_as(class, &r[class]);
 	end(&busy, WEIR_SUCCEEDED, 0);
 	for (unsigned i = 0; i < 400 && over != 7; i++) {
-		now += 20 * MS;
+		now += 100 * MS;
 		for (unsigned class = 0; class < WEIR_CLASSES; class ++)
 			if ((over >> class & 1) == 0 && weir_gate_look(&gate, &r[class], now, &wake) == WEIR_GO) {
 				end(&r[class], WEIR_SUCCEEDED, 0);
