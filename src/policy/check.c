@@ -164,6 +164,26 @@ static void check_window(struct weir_compilation *c, struct weir_draft *d)
 	report(c, d, WEIR_FIELD_MIN_CALLS, what);
 }
 
+/* What is given up, and when: what a request has to look at is noted once, here. */
+static void check_degrade(struct weir_compilation *c, struct weir_draft *d)
+{
+	struct weir_degrade_params *p = &d->rule.degrade;
+	bool watches = p->queue != 0 || p->latency_ns != 0 || p->error_permille != 0 || p->quota_permille != 0;
+	bool sheds = d->rule.breaker.mode == WEIR_BREAKER_SHEDS;
+
+	p->watch = (watches ? WEIR_DEGRADE_WATCHES : 0U) | (sheds ? WEIR_DEGRADE_SHEDS : 0U);
+	if (!watches && d != &c->defaults && (said(d, WEIR_FIELD_DEGRADE_STEP) || said(d, WEIR_FIELD_DEGRADE_RECOVERY)) &&
+	    !said(d, WEIR_FIELD_DEGRADE_QUEUE))
+		report(c, d, said(d, WEIR_FIELD_DEGRADE_STEP) ? WEIR_FIELD_DEGRADE_STEP : WEIR_FIELD_DEGRADE_RECOVERY,
+		       "needs a threshold: degrade.queue, degrade.latency, degrade.error_rate or degrade.quota_left");
+	if (!sheds || d->rule.breaker.window_calls == 0)
+		return;
+	if (said(d, WEIR_FIELD_BREAKER_MODE))
+		report(c, d, WEIR_FIELD_BREAKER_MODE, "\"shed\" counts over time: breaker.window must be a duration");
+	else if (said(d, WEIR_FIELD_WINDOW))
+		report(c, d, WEIR_FIELD_WINDOW, "expected a duration, as breaker.mode is \"shed\", which counts over time");
+}
+
 void weir_check_draft(struct weir_compilation *c, struct weir_draft *d)
 {
 	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
@@ -178,6 +198,7 @@ void weir_check_draft(struct weir_compilation *c, struct weir_draft *d)
 		check_need(c, d, WEIR_FIELD_SLOW_RATE, WEIR_FIELD_SLOW_CALL,
 			   "needs breaker.slow_call: how long a call takes that is slow");
 	check_shares(c, d);
+	check_degrade(c, d);
 	if (d == &c->total || weir_narrow_is_beside(d))
 		check_fixed(c, d);
 }

@@ -20,6 +20,7 @@ void weir_rule_limit_nothing(struct weir_rule *r)
 	memset(r->fixed, 0, sizeof r->fixed);
 	memset(&r->concurrency, 0, sizeof r->concurrency);
 	memset(&r->breaker, 0, sizeof r->breaker);
+	memset(&r->degrade, 0, sizeof r->degrade);
 }
 
 /* All hosts together: no limit until one is given, and then a fixed one. */

@@ -59,12 +59,19 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 	[WEIR_FIELD_PROBE_TIMEOUT] = {"breaker.probe_timeout", WEIR_KIND_DURATION, false, AT(breaker.probe_lease_ns), MS, DAY},
 	[WEIR_FIELD_RAMP] = {"breaker.ramp", WEIR_KIND_DURATION, false, AT(breaker.ramp_ns), 0, DAY},
 	[WEIR_FIELD_GRACE] = {"breaker.grace", WEIR_KIND_DURATION, false, AT(grace_ns), 0, DAY},
+	[WEIR_FIELD_BREAKER_MODE] = {"breaker.mode", WEIR_KIND_BREAKER, false, 0, 0, 0},
 	[WEIR_FIELD_WAIT_MAX] = {"wait.max", WEIR_KIND_DURATION, true, AT(wait_max_ns), 0, 7 * DAY},
 	[WEIR_FIELD_HOLD_MAX] = {"hold.max", WEIR_KIND_DURATION, false, AT(hold_max_ns), 0, 31 * DAY},
 	[WEIR_FIELD_PRIORITY] = {"priority", WEIR_KIND_PRIORITY, false, AT(queue.priority), 0, 0},
 	[WEIR_FIELD_QUEUE_MAX] = {"queue.max", WEIR_KIND_COUNT, false, AT(queue.max), 0, PERMITS_MAX},
 	[WEIR_FIELD_SHARE_NORMAL] = {"share.normal", WEIR_KIND_PERMILLE, false, AT(queue.shares.normal), 0, 1000},
 	[WEIR_FIELD_SHARE_LOW] = {"share.low", WEIR_KIND_PERMILLE, false, AT(queue.shares.low), 0, 1000},
+	[WEIR_FIELD_DEGRADE_QUEUE] = {"degrade.queue", WEIR_KIND_COUNT, false, AT(degrade.queue), 0, PERMITS_MAX},
+	[WEIR_FIELD_DEGRADE_LATENCY] = {"degrade.latency", WEIR_KIND_DURATION, false, AT(degrade.latency_ns), 0, DAY},
+	[WEIR_FIELD_DEGRADE_ERRORS] = {"degrade.error_rate", WEIR_KIND_PERMILLE, false, AT(degrade.error_permille), 0, 1000},
+	[WEIR_FIELD_DEGRADE_QUOTA] = {"degrade.quota_left", WEIR_KIND_PERMILLE, false, AT(degrade.quota_permille), 0, 1000},
+	[WEIR_FIELD_DEGRADE_STEP] = {"degrade.step", WEIR_KIND_DURATION, false, AT(degrade.step_ns), 100 * MS, DAY},
+	[WEIR_FIELD_DEGRADE_RECOVERY] = {"degrade.recovery", WEIR_KIND_DURATION, false, AT(degrade.recovery_ns), 100 * MS, DAY},
 	[WEIR_FIELD_RETRY_ATTEMPTS] = {"retry.attempts", WEIR_KIND_COUNT, false, AT(retry.attempts), 1, WEIR_RETRY_ATTEMPTS_MAX},
 	[WEIR_FIELD_RETRY_ON] = {"retry.on", WEIR_KIND_WORDS, false, AT(retry.on), 0, 0},
 	[WEIR_FIELD_RETRY_METHODS] = {"retry.methods", WEIR_KIND_WORDS, false, AT(retry.methods), 0, 0},
@@ -80,6 +87,7 @@ const struct weir_field weir_field_table[WEIR_FIELDS] = {
 static const char *const strategies[] = {"adaptive", "fixed", "conservative", "aggressive", NULL};
 static const char *const priorities[] = {"unset", "high", "normal", "low", NULL};
 static const char *const modes[] = {"off", "fixed", "adaptive", NULL};
+static const char *const breaker_modes[] = {"open", "shed", NULL};
 
 static bool wide(enum weir_field_id id)
 {
@@ -99,6 +107,8 @@ uint64_t weir_field_get(const struct weir_rule *r, enum weir_field_id id)
 		return weir_allowances_spreads(&r->allowances) ? 1 : 0;
 	if (weir_field_table[id].kind == WEIR_KIND_SWITCH)
 		return r->flags & WEIR_RULE_LIMITS_RATE ? 1 : 0;
+	if (weir_field_table[id].kind == WEIR_KIND_BREAKER)
+		return r->breaker.mode;
 	if (weir_field_table[id].kind == WEIR_KIND_WINDOW && r->breaker.window_calls != 0)
 		return WEIR_VALUE_CALLS | r->breaker.window_calls;
 	if (wide(id)) {
@@ -124,6 +134,8 @@ void weir_field_put(struct weir_rule *r, enum weir_field_id id, uint64_t value)
 		return;
 	if (weir_field_table[id].kind == WEIR_KIND_SPREAD)
 		weir_allowances_spread(&r->allowances, value != 0);
+	else if (weir_field_table[id].kind == WEIR_KIND_BREAKER)
+		r->breaker.mode = (uint16_t)value;
 	else if (flag)
 		r->flags = value ? r->flags | flag : r->flags & ~flag;
 	else if (wide(id))
@@ -200,6 +212,9 @@ void weir_field_read(struct weir_draft *d, enum weir_field_id id, const struct w
 	case WEIR_KIND_MODE:
 		ok = weir_value_word(s, modes, &value);
 		break;
+	case WEIR_KIND_BREAKER:
+		ok = weir_value_word(s, breaker_modes, &value);
+		break;
 	case WEIR_KIND_PRIORITY:
 		ok = weir_value_word(s, priorities, &value);
 		break;
@@ -273,6 +288,7 @@ char *weir_field_print(const struct weir_rule *r, enum weir_field_id id)
 		snprintf(value, sizeof value, "%s",
 			 kind == WEIR_KIND_STRATEGY   ? strategies[n & 3]
 			 : kind == WEIR_KIND_PRIORITY ? priorities[n & 3]
+			 : kind == WEIR_KIND_BREAKER  ? breaker_modes[n == WEIR_BREAKER_SHEDS]
 						      : modes[n < 3 ? n : 0]);
 	snprintf(quoted, sizeof quoted, "\"%s\"", value);
 	return strdup(quoted);

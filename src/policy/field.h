@@ -14,6 +14,7 @@ enum weir_kind {
 	WEIR_KIND_SPREAD,     /* WEIR_ALLOWANCE_SPREAD */
 	WEIR_KIND_STRATEGY,   /* uint32_t, enum weir_strategy */
 	WEIR_KIND_MODE,       /* uint32_t, enum weir_concurrency_mode */
+	WEIR_KIND_BREAKER,    /* breaker.mode, enum weir_breaker_mode */
 	WEIR_KIND_PRIORITY,   /* uint32_t, enum weir_class + 1; "unset" is 0 */
 	WEIR_KIND_COUNT,      /* uint32_t */
 	WEIR_KIND_PERMILLE,   /* uint32_t */

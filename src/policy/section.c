@@ -14,13 +14,13 @@
 static const char *const sections[] = {"defaults", "hosts", "total", "alerts", "agent", "segment", NULL};
 
 /* What a rule may hold, by the section it stands in. */
-static const char *const rule_keys[] = {"match",      "group",  "exempt", "throttle_status", "rate",   "rates",  "concurrency",
-					"breaker",    "wait",   "hold",   "retry",           "quotas", "spread", "source",
-					"priority",   "queue",  "share",  "verified_on",     "path",   "method", "apart",
-					"per_client", "alerts", NULL};
-static const char *const default_keys[] = {
-	"exempt", "throttle_status", "rate",   "rates",    "concurrency", "breaker", "wait",       "hold",
-	"retry",  "quotas",          "spread", "priority", "queue",       "share",   "per_client", NULL};
+static const char *const rule_keys[] = {
+	"match", "group",  "exempt", "throttle_status", "rate",   "rates",    "concurrency", "breaker", "wait",
+	"hold",  "retry",  "quotas", "spread",          "source", "priority", "queue",       "share",   "verified_on",
+	"path",  "method", "apart",  "per_client",      "alerts", "degrade",  NULL};
+static const char *const default_keys[] = {"exempt",     "throttle_status", "rate",   "rates",  "concurrency", "breaker", "wait",
+					   "hold",       "retry",           "quotas", "spread", "priority",    "queue",   "share",
+					   "per_client", "degrade",         NULL};
 static const char *const total_keys[] = {"rate", "rates", "concurrency", "wait", NULL};
 
 static bool listed(const char *name, const char *const names[])
@@ -169,6 +169,23 @@ static void take_breaker(struct weir_draft *d, const struct weir_setting *s)
 	}
 }
 
+/* degrade = { ... }, degrade = false: nothing is given up. */
+static void take_degrade(struct weir_draft *d, const struct weir_setting *s)
+{
+	struct weir_place at = weir_setting_place(s);
+
+	if (weir_setting_is_group(s)) {
+		take_group(d, s, "degrade");
+	} else if (is_false(s)) {
+		say(d, WEIR_FIELD_DEGRADE_QUEUE, 0, at);
+		say(d, WEIR_FIELD_DEGRADE_LATENCY, 0, at);
+		say(d, WEIR_FIELD_DEGRADE_ERRORS, 0, at);
+		say(d, WEIR_FIELD_DEGRADE_QUOTA, 0, at);
+	} else {
+		weir_setting_expected(s, "false or a group such as { queue = 100; latency = \"2s\"; }", NULL);
+	}
+}
+
 /* wait = { max = "60s"; }, hold = { max = "1h"; }, queue = { max = 1000; }, share = { normal = 0.2; low = 0.05; } */
 static void take_bound(struct weir_draft *d, const struct weir_setting *s, const char *group)
 {
@@ -266,6 +283,8 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 		take_breaker(d, s);
 	else if (strcmp(name, "retry") == 0)
 		take_retry(d, s);
+	else if (strcmp(name, "degrade") == 0)
+		take_degrade(d, s);
 	else if (strcmp(name, "per_client") == 0)
 		take_per_client(d, s);
 	else

@@ -15,7 +15,8 @@ const struct weir_rule weir_rule_builtin = {
 	.hold_max_ns = 3600 * SECOND, /* longer ones are mostly bans; hourly quotas still fit */
 	.narrow = {.client_burst = 1},
 	.grace_ns = 30 * SECOND, /* a restart takes seconds; Kubernetes' terminationGracePeriodSeconds is 30 */
-	.queue = {.shares = {.normal = 200, .low = 50}}, /* a fifth and a twentieth: enough that a batch goes on */
+	.degrade = {.step_ns = 5 * SECOND, .recovery_ns = 20 * SECOND}, /* no threshold; docs/control.md */
+	.queue = {.shares = {.normal = 200, .low = 50}},                /* a fifth and a twentieth: enough that a batch goes on */
 	.rate =
 		{
 			.strategy = WEIR_ADAPTIVE,       /* no limit until the host gives a reason */
