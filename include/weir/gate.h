@@ -28,6 +28,7 @@ struct weir_run {
 
 /* A process's gate. Everything is the caller's; the gate keeps pointers only. */
 struct weir_request;
+struct weir_summary;
 struct weir_gate {
 	const struct weir_segment *segment;
 	struct weir_owner owner;
@@ -40,6 +41,7 @@ struct weir_gate {
 	/* Told once of a request that weir_gate_admit is about to let wait for more than WEIR_LONG_WAIT_NS, or, where the end is
 	 * not known, has let wait so long. NULL = nobody is. */
 	void (*long_wait)(const struct weir_request *r, const char *host_port, uint64_t now_ns);
+	struct weir_summary *summary; /* of the run that the process belongs to; NULL: none is asked for */
 };
 #define WEIR_LONG_WAIT_NS UINT64_C(2000000000)
 
@@ -105,6 +107,7 @@ struct weir_request {
 	bool retries;          /* it may be asked again: weir_gate_retry */
 	bool watched;          /* its rule says what is given up as the host gets worse */
 	bool let_in;           /* and it was not of the share that is */
+	uint32_t summary_row;  /* in the run's summary, 0 = none is asked for */
 	struct weir_asker asker;
 	uint64_t not_before_ns; /* by the rates for which the table had no entry */
 	struct weir_breaker_ticket ticket;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "allowance.h"
+#include "count.h"
 #include "look.h"
 #include "permits.h"
 #include "queue.h"
@@ -93,9 +94,11 @@ enum weir_verdict weir_gate_begin(const struct weir_gate *g, struct weir_request
 	if (g->segment != NULL && g->segment->base != NULL && wish->credential != 0)
 		r->asker = request_asker(g->segment, wish->credential, wish->path);
 	*wake_ns = now_ns;
+	count_begins(g, r, wish->host_port);
 	if (g->segment == NULL || g->segment->base == NULL || !scope_resolve(g, wish->host_port, &wish->asks, now_ns, scope)) {
 		r->phase = WEIR_PHASE_EXEMPT;
 		r->scope[SCOPE_HOST].slot = WEIR_NONE;
+		count_one(g, r, WEIR_SUMMARY_EXEMPT);
 		return WEIR_GO;
 	}
 	for (unsigned tries = 0;; tries++) {
@@ -157,6 +160,7 @@ void weir_gate_cancel(const struct weir_gate *g, struct weir_request *r, uint64_
 	}
 	if (scope_is_still(g, r, SCOPE_HOST) && scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &s))
 		atomic_fetch_add_explicit(&s.entry->counters.cancelled, 1, memory_order_relaxed);
+	count_cancelled(g, r);
 	request_leave_permits(g, r, false);
 	request_give_allowances(g, r);
 	request_give_units(g, r);

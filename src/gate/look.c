@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #include "allowance.h"
+#include "count.h"
 #include "degrade.h"
 #include "permits.h"
 #include "queue.h"
@@ -62,11 +63,13 @@ enum weir_verdict request_refuse(const struct weir_gate *g, struct weir_request 
 	r->timed_out = timed_out;
 	r->phase = WEIR_PHASE_REFUSED;
 	atomic_fetch_add_explicit(&c->refused, 1, memory_order_relaxed);
+	count_refused(g, r, cause);
 	queue_note_refused(r, host);
 	if (r->delayed && !r->delay_counted) {
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
 		queue_note_delayed(r, host);
 		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
+		count_waited(g, r, now_ns);
 	}
 	request_leave_permits(g, r, false);
 	request_give_allowances(g, r);
@@ -299,19 +302,26 @@ static void admit(const struct weir_gate *g, struct weir_request *r, const struc
 		weir_lease_set(s, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_IN_FLIGHT,
 			       r->held | (r->tentative ? WEIR_LEASE_UNCOUNTED : 0));
 	}
-	if (!r->tentative && !r->kept)
+	if (!r->tentative && !r->kept) {
 		atomic_fetch_add_explicit(&c->admitted, 1, memory_order_relaxed);
+		count_one(g, r, WEIR_SUMMARY_ADMITTED);
+	}
 	if (r->delayed && !r->delay_counted) {
 		r->delay_counted = true;
 		atomic_fetch_add_explicit(&c->delayed, 1, memory_order_relaxed);
 		queue_note_delayed(r, host);
 		weir_durations_add(g->segment, host->slot, WEIR_DURATIONS_WAIT, now_ns - r->begun_ns);
+		count_waited(g, r, now_ns);
 		atomic_store_explicit(&host->entry->used_ns, now_ns, memory_order_relaxed);
 	}
-	if (r->would_delay)
+	if (r->would_delay) {
 		atomic_fetch_add_explicit(&c->would_delay, 1, memory_order_relaxed);
-	if (r->would_refuse)
+		count_one(g, r, WEIR_SUMMARY_WOULD_DELAY);
+	}
+	if (r->would_refuse) {
 		atomic_fetch_add_explicit(&c->would_refuse, 1, memory_order_relaxed);
+		count_one(g, r, WEIR_SUMMARY_WOULD_REFUSE);
+	}
 }
 
 /* Its result says nothing to the breaker. */

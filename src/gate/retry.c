@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Asking again, as far as the segment is concerned: what the rule says, and the host's budget. */
+#include "count.h"
 #include "scope.h"
 
 #include "weir/retry.h"
@@ -50,6 +51,7 @@ bool weir_gate_retry_spend(const struct weir_gate *g, const struct weir_request 
 		return false;
 	there = weir_retry_spend(&host.entry->retry, now_ns);
 	atomic_fetch_add_explicit(there ? &host.entry->retry.retries : &host.entry->retry.exhausted, 1, memory_order_relaxed);
+	count_one(g, r, there ? WEIR_SUMMARY_RETRIES : WEIR_SUMMARY_RETRIES_EXHAUSTED);
 	return there;
 }
 
@@ -65,6 +67,7 @@ static void count(const struct weir_gate *g, const struct weir_request *r, bool 
 void weir_gate_retry_saved(const struct weir_gate *g, const struct weir_request *r)
 {
 	count(g, r, true);
+	count_one(g, r, WEIR_SUMMARY_RETRIES_SAVED);
 }
 
 void weir_gate_retry_gave_up(const struct weir_gate *g, const struct weir_request *r)

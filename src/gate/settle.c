@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a result teaches: counters, window, breaker, hold, controllers; then the permits and the lease go back. */
 #include "allowance.h"
+#include "count.h"
 #include "degrade.h"
 #include "hear.h"
 #include "release.h"
@@ -102,6 +103,7 @@ static void settle_breaker(const struct weir_gate *g, const struct weir_request 
 		weir_outage_end(&host->entry->meaning);
 		scope_event(g, host, WEIR_EVENT_BREAKER_CLOSED, WEIR_CAUSE_PROBE_SUCCEEDED, 0, 0, 0, now_ns);
 	} else {
+		count_one(g, r, WEIR_SUMMARY_TRIPS);
 		if (change != WEIR_BREAKER_REOPENED)
 			weir_outage_begin(&host->entry->meaning, now_ns);
 		scope_event(g, host, WEIR_EVENT_BREAKER_OPENED, opening_cause(change), before.streak, 0,
@@ -305,8 +307,10 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 		return;
 	}
 	r->phase = WEIR_PHASE_OVER;
+	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;
 	/* Without a lease its entry may have been evicted meanwhile: its successor has nothing to do with this result. */
 	if (!scope_is_still(g, r, SCOPE_HOST) || !scope_of(g, SCOPE_HOST, r->scope[SCOPE_HOST].slot, &host)) {
+		count_over(g, r, result->outcome, latency);
 		request_give_permits(g, r);
 		request_free_lease(g, r);
 		return;
@@ -315,6 +319,7 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 	if (r->lease != WEIR_NONE &&
 	    !weir_lease_set(g->segment, r->lease, r->lease_tag, r->owner_pid, WEIR_LEASE_SETTLING, r->held)) {
 		r->lease = WEIR_NONE;
+		count_over(g, r, result->outcome, latency);
 		/* What the server asked for holds all the same. */
 		if (settle_hold(g, &host, result, now_ns) != 0)
 			atomic_store_explicit(&host.entry->applied, 0, memory_order_relaxed);
@@ -329,8 +334,8 @@ void weir_gate_settle(const struct weir_gate *g, struct weir_request *r, const s
 		judged.outcome = outcome;
 		result = &judged;
 	}
-	latency = result->latency_ns != 0 ? result->latency_ns : now_ns > r->admitted_ns ? now_ns - r->admitted_ns : 0;
 	count(host.entry, result);
+	count_over(g, r, result->outcome, latency);
 	if (r->tentative)
 		atomic_fetch_add_explicit(&host.entry->counters.admitted, 1, memory_order_relaxed);
 	if (result->outcome != WEIR_IGNORED) {
@@ -381,6 +386,8 @@ static __attribute__((noinline)) void settle_hop(const struct weir_gate *g, cons
 	r.watched = host->rule->degrade.watch != 0;
 	r.ticket.generation = weir_breaker_view(&host->entry->breaker, &host->rule->breaker, now_ns).generation;
 	atomic_fetch_add_explicit(&host->entry->counters.admitted, 1, memory_order_relaxed);
+	count_begins(g, &r, host_port);
+	count_one(g, &r, WEIR_SUMMARY_ADMITTED);
 	weir_gate_settle(g, &r, result, now_ns);
 }
 
