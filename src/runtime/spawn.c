@@ -99,7 +99,7 @@ IN_CHILD static _Noreturn void leave(int status)
 /* Whether the entry sets one of the variables that the agent must not have: it would be preloaded itself, or belong to a run. */
 IN_CHILD static bool unwanted(const char *entry)
 {
-	static const char *const names[] = {"LD_PRELOAD=", "LD_AUDIT=", "WEIR_RUN="};
+	static const char *const names[] = {"LD_PRELOAD=", "LD_AUDIT=", "WEIR_RUN=", "WEIR_SUMMARY="};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		size_t at = 0;

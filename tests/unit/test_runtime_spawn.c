@@ -181,7 +181,7 @@ static int descriptors(void)
 
 static void the_agent_starts_with_a_clean_slate(void **state)
 {
-	static const char *const environment[] = {"A=1", "LD_PRELOAD=", "LD_AUDIT=", "WEIR_RUN=r", "WEIR_RUNTIME_DIR=/x", NULL};
+	static const char *const environment[] = {"A=1", "LD_PRELOAD=", "LD_AUDIT=", "WEIR_RUN=r", "WEIR_SUMMARY=s", "WEIR_RUNTIME_DIR=/x", NULL};
 
 	(void)state;
 	spawn_and_read(environment);
@@ -194,6 +194,7 @@ static void the_agent_starts_with_a_clean_slate(void **state)
 	assert_reported("env WEIR_RUNTIME_DIR=/x");
 	assert_not_reported("env LD_");
 	assert_not_reported("env WEIR_RUN=");
+	assert_not_reported("env WEIR_SUMMARY=");
 }
 
 static void the_agent_is_nobodys_child_of_ours_and_in_no_session_of_ours(void **state)

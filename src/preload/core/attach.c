@@ -18,6 +18,7 @@
 #include "src/preload/core/tell.h"
 #include "weir/kernel.h"
 #include "weir/log.h"
+#include "weir/summary.h"
 
 #define SECOND_NS      UINT64_C(1000000000)
 #define RETRY_NS       (5 * SECOND_NS)
@@ -61,6 +62,8 @@ static pid_t pid_of_gate;
 static bool only_counts;
 static uint64_t clock_of_segment; /* weir_clock_offset() when it was mapped */
 static struct weir_world world;
+static struct weir_summary *summary; /* of the run; inherited by a forked child; NULL: none, or not to be had */
+static bool summary_asked;
 static _Atomic uint32_t last_serial;
 
 static WEIR_THREAD_LOCAL struct {
@@ -160,6 +163,21 @@ static bool map(void)
 	return false;
 }
 
+/* Nothing is kept back where it cannot be had: a process that is in another root, or that is somebody else by now, is missing in
+ * the summary. */
+static __attribute__((noinline)) void map_summary(void)
+{
+	const char *path = weir_environment_summary(), *why = NULL;
+	int err = 0;
+
+	summary_asked = true;
+	if (!path)
+		return;
+	summary = weir_summary_open(path, &why, &err);
+	if (!summary)
+		weir_log(WEIR_LOG_WARN, "%s: %s (errno %d); this process is not in the run's summary", path, why, err);
+}
+
 /* The work of the thread that is BUSY. */
 static bool make_gate(void)
 {
@@ -179,6 +197,9 @@ static bool make_gate(void)
 	v->segment.ledger = weir_ledger_of_process;
 	v->gate.segment = &v->segment;
 	v->gate.long_wait = weir_tell_long_wait;
+	if (!summary_asked)
+		map_summary();
+	v->gate.summary = summary;
 	weir_owner_self(&v->gate.owner);
 	pid_of_gate = weir_getpid();
 	weir_rooms_forget();

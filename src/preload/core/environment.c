@@ -29,6 +29,7 @@ enum variable {
 	WEIR_RETRY,
 	WEIR_PRIORITY,
 	WEIR_CLIENT,
+	WEIR_SUMMARY,
 	WEIR_HOSTS,
 	WEIR_RUNTIME_DIR,
 	WEIR_CONFIG,
@@ -49,6 +50,7 @@ static const struct {
 	VARIABLE(WEIR_RUN),        VARIABLE(WEIR_MAX_WAIT),    VARIABLE(WEIR_RETRY),  VARIABLE(WEIR_PRIORITY),
 	VARIABLE(WEIR_HOSTS),      VARIABLE(WEIR_RUNTIME_DIR), VARIABLE(WEIR_CONFIG), VARIABLE(XDG_RUNTIME_DIR),
 	VARIABLE(XDG_CONFIG_HOME), VARIABLE(XDG_STATE_HOME),   VARIABLE(HOME),        VARIABLE(WEIR_CLIENT),
+	VARIABLE(WEIR_SUMMARY),
 };
 
 #define KEPT_BYTES      4096
@@ -362,6 +364,11 @@ void weir_environment_gate(struct weir_gate *g)
 		weir_log(WEIR_LOG_WARN, "WEIR_RETRY: expected a number of attempts from 1 to %d", WEIR_RETRY_ATTEMPTS_MAX);
 	else if (attempts)
 		g->attempts = (uint32_t)n;
+}
+
+const char *weir_environment_summary(void)
+{
+	return value_of(WEIR_SUMMARY);
 }
 
 void weir_environment_read(struct weir_environment *e)

@@ -19,6 +19,9 @@ bool weir_agent_off(void);
  * alone. A malformed value is logged and left out. */
 void weir_environment_gate(struct weir_gate *g);
 
+/* WEIR_SUMMARY: the file in which `weir run -s` wants to see counted what its processes do (weir/summary.h). NULL: none. */
+const char *weir_environment_summary(void);
+
 /* Where things are. The texts stay. */
 void weir_environment_read(struct weir_environment *e);
 
