@@ -23,6 +23,7 @@
 #include "src/agent/upkeep.h"
 #include "src/agent/watch.h"
 #include "src/agent/worlds.h"
+#include "src/stats/run_summary.h"
 #include "weir/gate.h"
 #include "weir/log.h"
 
@@ -283,6 +284,7 @@ static void serve(struct agent *a)
 		if (now_ns >= a->tidy_at_ns) {
 			a->tidy_at_ns = now_ns + TIDY_EVERY_NS;
 			weir_worlds_tidy(&a->world, WEIR_WORLD_IDLE_NS);
+			weir_run_summaries_tidy(a->world.dir);
 		}
 		if (idle(a, now_ns)) {
 			weir_log(WEIR_LOG_INFO, "agent: idle");

@@ -24,7 +24,7 @@
 #define CONCURRENCY_MAX 1000000
 #define LATELY_NS       UINT64_C(5000000000)
 
-enum { OPTION_MAX_WAIT = 256, OPTION_RETRY, OPTION_HELP, OPTION_CLIENT };
+enum { OPTION_MAX_WAIT = 256, OPTION_RETRY, OPTION_SUMMARY, OPTION_HELP, OPTION_CLIENT };
 
 static const struct option options[] = {
 	{"rate", required_argument, NULL, 'r'},
@@ -36,7 +36,8 @@ static const struct option options[] = {
 	{"retry", optional_argument, NULL, OPTION_RETRY},
 	{"client", required_argument, NULL, OPTION_CLIENT},
 	{"dry-run", no_argument, NULL, 'n'},
-	{"summary", no_argument, NULL, 's'},
+	{"summary", optional_argument, NULL, OPTION_SUMMARY},
+	{"output", required_argument, NULL, 'o'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
@@ -83,8 +84,14 @@ static const char *take(struct weir_run_request *r, int option, const char *valu
 		r->dry_run = true;
 		return NULL;
 	case 's':
+	case OPTION_SUMMARY:
 		r->summary = true;
-		return NULL;
+		r->summary_json = value && strcmp(value, "json") == 0;
+		return !value || r->summary_json || strcmp(value, "text") == 0 ? NULL : "expected text or json";
+	case 'o':
+		r->summary = true;
+		r->summary_file = value;
+		return value[0] ? NULL : "expected a file";
 	default:
 		r->verbose = true;
 		return NULL;
@@ -129,12 +136,14 @@ static int use_config(const char *file)
 	return status;
 }
 
-/* -v sets the level and leaves a file that WEIR_LOG names. */
-static int set_verbose(void)
+/* -v sets the level and leaves a file that WEIR_LOG names. A terminal is told of long waits alone. */
+static int set_verbose(const struct weir_run_request *r)
 {
 	char spec[WEIR_PATH_MAX];
 	const char *given = getenv("WEIR_LOG");
 	const char *file = given ? strchr(given, ':') : NULL;
+	if (r->announce && !file)
+		return 0;
 	weir_format(spec, sizeof spec, "info%s", file ? file : "");
 	return set("WEIR_LOG", spec);
 }
@@ -170,7 +179,7 @@ static int set_flags(const struct weir_run_request *r)
 	if (!status && r->dry_run)
 		status = set("WEIR_DRY_RUN", "1");
 	if (!status && r->verbose)
-		status = set_verbose();
+		status = set_verbose(r);
 	return status;
 }
 
@@ -310,7 +319,7 @@ static int run_request(const struct weir_run_request *r)
 	if (status)
 		return status;
 	look_at_command(r->command[0], library);
-	return r->summary ? weir_run_summary(r, &w) : weir_run_exec(r->command);
+	return r->summary || r->announce ? weir_run_attended(r, &w) : weir_run_exec(r->command);
 }
 
 static int run(int argc, char **argv)
@@ -321,7 +330,7 @@ static int run(int argc, char **argv)
 	opterr = 0;
 	weir_complain_in_passing();
 	int o;
-	while ((o = getopt_long(argc, argv, "+:r:c:p:H:f:nsv", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "+:r:c:p:H:f:o:nsv", options, NULL)) != -1) {
 		if (o == OPTION_HELP)
 			return weir_print_help(&weir_subcommand_run);
 		if (o == '?' || o == ':')
@@ -331,14 +340,16 @@ static int run(int argc, char **argv)
 			return weir_usage_error(&weir_subcommand_run, "-%c %s: %s", o, optarg, why);
 		if (why)
 			return weir_usage_error(&weir_subcommand_run, "--%s %s: %s",
-						o == OPTION_RETRY    ? "retry"
-						: o == OPTION_CLIENT ? "client"
-								     : "max-wait",
+						o == OPTION_RETRY     ? "retry"
+						: o == OPTION_CLIENT  ? "client"
+						: o == OPTION_SUMMARY ? "summary"
+								      : "max-wait",
 						optarg, why);
 	}
 	if (optind >= argc)
 		return weir_usage_error(&weir_subcommand_run, "no command given");
 	r.command = argv + optind;
+	r.announce = r.verbose && isatty(STDERR_FILENO);
 	return run_request(&r);
 }
 
@@ -356,8 +367,10 @@ const struct weir_subcommand weir_subcommand_run = {
 		   "      --max-wait TIME     refuse a request that would have to wait longer, such as 30s\n"
 		   "      --retry[=N]         ask again what failed, N attempts in all (5): libcurl alone, see docs/retries.md\n"
 		   "  -n, --dry-run           decide and count, delay and refuse nothing\n"
-		   "  -s, --summary           afterwards, say on stderr what happened\n"
-		   "  -v, --verbose           log on stderr (WEIR_LOG=info); a wait of over 2 s when it begins\n"
+		   "  -s, --summary[=FORM]    afterwards, say on stderr what this run did, as text or json\n"
+		   "  -o, --output FILE       write the summary to this file\n"
+		   "  -v, --verbose           on a terminal, announce waits of over 2 s and count them down; elsewhere, log on\n"
+		   "                          stderr (WEIR_LOG=info)\n"
 		   "\n"
 		   "The exit status is the command's own; 126: not executable, 127: not found, 125: weir's own failure.\n"
 		   "A command that cannot be seen (static, Go, musl, set-user-ID) runs all the same, with a line on stderr:\n"

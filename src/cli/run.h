@@ -13,19 +13,21 @@ struct weir_run_request {
 	uint64_t concurrency;
 	uint64_t max_wait_ns;
 	uint64_t attempts; /* of each request, 0 = as the rules say */
-	bool max_wait_given, dry_run, summary, verbose;
-	const char *priority; /* "high", "normal", "low"; NULL = not said */
-	const char *hosts;    /* glob, NULL = all */
-	const char *client;   /* whose share of each host it uses, NULL = the program's own name */
-	const char *config;   /* file, NULL = the chain */
-	char **command;       /* argv of the command, NULL at the end */
+	bool max_wait_given, dry_run, summary, summary_json, verbose;
+	bool announce;            /* long waits, on the terminal */
+	const char *summary_file; /* NULL = standard error */
+	const char *priority;     /* "high", "normal", "low"; NULL = not said */
+	const char *hosts;        /* glob, NULL = all */
+	const char *client;       /* whose share of each host it uses, NULL = the program's own name */
+	const char *config;       /* file, NULL = the chain */
+	char **command;           /* argv of the command, NULL at the end */
 };
 
 /* Replaces this process by the command. Returns the exit status when that fails: 126 or 127, and has complained. */
 int weir_run_exec(char **command);
 
-/* Runs the command as a child, forwards signals to it, and prints afterwards to stderr what it did and how it was limited.
- * Returns the command's exit status, 128 + n when signal n ended it. */
-int weir_run_summary(const struct weir_run_request *r, const struct weir_world *w);
+/* Runs the command as a child, and says what is asked for: its summary afterwards, its long waits meanwhile. Signals that are
+ * sent to this process are passed on to it. Ends as it does: returns its exit status, or is ended by the signal that ended it. */
+int weir_run_attended(const struct weir_run_request *r, const struct weir_world *w);
 
 #endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* `weir run` as the command's parent: to tell of its long waits meanwhile, and afterwards what it did. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/cli/run.h"
+#include "src/cli/subcommand.h"
+#include "src/cli/usage.h"
+#include "src/cli/waits.h"
+#include "src/stats/run_summary.h"
+#include "weir/gate.h"
+#include "weir/log.h"
+
+#define VARIABLE      "WEIR_SUMMARY"
+#define LOOK_EVERY_NS 500000000L
+
+/* What is passed on to the command. SIGTSTP, SIGTTIN and SIGTTOU are not: they stop this process as well, as they should. */
+static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM};
+
+struct attended {
+	const struct weir_run_request *request;
+	struct weir_summary *summary; /* NULL: not to be had */
+	struct weir_summary *outer;   /* of the run that this one is part of; NULL: none */
+	char path[WEIR_PATH_MAX];
+	char variable[sizeof VARIABLE + WEIR_PATH_MAX];
+	int lock; /* descriptor of the summary */
+	FILE *out;
+	uint64_t begun_ns;
+	bool announces;
+	struct weir_waits waits;
+};
+
+/* What cannot be had is said, and the command runs all the same: it is asked for more than for its summary. */
+static void begin_summary(struct attended *a, const struct weir_world *w)
+{
+	struct weir_owner self;
+	const char *why = NULL, *outer = getenv(VARIABLE);
+	int err = 0;
+	weir_owner_self(&self);
+	weir_run_summaries_tidy(w->dir);
+	if (outer && outer[0])
+		a->outer = weir_summary_open(outer, &why, &err);
+	size_t n = weir_format(a->path, sizeof a->path, "%s/" WEIR_RUN_SUMMARY_NAME "%d.%llu", w->dir, (int)getpid(),
+			       (unsigned long long)self.start);
+	a->summary = n < sizeof a->path - 1 ? weir_summary_create(a->path, &a->lock, &why, &err) : NULL;
+	if (!a->summary) {
+		weir_complain("run", "there will be no summary: %s: %s%s%s", a->path, why ? why : "its name is too long",
+			      err ? ": " : "", err ? strerror(err) : "");
+		return;
+	}
+	weir_format(a->variable, sizeof a->variable, VARIABLE "=%s", a->path);
+	if (setenv(VARIABLE, a->path, 1) != 0)
+		weir_complain("run", "there will be no summary: %s", strerror(errno));
+}
+
+static void print(struct attended *a, int status)
+{
+	static struct weir_run_summary told;
+	const char *where = a->request->summary_file;
+	if (!a->request->summary || !a->summary)
+		return;
+	weir_run_summary_take(a->summary, &told);
+	told.took_ns = weir_now_ns() - a->begun_ns;
+	told.status = status;
+	told.still_running = weir_run_processes(a->variable);
+	json_t *json = a->request->summary_json ? weir_run_summary_json(&told) : NULL;
+	if (json)
+		json_dumpf(json, a->out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	if (json)
+		fputc('\n', a->out);
+	else
+		weir_run_summary_text(&told, where ? "" : "weir: ", a->out);
+	json_decref(json);
+	if (fflush(a->out) != 0 && where)
+		weir_complain(where, "the summary could not be written: %s", strerror(errno));
+}
+
+static void end_summary(struct attended *a)
+{
+	if (!a->summary)
+		return;
+	if (a->outer)
+		weir_summary_merge(a->outer, a->summary);
+	unlink(a->path);
+	close(a->lock);
+}
+
+/* Waits for the child; whatever signal comes meanwhile is passed on. What the terminal sends goes to its whole foreground group,
+ * the child included, and is not sent twice. */
+static int wait_for(struct attended *a, pid_t child, const sigset_t *set)
+{
+	const struct timespec pause = {0, LOOK_EVERY_NS};
+	int status = 0;
+	for (;;) {
+		siginfo_t info;
+		int signal = a->announces ? sigtimedwait(set, &info, &pause) : sigwaitinfo(set, &info);
+		if (signal > 0 && signal != SIGCHLD && info.si_code != SI_KERNEL)
+			kill(child, signal);
+		if (waitpid(child, &status, WNOHANG) == child)
+			return status;
+		if (a->announces)
+			weir_waits_look(&a->waits);
+	}
+}
+
+/* As if the command had this process's place. A core of this one would be of use to nobody. */
+static int end_as(int status)
+{
+	const struct rlimit none = {0, 0};
+	sigset_t set;
+	if (!WIFSIGNALED(status))
+		return WEXITSTATUS(status);
+	setrlimit(RLIMIT_CORE, &none);
+	signal(WTERMSIG(status), SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, WTERMSIG(status));
+	raise(WTERMSIG(status));
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return 128 + WTERMSIG(status);
+}
+
+static int attend(struct attended *a)
+{
+	sigset_t set, old;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
+		sigaddset(&set, forwarded[i]);
+	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, it would take the status away */
+	sigprocmask(SIG_BLOCK, &set, &old);
+	a->begun_ns = weir_now_ns();
+	pid_t child = fork();
+	if (child == 0) {
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		_exit(weir_run_exec(a->request->command));
+	}
+	if (child < 0) {
+		weir_complain("run", "%s", strerror(errno));
+		end_summary(a);
+		return WEIR_EXIT_OWN_FAILURE;
+	}
+	/* What is said comes after it, and does not take the command's status away. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	int status = wait_for(a, child, &set);
+	if (a->announces)
+		weir_waits_end(&a->waits);
+	print(a, status);
+	end_summary(a);
+	return end_as(status);
+}
+
+int weir_run_attended(const struct weir_run_request *r, const struct weir_world *w)
+{
+	static struct attended a;
+	a.request = r;
+	a.lock = -1;
+	a.out = r->summary_file ? fopen(r->summary_file, "we") : stderr;
+	if (!a.out) {
+		weir_complain(r->summary_file, "%s", strerror(errno));
+		return WEIR_EXIT_OWN_FAILURE;
+	}
+	begin_summary(&a, w);
+	a.announces = r->announce && a.summary && weir_waits_begin(&a.waits, w->segment, a.variable);
+	return attend(&a);
+}
