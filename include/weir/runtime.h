@@ -132,9 +132,10 @@ bool weir_process_preloaded(pid_t pid);
 
 /* Starts `program agent --spawned` detached: a double fork through clone without SIGCHLD, own session, descriptors closed,
  * stdin/out/err on /dev/null, working directory /, umask 077, default signals, environment `envp` (NULL: none) without
- * LD_PRELOAD, LD_AUDIT, WEIR_RUN and WEIR_SUMMARY and with the paths in WEIR_CONFIG and WEIR_LOG made absolute. The caller's wait() never sees
- * it, no zombie stays. Returns 0 (which does not tell whether exec went well) or errno; EBUSY where the agent would become a
- * child that this process, or the PID 1 that runs under weir, did not make. Async-signal-safe; blocks for the time of a fork. */
+ * LD_PRELOAD, LD_AUDIT, WEIR_RUN and WEIR_SUMMARY and with the paths in WEIR_CONFIG and WEIR_LOG made absolute. The caller's
+ * wait() never sees it, no zombie stays. Returns 0 (which does not tell whether exec went well) or errno; EBUSY where the agent
+ * would become a child that this process, or the PID 1 that runs under weir, did not make. Async-signal-safe; blocks for the time
+ * of a fork. */
 int weir_agent_spawn(const char *program, char *const envp[]);
 
 #endif

@@ -181,7 +181,8 @@ static int descriptors(void)
 
 static void the_agent_starts_with_a_clean_slate(void **state)
 {
-	static const char *const environment[] = {"A=1", "LD_PRELOAD=", "LD_AUDIT=", "WEIR_RUN=r", "WEIR_SUMMARY=s", "WEIR_RUNTIME_DIR=/x", NULL};
+	static const char *const environment[] = {
+		"A=1", "LD_PRELOAD=", "LD_AUDIT=", "WEIR_RUN=r", "WEIR_SUMMARY=s", "WEIR_RUNTIME_DIR=/x", NULL};
 
 	(void)state;
 	spawn_and_read(environment);
