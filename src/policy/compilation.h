@@ -5,7 +5,8 @@
  *   chain.c     which files there are, in order, and what they were when they were read (sources)
  *   document.c  reads one: owner, mode, size; scan.c goes through its raw text; libconfig parses it
  *   section.c   takes defaults, total and each rule of hosts over into drafts, with the help of setting.c, field.c, value.c,
- *               quota.c, allowance.c, alerts.c, zone.c, match.c and narrow.c
+ *               profile.c, quota.c, allowance.c, alerts.c, zone.c, match.c and
+ *               narrow.c
  *   check.c     looks at what only shows when everything has been said (min above max, fixed without max)
  *   origin.c    says where each value comes from
  *
@@ -22,6 +23,7 @@
 
 #include "weir/monitor.h"
 #include "weir/policy.h"
+#include "weir/profile.h"
 
 #define WEIR_CONF_BYTES_MAX (1024U * 1024U)
 #define WEIR_HOSTS_MAX      (WEIR_RULES_DEFAULT - 1) /* the last rule is the defaults */
@@ -118,6 +120,8 @@ struct weir_draft {
 	char path[32]; /* "defaults", "total", "hosts[2]" */
 	struct weir_place at;
 	struct weir_place group_at;
+	enum weir_profile profile; /* whose thresholds it began with */
+	struct weir_place profile_at;
 	char source[WEIR_PROVENANCE_MAX];      /* where its limits are published; empty: not said */
 	char verified_on[WEIR_PROVENANCE_MAX]; /* when somebody last compared, "2026-11-27"; empty: not said */
 	struct weir_place source_at, verified_at;
@@ -187,8 +191,11 @@ void weir_section_globals(struct weir_compilation *c, uint32_t document);
 /* section.c: appends the rules of a document's `hosts`; the defaults must be complete. */
 void weir_section_hosts(struct weir_compilation *c, uint32_t document);
 
-/* provenance.c: reads `source` or `verified_on`, which change no limit. */
+/* profile.c: takes all thresholds over from `profile`. */
 struct weir_setting;
+void weir_profile_read(struct weir_draft *d, const struct weir_setting *s);
+
+/* provenance.c: reads `source` or `verified_on`, which change no limit. */
 void weir_provenance_read(struct weir_draft *d, const struct weir_setting *s, bool date);
 
 /* check.c: what only shows when a draft is complete. Brings inherited bounds in line with what is said here. */

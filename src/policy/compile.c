@@ -35,6 +35,7 @@ static void begin(struct weir_compilation *c)
 {
 	snprintf(c->defaults.path, sizeof c->defaults.path, "defaults");
 	weir_rule_defaults(&c->defaults.rule);
+	c->defaults.profile = WEIR_PROFILE_BALANCED;
 	begin_total(&c->total);
 	c->defaults.alerts = weir_alert_builtin;
 	c->alert_actions = weir_alert_no_actions;

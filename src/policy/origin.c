@@ -83,6 +83,16 @@ static char *quoted(const char *text)
 	return asprintf(&out, "\"%s\"", text) < 0 ? NULL : out;
 }
 
+/* Of defaults whatever it is; of a host where its own rule says it. */
+static void list_profile(struct weir_compilation *c, struct weir_policy *out, const struct weir_draft *d, const char *section)
+{
+	const struct weir_place *inherited = &c->defaults.profile_at;
+
+	if (d != &c->defaults && d->profile_at.document == inherited->document && d->profile_at.line == inherited->line)
+		return;
+	add(c, out, section, "profile", quoted(weir_profile_name(d->profile)), d->profile_at);
+}
+
 static void list_host(struct weir_compilation *c, struct weir_policy *out, const struct weir_draft *d)
 {
 	char section[WEIR_MATCH_MAX + WEIR_NARROW_NAME_MAX + 9], name[WEIR_NARROW_NAME_MAX];
@@ -96,6 +106,7 @@ static void list_host(struct weir_compilation *c, struct weir_policy *out, const
 		add(c, out, section, "source", quoted(d->source), d->source_at);
 	if (d->verified_on[0] != '\0')
 		add(c, out, section, "verified_on", quoted(d->verified_on), d->verified_at);
+	list_profile(c, out, d, section);
 	list_draft(c, out, d, section, true);
 	list_alerts(c, out, d, section, true);
 }
@@ -105,11 +116,12 @@ void weir_origin_list(struct weir_compilation *c, struct weir_policy *out)
 	char idle_exit[WEIR_VALUE_MAX];
 	char *entries = NULL;
 
-	out->origins = calloc((c->hosts + 2) * (WEIR_FIELDS + WEIR_ALERT_KEYS + 4) + 2, sizeof *out->origins);
+	out->origins = calloc((c->hosts + 2) * (WEIR_FIELDS + WEIR_ALERT_KEYS + 5) + 2, sizeof *out->origins);
 	if (!out->origins) {
 		c->out_of_memory = true;
 		return;
 	}
+	list_profile(c, out, &c->defaults, "defaults");
 	list_draft(c, out, &c->defaults, "defaults", false);
 	for (size_t i = 0; i < c->hosts; i++)
 		list_host(c, out, &c->host[i]);

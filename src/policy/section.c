@@ -14,13 +14,13 @@
 static const char *const sections[] = {"defaults", "hosts", "total", "alerts", "agent", "segment", NULL};
 
 /* What a rule may hold, by the section it stands in. */
-static const char *const rule_keys[] = {
-	"match", "group",  "exempt", "throttle_status", "rate",   "rates",    "concurrency", "breaker", "wait",
-	"hold",  "retry",  "quotas", "spread",          "source", "priority", "queue",       "share",   "verified_on",
-	"path",  "method", "apart",  "per_client",      "alerts", "degrade",  NULL};
-static const char *const default_keys[] = {"exempt",     "throttle_status", "rate",   "rates",  "concurrency", "breaker", "wait",
-					   "hold",       "retry",           "quotas", "spread", "priority",    "queue",   "share",
-					   "per_client", "degrade",         NULL};
+static const char *const rule_keys[] = {"match",      "group",  "exempt",  "throttle_status", "rate",   "rates",  "concurrency",
+					"breaker",    "wait",   "hold",    "retry",           "quotas", "spread", "source",
+					"priority",   "queue",  "share",   "verified_on",     "path",   "method", "apart",
+					"per_client", "alerts", "degrade", "profile",         NULL};
+static const char *const default_keys[] = {
+	"exempt", "throttle_status", "rate",     "rates", "concurrency", "breaker",    "wait",    "hold",    "retry",
+	"quotas", "spread",          "priority", "queue", "share",       "per_client", "degrade", "profile", NULL};
 static const char *const total_keys[] = {"rate", "rates", "concurrency", "wait", NULL};
 
 static bool listed(const char *name, const char *const names[])
@@ -209,10 +209,10 @@ static void take_retry(struct weir_draft *d, const struct weir_setting *s)
 	if (weir_setting_is_group(s)) {
 		if (weir_setting_children(s) > 0 && !weir_setting_member(s, "attempts", &attempts) &&
 		    weir_field_get(&d->rule, WEIR_FIELD_RETRY_ATTEMPTS) < 2)
-			say(d, WEIR_FIELD_RETRY_ATTEMPTS, WEIR_RETRY_ATTEMPTS_DEFAULT, at);
+			say(d, WEIR_FIELD_RETRY_ATTEMPTS, weir_profile_attempts(d->profile), at);
 		take_group(d, s, "retry");
 	} else if (config_setting_type(s->setting) == CONFIG_TYPE_BOOL) {
-		say(d, WEIR_FIELD_RETRY_ATTEMPTS, is_false(s) ? 1 : WEIR_RETRY_ATTEMPTS_DEFAULT, at);
+		say(d, WEIR_FIELD_RETRY_ATTEMPTS, is_false(s) ? 1 : weir_profile_attempts(d->profile), at);
 	} else if (!weir_setting_number(s)) {
 		weir_setting_expected(s, "a number of attempts such as 3, true, false or a group { }", NULL);
 	} else if (weir_value_count(s, 1, WEIR_RETRY_ATTEMPTS_MAX, &n)) {
@@ -294,16 +294,21 @@ static void take_key(struct weir_draft *d, const struct weir_setting *s, const c
 /* Takes over everything that a group of rule keys says. */
 static void take_rule(struct weir_draft *d, const struct weir_setting *s, const char *const keys[])
 {
-	struct weir_setting rate, rates = {0};
+	struct weir_setting rate, rates = {0}, profile;
 	bool rate_said =
 		weir_setting_member(s, "rate", &rate) && !(weir_setting_is_group(&rate) && weir_setting_children(&rate) == 0);
 
+	/* First, wherever it stands: the other keys change what it says. */
+	if (listed("profile", keys) && weir_setting_member(s, "profile", &profile))
+		weir_profile_read(d, &profile);
 	for (unsigned i = 0; i < weir_setting_children(s); i++) {
 		struct weir_setting child = weir_setting_child(s, i);
 		const char *name = weir_setting_name(&child);
 
 		if (!listed(name, keys))
 			weir_setting_unknown(&child, keys);
+		else if (strcmp(name, "profile") == 0)
+			continue;
 		else if (strcmp(name, "rates") == 0)
 			rates = child;
 		else

@@ -27,6 +27,35 @@ static char *find_origin(const struct weir_policy *policy, const struct weir_rul
 	return NULL;
 }
 
+/* "polite", with its quotes and where it is said; NULL where nobody has said one. */
+static const struct weir_origin *find_profile(const struct weir_explaining *x)
+{
+	char key[WEIR_MATCH_MAX + WEIR_NARROW_NAME_MAX + 24], name[WEIR_NARROW_NAME_MAX];
+	const struct weir_origin *found = NULL;
+
+	weir_narrow_name(&x->rule.narrow, name);
+	weir_format(key, sizeof key, "hosts[%s%s%s].profile", x->rule.match, name[0] ? "#" : "", name);
+	for (size_t i = 0; x->policy && i < x->policy->origin_count; i++) {
+		const struct weir_origin *o = &x->policy->origins[i];
+
+		if (strcmp(o->key, key) == 0)
+			return o;
+		if (strcmp(o->key, "defaults.profile") == 0 && strcmp(o->source, "built in") != 0)
+			found = o;
+	}
+	return found;
+}
+
+static void say_profile(struct weir_explaining *x)
+{
+	const struct weir_origin *o = find_profile(x);
+
+	if (!o)
+		return;
+	weir_say(x, "Profile: %s, from %s.", o->value, o->source);
+	json_object_set_new(x->e->document, "profile", json_pack("s%", o->value + 1, strlen(o->value) - 2));
+}
+
 static void say_rule(struct weir_explaining *x)
 {
 	struct weir_explanation *e = x->e;
@@ -177,6 +206,7 @@ static void say_all(struct weir_explaining *x, const struct weir_rule *total)
 		weir_say_past(x);
 		return;
 	}
+	say_profile(x);
 	weir_say_limits(x);
 	if (total)
 		weir_say_total(x, total);

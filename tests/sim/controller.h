@@ -9,6 +9,7 @@
 
 #include "scenario.h"
 #include "server.h"
+#include "weir/profile.h"
 
 enum sim_verdict { SIM_GO, SIM_WAIT, SIM_NO };
 
@@ -60,6 +61,9 @@ struct sim_controller {
 	/* One line of internal state for --trace; NULL: none. */
 	void (*trace)(void *self, uint64_t now_ns, char *out, size_t size);
 };
+
+/* Of weir; balanced unless simulate is told another. Set before anything runs. */
+extern enum weir_profile sim_profile;
 
 extern const struct sim_controller sim_weir, sim_none, sim_oracle, sim_aws_shared, sim_aws_each, sim_vegas, sim_gradient2,
 	sim_envoy, sim_resilience4j, sim_gobreaker, sim_outlier, sim_finagle;

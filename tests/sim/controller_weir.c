@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * weir itself: the gate that ships, over a segment in anonymous memory, on the virtual clock. Policy: the built-in defaults, but
- * for wait.max, which is a day, so that clients of slow hosts wait as the other controllers' do instead of being refused.
+ * for wait.max, which is a day, so that clients of slow hosts wait as the other controllers' do instead of being refused; or
+ * those of another profile.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include "weir/gate.h"
 
 #define ENTRIES 16
+
+enum weir_profile sim_profile = WEIR_PROFILE_BALANCED;
 
 #define HOST "api.example.org:443"
 #define DAY  (UINT64_C(86400) * 1000000000)
@@ -51,6 +54,7 @@ static void *start(const struct sim_setting *setting)
 		exit(1);
 	}
 	weir_rule_defaults(&w->rule);
+	weir_rule_profile(&w->rule, sim_profile);
 	if (setting->scenario->patience_s <= 0)
 		w->rule.wait_max_ns = DAY;
 	else

@@ -2,6 +2,7 @@
 /*
  * simulate --report FILE                         all scenarios, all controllers, 20 seeds: the report
  * simulate [-s SCENARIO] [-c CONTROLLER] [-n SEEDS]   figures on stdout
+ * simulate -p PROFILE ...                        the same, with weir's polite, balanced or eager profile
  * simulate -t SEED -s SCENARIO [-c CONTROLLER]   one run, second by second
  */
 #include <getopt.h>
@@ -54,7 +55,7 @@ int main(int argc, char **argv)
 	struct sim_batch batch;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "r:s:c:n:t:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "r:s:c:n:t:p:", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
 			report = optarg;
@@ -70,6 +71,12 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			trace_seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'p':
+			if (!weir_profile_parse(optarg, &sim_profile)) {
+				fprintf(stderr, "simulate: no profile %s\n", optarg);
+				return 64;
+			}
 			break;
 		default:
 			return 64;

@@ -32,7 +32,8 @@ static void unknown_keys_come_with_a_suggestion(void **state)
 		{"defaults = {\n braeker = { };\n};", "t:2: defaults.braeker: unknown key; did you mean \"breaker\"?"},
 		{"defaults = { match = \"a\"; };",
 		 "t:1: defaults.match: unknown key; the keys here are exempt, throttle_status, rate, "
-		 "rates, concurrency, breaker, wait, hold, retry, quotas, spread, priority, queue, share, per_client, degrade"},
+		 "rates, concurrency, breaker, wait, hold, retry, quotas, spread, priority, queue, share, per_client, degrade, "
+		 "profile"},
 		{"total = { priority = \"high\"; };",
 		 "t:1: total.priority: unknown key; the keys here are rate, rates, concurrency, wait"},
 		{"defaults = { rate = { maximum = \"1/s\"; }; };", "t:1: defaults.rate.maximum: unknown key; the keys here are "
