@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "src/agent/api_call.h"
+#include "src/stats/degraded.h"
 #include "src/stats/render.h"
 #include "src/stats/spelling.h"
 #include "src/stats/watched.h"
@@ -12,6 +13,28 @@
 #include "weir/units.h"
 
 #define SILENCE_MAX_NS (UINT64_C(366) * 86400 * 1000000000)
+
+/* Hosts at which something is given up. Returns how many. */
+static size_t degraded_hosts(const struct weir_segment *s, const struct weir_policy_view *view, json_t *list)
+{
+	char key[WEIR_KEY_MAX], name[WEIR_SPELLING_MAX], text[WEIR_DEGRADED_TEXT];
+	size_t count = 0;
+	for (uint32_t slot = 0; view->rules && slot < s->entries; slot++) {
+		uint32_t rule;
+		if (atomic_load_explicit(&s->index[slot], memory_order_relaxed) == 0 || !weir_entry_key(s, slot, key))
+			continue;
+		rule = weir_policy_of_key(view, key);
+		if (rule >= view->rule_count || view->rules[rule].degrade.watch == 0)
+			continue;
+		struct weir_degraded d = weir_degraded_of(&s->entry[slot], &view->rules[rule]);
+		if (!weir_is_degraded(&d))
+			continue;
+		weir_spell(key, name);
+		json_array_append_new(list, json_sprintf("%s: degraded: %s", name, weir_degraded_text(&d, text)));
+		count++;
+	}
+	return count;
+}
 
 static json_t *reasons(const struct weir_snapshot *s, bool rejected)
 {
@@ -37,11 +60,13 @@ void weir_answer_health(const struct weir_call *call, struct weir_api_reply *rep
 	memset(&s, 0, sizeof s);
 	weir_watched_add(&s, weir_alerts_monitor(call->api->alerts));
 	enum weir_monitor_health health = s.monitor_health;
-	if (rejected && health == WEIR_MONITOR_HEALTHY)
+	json_t *list = reasons(&s, rejected);
+	bool degraded = degraded_hosts(call->api->segment, &view, list) > 0;
+	if ((rejected || degraded) && health == WEIR_MONITOR_HEALTHY)
 		health = WEIR_MONITOR_DEGRADED;
 	json_t *o = json_object();
 	json_object_set_new(o, "status", json_string(weir_monitor_health_name(health)));
-	json_object_set_new(o, "reasons", reasons(&s, rejected));
+	json_object_set_new(o, "reasons", list);
 	json_object_set_new(o, "version", json_string(weir_version()));
 	json_object_set_new(o, "policy_generation", json_integer(view.rules ? (json_int_t)view.generation : 0));
 	json_object_set_new(o, "policy_rejected", json_boolean(rejected));

@@ -61,6 +61,16 @@ static void add_sample(struct weir_top_host *h)
 	h->samples = keep + 1;
 }
 
+/* Nothing where nothing is given up. */
+static void take_degraded(struct weir_top_host *h, const json_t *degraded)
+{
+	text_of(degraded, "state", h->degraded, sizeof h->degraded);
+	if (strcmp(h->degraded, "normal") == 0)
+		h->degraded[0] = '\0';
+	else if (h->degraded[0] && h->cause[0] == '\0')
+		text_of(degraded, "cause", h->cause, sizeof h->cause);
+}
+
 static bool take_host(struct weir_top *t, const json_t *o)
 {
 	const char *name = json_string_value(json_object_get(o, "host"));
@@ -75,6 +85,8 @@ static bool take_host(struct weir_top *t, const json_t *o)
 	text_of(o, "hold_cause", h->cause, sizeof h->cause);
 	if (h->cause[0] == '\0')
 		text_of(breaker, "cause", h->cause, sizeof h->cause);
+	take_degraded(h, json_object_get(o, "degraded"));
+	h->shed = real_of(breaker, "shed");
 	h->requests = count_of(o, "requests");
 	h->succeeded = count_of(o, "succeeded");
 	h->throttled = count_of(o, "throttled");

@@ -29,6 +29,8 @@ enum weir_top_order {
 struct weir_top_host {
 	char name[WEIR_SPELLING_MAX], rule[WEIR_SPELLING_MAX];
 	char state[16], breaker[16], cause[32];
+	char degraded[16]; /* empty: nothing is given up */
+	double shed;       /* share that the breaker refuses */
 	uint64_t requests, succeeded, throttled, failed, refused, delayed;
 	double rate, rate_limit, error_rate, latency, hold_s, reopens_s;
 	double p50, p95, p99, waited_p50, waited_p95;

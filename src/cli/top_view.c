@@ -70,6 +70,10 @@ static const char *reason(const struct weir_top_host *h, char out[160])
 		snprintf(out, 160, "breaker open (%s)", h->cause);
 	else if (strcmp(h->breaker, "half_open") == 0)
 		snprintf(out, 160, "breaker half-open, a probe decides");
+	else if (h->degraded[0])
+		snprintf(out, 160, "degraded: %s (%s)", h->degraded, h->cause);
+	else if (h->shed > 0)
+		snprintf(out, 160, "breaker sheds %.0f%%", 100 * h->shed);
 	return out;
 }
 

@@ -153,6 +153,8 @@ static enum weir_health health_of(const struct weir_host_view *v, const struct w
 		return WEIR_HEALTH_OPEN;
 	if (v->hold_ns > 0)
 		return WEIR_HEALTH_THROTTLED;
+	if (weir_is_degraded(&v->degraded))
+		return WEIR_HEALTH_DEGRADED;
 	if (trace->slowed_ns && trace->slowed_ns <= now_ns && now_ns - trace->slowed_ns < THROTTLED_FOR_NS)
 		return WEIR_HEALTH_THROTTLED;
 	return WEIR_HEALTH_OK;
@@ -214,6 +216,8 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 	if (out->kind == WEIR_ENTRY_HOST)
 		weir_quotas_view(s, slot, &rule, out);
 	view_breaker(e, &rule, trace, now_ns, out);
+	if (out->kind == WEIR_ENTRY_HOST)
+		out->degraded = weir_degraded_of(e, &rule);
 	out->refusal = weir_refusal_look(&e->refusal);
 	out->findings = weir_findings_of(&out->refusal, &trace->finding, now_ns, out->finding);
 	out->health = health_of(out, trace, now_ns);

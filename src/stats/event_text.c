@@ -5,6 +5,7 @@
 
 #include "src/stats/finding.h"
 #include "weir/cause.h"
+#include "weir/degrade.h"
 #include "weir/log.h"
 #include "weir/monitor.h"
 #include "weir/units.h"
@@ -114,6 +115,16 @@ static void say_change(const struct weir_event *e, char out[WEIR_EVENT_TEXT])
 	case WEIR_EVENT_LEDGER_LOST:
 		weir_format(out, WEIR_EVENT_TEXT,
 			    "the ledger of quotas could not be read and was set aside: nothing is left until the next windows");
+		break;
+	case WEIR_EVENT_DEGRADE_CHANGED:
+		weir_format(out, WEIR_EVENT_TEXT, "degradation %s -> %s%s", weir_degrade_name((uint32_t)e->before),
+			    weir_degrade_name((uint32_t)e->after), because(e, why));
+		break;
+	case WEIR_EVENT_SHED_CHANGED:
+		if (e->after != 0)
+			weir_format(out, WEIR_EVENT_TEXT, "breaker sheds %" PRIu64 "%%%s", (e->after + 5) / 10, because(e, why));
+		else
+			weir_format(out, WEIR_EVENT_TEXT, "breaker sheds no more%s", because(e, why));
 		break;
 	case WEIR_EVENT_POLICY_PUBLISHED:
 		weir_format(out, WEIR_EVENT_TEXT, "configuration in force, generation %" PRIu64, e->after);

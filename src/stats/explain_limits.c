@@ -282,6 +282,8 @@ static void say_breaker(struct weir_explaining *x)
 	enum weir_breaker_state state = h ? h->breaker : WEIR_BREAKER_CLOSED;
 	struct weir_words w = {.next = 0};
 
+	if (state == WEIR_BREAKER_CLOSED && p->mode == WEIR_BREAKER_SHEDS)
+		return;
 	if (state == WEIR_BREAKER_CLOSED && !p->failures && !p->failure_rate_permille && !p->slow_rate_permille) {
 		weir_say(x, "Breaker: off.");
 		return;
@@ -308,6 +310,36 @@ static void say_breaker(struct weir_explaining *x)
 		weir_say(x, "Breaker: closed, %" PRIu32 " failure%s in a row.", h ? h->failures_in_a_row : 0,
 			 h && h->failures_in_a_row == 1 ? "" : "s");
 	say_thresholds(x);
+}
+
+/* The thresholds, and what is given up now. */
+static void say_degraded(struct weir_explaining *x)
+{
+	const struct weir_degrade_params *p = &x->rule.degrade;
+	char text[WEIR_DEGRADED_TEXT], when[200] = "";
+	struct weir_words w = {.next = 0};
+	size_t n = 0;
+
+	if (p->watch & WEIR_DEGRADE_SHEDS)
+		weir_say(x,
+			 "Breaker: it sheds: a share of the requests is refused when more than half of them fail; now %u.%u%%.",
+			 (x->view ? x->view->degraded.shed_permille : 0) / 10,
+			 (x->view ? x->view->degraded.shed_permille : 0) % 10);
+	if (!(p->watch & WEIR_DEGRADE_WATCHES))
+		return;
+	if (p->queue)
+		n += weir_format(when + n, sizeof when - n, "%s%u wait", n ? ", " : "", p->queue);
+	if (p->latency_ns)
+		n += weir_format(when + n, sizeof when - n, "%sp95 is above %s", n ? ", " : "",
+				 weir_duration_word(&w, p->latency_ns));
+	if (p->error_permille)
+		n += weir_format(when + n, sizeof when - n, "%s%u.%u%% fail", n ? ", " : "", p->error_permille / 10,
+				 p->error_permille % 10);
+	if (p->quota_permille)
+		weir_format(when + n, sizeof when - n, "%s%u.%u%% of a quota are left", n ? ", " : "", p->quota_permille / 10,
+			    p->quota_permille % 10);
+	weir_say(x, "Degradation: low is given up first, then normal, where %s; now %s.", when,
+		 x->view && weir_is_degraded(&x->view->degraded) ? weir_degraded_text(&x->view->degraded, text) : "normal");
 }
 
 /* What libcurl would be made to ask again. */
@@ -361,6 +393,7 @@ void weir_say_limits(struct weir_explaining *x)
 	say_quotas(x);
 	say_hold(x);
 	say_breaker(x);
+	say_degraded(x);
 	say_retry(x);
 	say_wait(x);
 	weir_say_seen(x);

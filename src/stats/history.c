@@ -57,6 +57,14 @@ static void put_values(json_t *o, const struct weir_event *e)
 	case WEIR_EVENT_ALERT_RESOLVED:
 		put_alert(o, e);
 		break;
+	case WEIR_EVENT_DEGRADE_CHANGED:
+		json_object_set_new(o, "before", json_string(weir_degrade_name((uint32_t)e->before)));
+		json_object_set_new(o, "after", json_string(weir_degrade_name((uint32_t)e->after)));
+		break;
+	case WEIR_EVENT_SHED_CHANGED:
+		json_object_set_new(o, "before", json_real((double)(e->before < 1000 ? e->before : 1000) / 1000));
+		json_object_set_new(o, "after", json_real((double)(e->after < 1000 ? e->after : 1000) / 1000));
+		break;
 	case WEIR_EVENT_POLICY_PUBLISHED:
 	case WEIR_EVENT_POLICY_REJECTED:
 		json_object_set_new(o, "generation", number(e->after));

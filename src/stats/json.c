@@ -79,6 +79,8 @@ static json_t *breaker(const struct weir_host_view *h)
 	json_object_set_new(o, "opened_total", number(h->opened_total));
 	if (h->reopens_ns != WEIR_NEVER)
 		json_object_set_new(o, "reopens_in_seconds", seconds(h->reopens_ns));
+	if (h->degraded.watch & WEIR_DEGRADE_SHEDS)
+		json_object_set_new(o, "shed", json_real((double)h->degraded.shed_permille / 1000));
 	if (h->opened_by != WEIR_CAUSE_NONE)
 		json_object_set_new(o, "cause", json_string(weir_cause_name(h->opened_by)));
 	return o;
@@ -196,6 +198,9 @@ json_t *weir_render_json_host(const struct weir_host_view *h)
 	if (quotas)
 		json_object_set_new(o, "quotas", quotas);
 	json_object_set_new(o, "breaker", breaker(h));
+	json_t *degraded = weir_degraded_json(&h->degraded);
+	if (degraded)
+		json_object_set_new(o, "degraded", degraded);
 	json_object_set_new(o, "refusals", refusals(h));
 	json_object_set_new(o, "wait_seconds", durations(&h->wait));
 	json_object_set_new(o, "latency_seconds", durations(&h->latency));

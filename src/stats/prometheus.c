@@ -106,6 +106,31 @@ static void write_queue(FILE *out, const struct chosen *c)
 				     c->host[i]->class[k].refused);
 }
 
+/* Of those alone whose rule says that anything may be given up: to most hosts it is nothing. */
+static void write_degraded(FILE *out, const struct chosen *c)
+{
+	family(out, "weir_degrade_state", "gauge",
+	       "1 for the state that the host is in, 0 for the others; absent without a threshold in its rule.");
+	for (size_t i = 0; i < c->count; i++)
+		for (unsigned k = 0; (c->host[i]->degraded.watch & WEIR_DEGRADE_WATCHES) && k < WEIR_DEGRADE_STATES; k++)
+			count_sample(out, "weir_degrade_state", c->host[i], "state", weir_degrade_name(k),
+				     c->host[i]->degraded.view.state == k);
+	family(out, "weir_degrade_refused_ratio", "gauge", "Share of a class that is refused because the host is degraded.");
+	for (size_t i = 0; i < c->count; i++) {
+		const struct weir_degrade_view *v = &c->host[i]->degraded.view;
+		if (!(c->host[i]->degraded.watch & WEIR_DEGRADE_WATCHES))
+			continue;
+		open_labels(out, "weir_degrade_refused_ratio", c->host[i]);
+		fprintf(out, ",priority=\"normal\"} %.9g\n", (double)v->normal / 1000);
+		open_labels(out, "weir_degrade_refused_ratio", c->host[i]);
+		fprintf(out, ",priority=\"low\"} %.9g\n", (double)v->low / 1000);
+	}
+	family(out, "weir_shed_ratio", "gauge", "Share of requests that the breaker sheds; absent where it does not shed.");
+	for (size_t i = 0; i < c->count; i++)
+		if (c->host[i]->degraded.watch & WEIR_DEGRADE_SHEDS)
+			real_sample(out, "weir_shed_ratio", c->host[i], (double)c->host[i]->degraded.shed_permille / 1000);
+}
+
 static void write_gauges(FILE *out, const struct chosen *c)
 {
 	family(out, "weir_in_flight", "gauge", "Requests in flight.");
@@ -150,6 +175,7 @@ static void write_gauges(FILE *out, const struct chosen *c)
 		for (size_t k = 0; k < 3; k++)
 			count_sample(out, "weir_breaker_state", c->host[i], "state", states[k], strcmp(now, states[k]) == 0);
 	}
+	write_degraded(out, c);
 	family(out, "weir_breaker_consecutive_failures", "gauge", "Failures in a row while the breaker is closed.");
 	for (size_t i = 0; i < c->count; i++)
 		count_sample(out, "weir_breaker_consecutive_failures", c->host[i], NULL, NULL, c->host[i]->failures_in_a_row);

@@ -19,7 +19,7 @@ const uint64_t weir_duration_bucket_ns[WEIR_DURATION_BUCKETS] = {
 
 const char *weir_health_name(enum weir_health h)
 {
-	static const char *const names[] = {"ok", "throttled", "open", "half_open"};
+	static const char *const names[] = {"ok", "throttled", "open", "half_open", "degraded"};
 	return names[h];
 }
 

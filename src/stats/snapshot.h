@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/stats/degraded.h"
 #include "src/stats/finding.h"
 #include "weir/monitor.h"
 #include "weir/policy.h"
@@ -21,7 +22,7 @@
 
 /* ok: requests go as the policy says. throttled: a hold is in force, or the server made weir hold or slow down within the last
  * minute. open, half-open: the breaker's word, and it comes first. */
-enum weir_health { WEIR_HEALTH_OK, WEIR_HEALTH_THROTTLED, WEIR_HEALTH_OPEN, WEIR_HEALTH_HALF_OPEN };
+enum weir_health { WEIR_HEALTH_OK, WEIR_HEALTH_THROTTLED, WEIR_HEALTH_OPEN, WEIR_HEALTH_HALF_OPEN, WEIR_HEALTH_DEGRADED };
 
 #define WEIR_DURATION_BUCKETS 12
 extern const uint64_t weir_duration_bucket_ns[WEIR_DURATION_BUCKETS]; /* upper bounds, ascending; the last bucket is open */
@@ -90,10 +91,11 @@ struct weir_host_view {
 	enum weir_breaker_state breaker;
 	uint32_t failures_in_a_row;
 	uint64_t opened_total;
-	uint64_t reopens_ns;       /* open: until the next probe may go; WEIR_NEVER: the operator's word is awaited */
-	uint64_t grace_ns;         /* open, half-open: so long requests still wait for the host to come back; 0: not at all */
-	enum weir_cause opened_by; /* NONE: not known (any more) */
-	uint32_t opened_after;     /* failures in a row before it, 0 = not known */
+	uint64_t reopens_ns;           /* open: until the next probe may go; WEIR_NEVER: the operator's word is awaited */
+	uint64_t grace_ns;             /* open, half-open: so long requests still wait for the host to come back; 0: not at all */
+	enum weir_cause opened_by;     /* NONE: not known (any more) */
+	uint32_t opened_after;         /* failures in a row before it, 0 = not known */
+	struct weir_degraded degraded; /* what is given up */
 	struct weir_refusal_view refusal; /* what is held and tried of what its refusals depend on */
 	struct weir_finding finding[WEIR_FINDINGS];
 	size_t findings;

@@ -134,6 +134,14 @@ static bool put_reason(const struct weir_host_view *h, const char *before, FILE 
 	}
 }
 
+/* Beside whatever else is to be said of it. */
+static void put_degraded(const struct weir_host_view *h, const char *before, FILE *out)
+{
+	char text[WEIR_DEGRADED_TEXT];
+	if (weir_is_degraded(&h->degraded))
+		fprintf(out, "%s%s\n", before, weir_degraded_text(&h->degraded, text));
+}
+
 static void put_override(const struct weir_host_view *h, const char *before, FILE *out)
 {
 	char text[32];
@@ -223,6 +231,7 @@ static void put_status_line(const struct weir_host_view *h, bool color, FILE *ou
 	}
 	if (h->kind != WEIR_ENTRY_HOST)
 		return;
+	put_degraded(h, "    degraded: ", out);
 	put_classes(h, "    queue:", out);
 	put_findings(h, "    ", true, out);
 }
@@ -366,6 +375,7 @@ static void put_host(const struct weir_host_view *h, bool color, FILE *out)
 	}
 	if (share)
 		return;
+	put_degraded(h, "  degraded     ", out);
 	put_findings(h, "  meaning      ", false, out);
 	fprintf(out, "  %-12s %s, opened %" PRIu64 " time%s", "breaker", weir_breaker_name(h->breaker), h->opened_total,
 		h->opened_total == 1 ? "" : "s");
