@@ -125,12 +125,18 @@ static void drop_gone(struct weir_top *t)
 bool weir_top_take(struct weir_top *t, const json_t *stats)
 {
 	const json_t *hosts = json_object_get(stats, "hosts"), *totals = json_object_get(stats, "totals"), *o;
+	const json_t *narrowed = json_object_get(stats, "narrowed");
 	size_t i;
 	if (!json_is_array(hosts))
 		return false;
 	for (i = 0; i < t->count; i++)
 		t->host[i].there = false;
 	json_array_foreach(hosts, i, o)
+	{
+		if (!take_host(t, o))
+			return false;
+	}
+	json_array_foreach(narrowed, i, o)
 	{
 		if (!take_host(t, o))
 			return false;

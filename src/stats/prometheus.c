@@ -331,5 +331,6 @@ void weir_render_prometheus(const struct weir_snapshot *s, FILE *out)
 	write_queue(out, &c);
 	write_findings(out, &c);
 	write_durations(out, &c);
+	weir_prometheus_narrowed(out, s);
 	weir_prometheus_watched(out, s, c.host, c.count);
 }

@@ -27,6 +27,9 @@ static inline void label(FILE *out, const char *name, const char *value)
 	fputc('"', out);
 }
 
+/* prometheus_narrow.c: narrowed rules beside their hosts' and clients' shares, those with the most requests. */
+void weir_prometheus_narrowed(FILE *out, const struct weir_snapshot *s);
+
 /* prometheus_watched.c: what the agent's monitor knows of these hosts, which alerts fire, and what the agent itself uses; nothing
  * without an agent. */
 void weir_prometheus_watched(FILE *out, const struct weir_snapshot *s, const struct weir_host_view *const *host, size_t count);

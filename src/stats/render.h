@@ -22,6 +22,8 @@ void weir_render_time(uint64_t wall_ns, char out[32]);
 
 /* The Prometheus text format 0.0.4. At most WEIR_PROMETHEUS_HOSTS hosts get labels of their own: those with the most requests. */
 #define WEIR_PROMETHEUS_HOSTS        200
+#define WEIR_PROMETHEUS_NARROWED     100 /* of narrowed rules beside their hosts' */
+#define WEIR_PROMETHEUS_CLIENTS      50  /* of clients with requests under way */
 #define WEIR_PROMETHEUS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 void weir_render_prometheus(const struct weir_snapshot *snapshot, FILE *out);
 

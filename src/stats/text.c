@@ -373,6 +373,11 @@ static void put_host(const struct weir_host_view *h, bool color, FILE *out)
 		put_override(h, "  override     ", out);
 		fputc('\n', out);
 	}
+	if (h->kind == WEIR_ENTRY_NARROWED) {
+		fprintf(out, "  %-12s %" PRIu64 " succeeded, %" PRIu64 " throttled, %" PRIu64 " failed\n", "results",
+			h->tally.succeeded, h->tally.throttled, h->tally.failed);
+		put_durations("latency", &h->latency, out);
+	}
 	if (share)
 		return;
 	put_degraded(h, "  degraded     ", out);

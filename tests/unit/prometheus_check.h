@@ -12,7 +12,7 @@
 
 struct prometheus_page {
 	char family[128], type[16];
-	char seen[64][128]; /* families that were there already */
+	char seen[128][128]; /* families that were there already */
 	size_t seen_count;
 	bool helped;
 	char series[160]; /* of a histogram: its labels without le */
@@ -53,7 +53,7 @@ static inline const char *check_comment(struct prometheus_page *p, const char *l
 		for (size_t i = 0; i < p->seen_count; i++)
 			if (strcmp(p->seen[i], p->family) == 0)
 				return wrong(p, "a family in two places", line);
-		if (p->seen_count == 64)
+		if (p->seen_count == sizeof p->seen / sizeof *p->seen)
 			return wrong(p, "too many families", line);
 		memcpy(p->seen[p->seen_count++], p->family, sizeof p->family);
 		p->type[0] = '\0';
