@@ -54,7 +54,7 @@ $(BUILD)/obj/src/agent/dashboard.o: src/agent/dashboard.html
 # Only what these name knows the version and where weir is installed: `make install PREFIX=/usr` compiles nothing else again.
 PLACES = -DWEIR_VERSION='"$(VERSION)"' -DWEIR_BINDIR='"$(bindir)"' -DWEIR_LIBDIR='"$(libdir)"' -DWEIR_CONFDIR='"$(confdir)"'
 KNOW_PLACES = $(addprefix $(BUILD)/obj/,src/runtime/chain.o src/runtime/program.o src/runtime/version.o src/stats/prometheus.o src/agent/api_read.o \
-	src/cli/library.o src/cli/version.o tests/unit/test_runtime.o tests/integration/test_cli.o tests/integration/test_run.o)
+	src/cli/library.o src/cli/version.o src/launcher/launcher.o tests/unit/test_runtime.o tests/integration/test_cli.o tests/integration/test_run.o)
 $(KNOW_PLACES): private PLACES_COMPILE = $(PLACES)
 
 LIBS     := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
@@ -66,6 +66,8 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CORE_SRC    := $(call src,src/limit) $(call src,src/segment) $(call src,src/gate) $(call src,src/http) $(call src,src/answer) $(call src,src/wire) $(call src,src/log) $(call src,src/runtime) $(call src,src/units)
 PRELOAD_SRC := $(call src,src/preload) $(call src,src/preload/*)
 PROGRAM_SRC := $(call src,src/monitor) $(call src,src/policy) $(call src,src/stats) $(call src,src/agent) $(call src,src/cli)
+# What every start of a command pays for: nothing that needs more than the C library.
+LAUNCHER_SRC := $(call src,src/launcher) $(addprefix src/cli/,environment.c library.c run_request.c sight.c usage.c) src/agent/handover.c src/agent/instance.c
 $(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_SRC) $(PRELOAD_SRC)): private IN_LIBRARY = yes
 SERVER_SRC  := $(call src,tests/server)
 HARNESS_SRC := $(call src,tests/harness)
@@ -88,10 +90,10 @@ $(call obj,$(CORE_SRC) $(PRELOAD_SRC)): private FRAME_COMPILE = $(if $(SANITIZE)
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/libweir.so $(BUILD)/weir
+all: $(BUILD)/libweir.so $(BUILD)/weir $(BUILD)/weir-tool
 
 help:
-	@echo 'make              build/libweir.so and build/weir'
+	@echo 'make              build/libweir.so, build/weir and build/weir-tool'
 	@echo 'make check        build and run all tests'
 	@echo 'make unit         unit tests alone;  make integration: integration tests alone'
 	@echo 'make matrix       run real programs bare and under weir; scripts/matrix --all: and install them first'
@@ -139,7 +141,11 @@ $(BUILD)/libharness.a: $(call obj,$(HARNESS_SRC))
 $(BUILD)/libweir.so: $(call obj,$(PRELOAD_SRC)) $(BUILD)/libcore.a src/preload/core/exports.map
 	$(CC) -shared -o $@ $(call obj,$(PRELOAD_SRC)) $(BUILD)/libcore.a -Wl,--version-script=src/preload/core/exports.map -Wl,-soname,libweir.so $(if $(SANITIZE)$(COVERAGE),,-Wl,-z,defs -nostartfiles) -Wl,-z,noseparate-code $(ALL_LDFLAGS)
 
-$(BUILD)/weir: $(call obj,$(PROGRAM_SRC)) $(BUILD)/libcore.a
+# Most of a start of `weir run` is the dynamic linker's work for libraries that only the rest needs: docs/architecture.md.
+$(BUILD)/weir: $(call obj,$(LAUNCHER_SRC)) $(BUILD)/libcore.a | $(BUILD)/weir-tool
+	$(CC) -pie -o $@ $(call obj,$(LAUNCHER_SRC)) $(BUILD)/libcore.a $(ALL_LDFLAGS) -pthread
+
+$(BUILD)/weir-tool: $(call obj,$(PROGRAM_SRC)) $(BUILD)/libcore.a
 	$(CC) -pie -o $@ $(call obj,$(PROGRAM_SRC)) $(BUILD)/libcore.a $(ALL_LDFLAGS) $(LIBS) -pthread
 
 $(BUILD)/quotad: $(call obj,$(SERVER_SRC))
@@ -215,8 +221,10 @@ install: man
 	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(libdir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(datadir)/presets" "$(DESTDIR)$(datadir)/prometheus" "$(DESTDIR)$(datadir)/grafana" "$(DESTDIR)$(unitdir)" \
 		"$(DESTDIR)$(bashdir)" "$(DESTDIR)$(zshdir)" "$(DESTDIR)$(fishdir)" "$(DESTDIR)$(mandir)/man1" "$(DESTDIR)$(mandir)/man5" "$(DESTDIR)$(mandir)/man7"
 	install -m 755 $(BUILD)/libweir.so "$(DESTDIR)$(libdir)/libweir.so.new"
+	install -m 755 $(BUILD)/weir-tool "$(DESTDIR)$(libdir)/weir-tool.new"
 	install -m 755 $(BUILD)/weir "$(DESTDIR)$(bindir)/weir.new"
 	mv -f "$(DESTDIR)$(libdir)/libweir.so.new" "$(DESTDIR)$(libdir)/libweir.so"
+	mv -f "$(DESTDIR)$(libdir)/weir-tool.new" "$(DESTDIR)$(libdir)/weir-tool"
 	mv -f "$(DESTDIR)$(bindir)/weir.new" "$(DESTDIR)$(bindir)/weir"
 	install -m 644 README.md CHANGELOG.md LICENSE conf/weir.conf "$(DESTDIR)$(docdir)/"
 	for preset in $(PRESETS); do install -m 644 conf/presets/$$preset "$(DESTDIR)$(datadir)/presets/"; done
@@ -237,7 +245,7 @@ SHARED_BELOW_PREFIX = bin $(patsubst /%,lib/%,$(multiarch)) lib/systemd/user lib
 MADE = $(if $(DESTDIR)$(filter-out /usr /usr/local,$(PREFIX)),$(foreach below,$(SHARED_BELOW_PREFIX),"$(DESTDIR)$(PREFIX)/$(below)") "$(DESTDIR)$(PREFIX)")
 
 uninstall:
-	rm -f "$(DESTDIR)$(bindir)/weir" "$(DESTDIR)$(libdir)/libweir.so" "$(DESTDIR)$(unitdir)/weir-agent.service" \
+	rm -f "$(DESTDIR)$(bindir)/weir" "$(DESTDIR)$(libdir)/libweir.so" "$(DESTDIR)$(libdir)/weir-tool" "$(DESTDIR)$(unitdir)/weir-agent.service" \
 		"$(DESTDIR)$(bashdir)/weir" "$(DESTDIR)$(zshdir)/_weir" "$(DESTDIR)$(fishdir)/weir.fish"
 	for file in $(DOCS); do rm -f "$(DESTDIR)$(docdir)/$$file"; done
 	for preset in $(PRESETS); do rm -f "$(DESTDIR)$(datadir)/presets/$$preset"; done

@@ -33,7 +33,8 @@ enum place { PLACE_USUAL, PLACE_USER, PLACE_SYSTEM };
 /* Where they are installed: share/weir/presets under weir's own prefix, or in the sources that it was built in. */
 static bool find_presets(char out[WEIR_PATH_MAX])
 {
-	static const char *const below[] = {"../share/weir/presets", "../conf/presets", "../../conf/presets"};
+	static const char *const below[] = {"../share/weir/presets", "../../share/weir/presets", "../../../share/weir/presets",
+					    "../conf/presets", "../../conf/presets"};
 	char self[WEIR_PATH_MAX], path[2 * WEIR_PATH_MAX], real[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 

@@ -3,15 +3,10 @@
 
 #include <string.h>
 
-const struct weir_subcommand *const weir_subcommands[] = {
-	&weir_subcommand_run,     &weir_subcommand_status,  &weir_subcommand_stats,
-	&weir_subcommand_top,     &weir_subcommand_explain, &weir_subcommand_events,
-	&weir_subcommand_ps,      &weir_subcommand_quota,   &weir_subcommand_alert,
-	&weir_subcommand_check,   &weir_subcommand_set,     &weir_subcommand_reset,
-	&weir_subcommand_breaker, &weir_subcommand_config,  &weir_subcommand_preset,
-	&weir_subcommand_doctor,  &weir_subcommand_worlds,  &weir_subcommand_agent,
-	&weir_subcommand_version, &weir_subcommand_help,    NULL,
-};
+#include "src/cli/subcommand_names.h"
+
+#define ENTRY(name) &weir_subcommand_##name,
+const struct weir_subcommand *const weir_subcommands[] = {WEIR_SUBCOMMANDS(ENTRY) NULL};
 
 const struct weir_subcommand *weir_subcommand_find(const char *name)
 {

@@ -32,7 +32,7 @@ static bool runs_weir(pid_t pid)
 	if ((size_t)length > strlen(deleted) && strcmp(target + length - strlen(deleted), deleted) == 0)
 		target[(size_t)length - strlen(deleted)] = '\0';
 	base = strrchr(target, '/');
-	return strcmp(base == NULL ? target : base + 1, "weir") == 0;
+	return strcmp(base == NULL ? target : base + 1, "weir-tool") == 0;
 }
 
 pid_t agent_pid(const char *runtime_dir)

@@ -110,7 +110,7 @@ static void a_place_that_cannot_be_preloaded_is_refused(void **state)
 	static const char *const names[] = {"with space", "with:colon"};
 	for (size_t i = 0; i < 2; i++) {
 		char *dir = make_dir(scene->dir, names[i]);
-		snprintf(line, sizeof line, "cp '%s' '%s' '%s' && '%s/weir' run true", weir, library, dir, dir);
+		snprintf(line, sizeof line, "cp '%s' '%s-tool' '%s' '%s' && '%s/weir' run true", weir, weir, library, dir, dir);
 		struct command c = {.shell = line, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
 		struct outcome o = command_run(&c);
 		assert_int_equal(o.exit_status, 125);
@@ -119,7 +119,7 @@ static void a_place_that_cannot_be_preloaded_is_refused(void **state)
 		free(dir);
 	}
 	char *dir = make_dir(scene->dir, "alone");
-	snprintf(line, sizeof line, "cp '%s' '%s' && '%s/weir' run true", weir, dir, dir);
+	snprintf(line, sizeof line, "cp '%s' '%s-tool' '%s' && '%s/weir' run true", weir, weir, dir, dir);
 	struct command c = {.shell = line, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
 	struct outcome o = command_run(&c);
 	if (access(WEIR_LIBDIR "/libweir.so", F_OK) != 0) {
@@ -283,6 +283,49 @@ static void a_segment_that_cannot_be_used_is_told(void **state)
 	free(segment);
 }
 
+/* ---- the launcher and the rest */
+
+/* What a command is run by where all is as usual, and what it links. */
+static void the_launcher_needs_the_c_library_alone(void **state)
+{
+	(void)state;
+	char *weir = build_path("weir"), line[600];
+	snprintf(line, sizeof line, "readelf -d '%s' | grep -c NEEDED", weir);
+	struct command c = {.shell = line};
+	if (getenv("WEIR_TEST_PRELOAD_BEFORE") || access("/usr/bin/readelf", X_OK) != 0) {
+		free(weir);
+		skip();
+		return;
+	}
+	struct outcome o = command_run(&c);
+	assert_string_equal(o.out, "1\n");
+	outcome_free(&o);
+	free(weir);
+}
+
+/* An agent runs and nothing is to be said: weir-tool is not needed. Where anything is, it is asked for. */
+static void a_usual_run_does_without_the_rest(void **state)
+{
+	struct scene *scene = *state;
+	char *weir = build_path("weir"), *library = build_path("libweir.so"), *dir = make_dir(scene->dir, "alone"), line[2048];
+	free(WEIR_EXPECT(scene, 0, "run", "true")); /* the agent, and a policy */
+	snprintf(line, sizeof line,
+		 "cp '%s' '%s' '%s' && cd '%s' && ./weir run sh -c 'exit 7'; echo $?; ./weir -r 5/s -- sh -c 'echo $WEIR_RUN | "
+		 "grep -c "
+		 ",5000000000,1,0'; ./weir true; echo $?; ./weir run -s true; echo $?; ./weir status; echo $?",
+		 weir, library, dir, dir);
+	struct command c = {.shell = line, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
+	struct outcome o = command_run(&c);
+	if (access(WEIR_LIBDIR "/weir-tool", F_OK) != 0) {
+		assert_string_equal(o.out, "7\n1\n0\n125\n125\n");
+		assert_contains(o.err, "weir: weir-tool: neither beside this program, nor in ../lib/weir or ");
+	}
+	outcome_free(&o);
+	free(dir);
+	free(library);
+	free(weir);
+}
+
 /* ---- --summary */
 
 static void the_summary_tells_what_was_done(void **state)
@@ -390,8 +433,8 @@ static void in_a_directory_that_others_may_write_to_no_agent_is_started(void **s
 
 	snprintf(place, sizeof place, "%s/open", scene->dir);
 	snprintf(shell, sizeof shell,
-		 "mkdir %s && cp %s %s %s && chmod 0777 %s && LD_PRELOAD=%s/libweir.so WEIR_LOG=warn curl -s %s", place, weir,
-		 library, place, place, place, quotad_url(q, "/n/1"));
+		 "mkdir %s && cp %s %s-tool %s %s && chmod 0777 %s && LD_PRELOAD=%s/libweir.so WEIR_LOG=warn curl -s %s", place,
+		 weir, weir, library, place, place, place, quotad_url(q, "/n/1"));
 	o = command_run(&c);
 	assert_int_equal(o.exit_status, 0);
 	assert_contains(o.err, "the agent is not started: ");
@@ -449,6 +492,8 @@ int main(void)
 		TEST(a_world_that_cannot_be_made_keeps_only_limits_from_running),
 		TEST(what_is_said_before_the_command_neither_ends_it_nor_holds_it_up),
 		TEST(a_segment_that_cannot_be_used_is_told),
+		TEST(the_launcher_needs_the_c_library_alone),
+		TEST(a_usual_run_does_without_the_rest),
 		TEST(the_summary_tells_what_was_done),
 		TEST(a_summary_passes_signals_on),
 		TEST(a_runs_rate_holds_for_its_processes_together),

@@ -52,6 +52,7 @@ static void copy(const char *name, const char *dir, int kind)
 static char *install(struct scene *scene, const char *name, int kind)
 {
 	char *dir = make_dir(scene->dir, name);
+	copy("weir-tool", dir, kind);
 	copy("weir", dir, kind);
 	copy("libweir.so", dir, kind);
 	return dir;
@@ -135,6 +136,7 @@ static void an_agent_whose_file_was_replaced_becomes_the_new_one(void **state)
 	free(expect_of(scene, dir, 3, "status"));
 	struct expected x = {scene, agent_pid(scene->runtime), true, 0};
 	assert_true(is_served(&x));
+	copy("weir-tool", dir, NEWER);
 	copy("weir", dir, NEWER);
 	x.major = 9;
 	assert_soon(is_served, &x, 10, "the agent is of the new version");
@@ -193,6 +195,7 @@ static void what_runs_on_with_another_segment_keeps_its_limit_and_is_told_of(voi
 	assert_soon(is_there, asked, 20, "the program has asked");
 	assert_true(agent_pid(scene->runtime) > 0);
 	copy("libweir.so", dir, NEWER | OTHER_SEGMENT);
+	copy("weir-tool", dir, NEWER | OTHER_SEGMENT);
 	copy("weir", dir, NEWER | OTHER_SEGMENT);
 	assert_soon(is_there, other, 20, "the agent has become the new one");
 	char *out = expect_of(scene, dir, 3, "status");
