@@ -126,6 +126,69 @@ static void the_example_of_the_reference_is_right(void **state)
 	free(text);
 }
 
+/* The rules that the comment above `hosts` suggests. */
+static void the_rules_that_the_sample_file_suggests_are_right(void **state)
+{
+	struct bench *b = *state;
+	char *text = repository_file("conf/weir.conf"), *begin = strstr(text, "#   hosts = ("), *end, *line;
+
+	assert_non_null(begin);
+	end = strstr(begin, "#   );");
+	assert_non_null(end);
+	end[strlen("#   );")] = '\0';
+	for (line = begin; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		line[0] = ' ';
+	rule_of(b, begin, 0);
+	/* Eight, and the defaults; both hosts with narrowed rules have one of their own. */
+	assert_int_equal(b->policy.rule_count, 9);
+	const struct weir_rule *github = &b->policy.rules[0];
+
+	assert_string_equal(github->match, "api.github.com");
+	assert_int_equal(github->narrow.count, 2);
+	assert_string_equal(b->policy.rules[github->narrow.first].narrow.path, "/search/*");
+	assert_int_equal(b->policy.rules[github->narrow.first + 1].narrow.flags, WEIR_NARROW_IS | WEIR_NARROW_APART);
+	assert_string_equal(origin(b, "hosts[api.example.org].quotas")->value, "( \"1000/day UTC\", \"100/6h rolling\" )");
+	assert_string_equal(origin(b, "hosts[api.example.org].retry.attempts")->value, "3");
+	assert_string_equal(origin(b, "hosts[api.example.org].per_client.rate")->value, "\"2/s\"");
+	assert_string_equal(origin(b, "hosts[nightly.example.org].profile")->value, "\"polite\"");
+	assert_string_equal(origin(b, "hosts[nightly.example.org].priority")->value, "\"low\"");
+	assert_string_equal(origin(b, "hosts[nightly.example.org].wait.max")->value, "\"1h\"");
+	assert_string_equal(origin(b, "hosts[nightly.example.org].breaker.failures")->value, "3");
+	free(text);
+}
+
+/* One of each kind of decision, all of them found, each with its place. */
+static void a_mistake_of_each_kind_is_told_with_its_place(void **state)
+{
+	static const char text[] = "defaults = { profile = \"quick\"; };\n"
+				   "hosts = (\n"
+				   "  { match = \"a\"; priority = \"urgent\"; },\n"
+				   "  { match = \"b\"; queue = { max = 70000; }; },\n"
+				   "  { match = \"c\"; share = { normal = 0.8; low = 0.3; }; },\n"
+				   "  { match = \"d\"; quotas = ( \"1000/day Nowhere/Land\" ); },\n"
+				   "  { match = \"e\"; retry = 99; },\n"
+				   "  { match = \"f\"; path = \"search\"; rate = \"1/s\"; },\n"
+				   "  { match = \"g\"; method = \"post\"; rate = \"1/s\"; },\n"
+				   "  { match = \"h\"; path = \"/x\"; retry = 3; },\n"
+				   "  { match = \"i\"; per_client = { rate = \"fast\"; }; }\n"
+				   ");\n";
+	struct bench *b = *state;
+	char at[8];
+
+	assert_false(compile_text(b, text));
+	for (int line = 1; line <= 11; line++) {
+		size_t i = 0;
+
+		if (line == 2)
+			continue;
+		snprintf(at, sizeof at, "t:%d:", line);
+		while (i < b->findings.count && strncmp(finding(b, i), at, strlen(at)) != 0)
+			i++;
+		if (i == b->findings.count)
+			fail_msg("nothing is found on line %d", line);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +196,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_key_of_the_sample_file_shows_its_default, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_reference_has_every_key_with_its_default, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_example_of_the_reference_is_right, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_rules_that_the_sample_file_suggests_are_right, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_mistake_of_each_kind_is_told_with_its_place, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
