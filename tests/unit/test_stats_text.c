@@ -221,6 +221,40 @@ static void an_override_that_has_ended_is_not_shown(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
+static void a_narrowed_rule_is_shown_with_its_results_and_limits(void **state)
+{
+	struct stats_bench *b = *state;
+	struct weir_rule rules[3];
+	struct weir_request r;
+	struct weir_result result = {.outcome = WEIR_THROTTLED, .latency_ns = SECOND / 50};
+	struct weir_wish wish = {.host_port = "api.example.org:443", .asks = {.path = "/x", .path_bytes = 2}};
+	uint64_t wake;
+
+	for (int i = 0; i < 3; i++) {
+		weir_rule_defaults(&rules[i]);
+		strcpy(rules[i].match, i < 2 ? "api.example.org" : "*");
+		rules[i].flags |= i < 2 ? WEIR_RULE_ANY_PORT : 0;
+	}
+	rules[0].narrow.first = rules[0].narrow.count = 1;
+	rules[1].narrow.flags = WEIR_NARROW_IS;
+	strcpy(rules[1].narrow.path, "/x");
+	rules[1].rate.strategy = WEIR_FIXED;
+	rules[1].rate.max = 3 * WEIR_RATE_ONE;
+	bench_publish(b, rules, 3);
+	assert_int_equal(weir_gate_begin(&b->gate, &r, &wish, b->now, &wake), WEIR_GO);
+	weir_gate_settle(&b->gate, &r, &result, b->now);
+	char *text = status_of(b, false);
+	assert_contains(text, "api.example.org:443#/x         -         3/s ");
+	free(text);
+	struct weir_snapshot s;
+	assert_true(weir_snapshot_take(&b->segment, "api.example.org:443", b->now, WALL_NS, &s));
+	text = RENDERED(weir_render_text(&s, false, out));
+	weir_snapshot_free(&s);
+	assert_contains(text, "api.example.org:443#/x\n");
+	assert_contains(text, "  results      0 succeeded, 1 throttled, 0 failed\n");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +267,7 @@ int main(void)
 		TEST(an_exempt_host_is_explained_as_such),
 		TEST(what_was_seen_of_less_than_requests_is_explained),
 		TEST(an_override_is_explained),
+		TEST(a_narrowed_rule_is_shown_with_its_results_and_limits),
 		TEST(a_changed_rule_is_shown_before_the_next_request),
 		TEST(a_rule_without_a_rate_leaves_none_to_show),
 		TEST(an_override_that_has_ended_is_not_shown),

@@ -195,12 +195,37 @@ static void answers_that_are_none_change_nothing(void **state)
 	free(drawn(24, 80, false));
 }
 
+/* They stand among the hosts, and are none: the totals are the hosts'. */
+static void narrowed_rules_stand_among_the_hosts(void **state)
+{
+	static const char stats[] = "{\"schema\":1,\"totals\":{\"hosts\":1},\"hosts\":[" HOST(
+		"api.example.org:443", "ok", "1.5",
+		"0") "],"
+		     "\"narrowed\":[{\"host\":\"api.example.org:443#/search/*\",\"in_flight\":2,\"waiting\":4,"
+		     "\"succeeded\":7,\"throttled\":1,\"failed\":0,\"rate_limit\":0.5}]}";
+	const struct weir_top_host *list[4];
+	json_t *o = json_loads(stats, 0, NULL);
+
+	(void)state;
+	assert_non_null(o);
+	assert_true(weir_top_take(&top, o));
+	json_decref(o);
+	top.order = WEIR_TOP_BY_WAITING;
+	assert_int_equal(weir_top_list(&top, list, 4), 2);
+	assert_string_equal(list[0]->name, "api.example.org:443#/search/*");
+	assert_int_equal(list[0]->waiting, 4);
+	assert_int_equal(list[0]->throttled, 1);
+	assert_true(list[0]->rate_limit == 0.5);
+	assert_int_equal(top.hosts, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_needs_a_look_comes_first, begin, end),
 		cmocka_unit_test_setup_teardown(the_choice_stays_with_its_host, begin, end),
 		cmocka_unit_test_setup_teardown(the_history_keeps_the_last_samples, begin, end),
+		cmocka_unit_test_setup_teardown(narrowed_rules_stand_among_the_hosts, begin, end),
 		cmocka_unit_test_setup_teardown(the_list_fits_eighty_columns, begin, end),
 		cmocka_unit_test_setup_teardown(no_size_is_too_small, begin, end),
 		cmocka_unit_test_setup_teardown(a_host_is_shown_with_its_history_and_events, begin, end),
