@@ -266,6 +266,8 @@ static void say_thresholds(struct weir_explaining *x)
 	if (p->slow_rate_permille && p->slow_call_ns)
 		n += weir_format(text + n, sizeof text - n, "%s%u%% calls slower than %s", n ? ", " : "",
 				 p->slow_rate_permille / 10, weir_duration_word(&w, p->slow_call_ns));
+	if (p->window_calls && (p->failure_rate_permille || p->slow_rate_permille))
+		n += weir_format(text + n, sizeof text - n, " of the last %u calls", p->window_calls);
 	if (n)
 		weir_say(x, "Breaker: it opens on %s, for %s at first; requests %s%s.%s", text,
 			 weir_duration_word(&w, p->open_time_ns),

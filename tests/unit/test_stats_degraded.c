@@ -161,6 +161,18 @@ static void the_thresholds_are_explained(void **state)
 	contains(explained(b), "A request now would be refused");
 }
 
+static void a_window_by_calls_is_explained(void **state)
+{
+	struct stats_bench *b = *state;
+	struct weir_rule rule;
+
+	weir_rule_defaults(&rule);
+	rule.breaker.failure_rate_permille = 250;
+	rule.breaker.window_calls = 100;
+	bench_publish(b, &rule, 1);
+	contains(explained(b), "Breaker: it opens on 5 failures in a row, 25% failures of the last 100 calls, for 2s at first");
+}
+
 static void each_change_is_an_event_with_its_cause(void **state)
 {
 	struct weir_event e = {
@@ -190,6 +202,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_state_its_cause_and_what_is_refused_are_told, bench_setup, bench_teardown),
 		cmocka_unit_test_setup_teardown(what_is_shed_is_told, bench_setup, bench_teardown),
 		cmocka_unit_test_setup_teardown(the_thresholds_are_explained, bench_setup, bench_teardown),
+		cmocka_unit_test_setup_teardown(a_window_by_calls_is_explained, bench_setup, bench_teardown),
 		cmocka_unit_test_setup_teardown(each_change_is_an_event_with_its_cause, bench_setup, bench_teardown),
 	};
 
