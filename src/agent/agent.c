@@ -62,6 +62,18 @@ struct agent {
 	uint64_t tidy_at_ns;
 };
 
+/* What is written there can be read by others than this user: systemd names the journal's stream by device and inode. */
+static bool is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[64];
+	struct stat st;
+	if (!stream || fstat(fd, &st) != 0)
+		return false;
+	snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	return strcmp(stream, own) == 0;
+}
+
 static int complain(const char *what, const char *why, int err)
 {
 	fprintf(stderr, "weir: agent: %s: %s%s%s\n", what, why, err ? ": " : "", err ? strerror(err) : "");
@@ -166,7 +178,7 @@ static int start(struct agent *a, const struct weir_agent_options *o)
 		if (why) /* asked for by hand: who did should hear of it */
 			return complain(o->http, why, err);
 		weir_log(WEIR_LOG_INFO, "agent: listens at %s", weir_listener_url(a->listener, false));
-		printf("%s\n", weir_listener_url(a->listener, true));
+		printf("%s\n", weir_listener_url(a->listener, !is_journal(STDOUT_FILENO)));
 		fflush(stdout);
 	}
 	a->tidy_at_ns = now_ns + TIDY_FIRST_NS;

@@ -229,8 +229,10 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 	struct weir_api_request request = weir_exchange_request(x, connection, method);
 	if (changes_nothing(method) && strcmp(url, "/") == 0)
 		return send_page(connection);
-	if (weir_streams_asked(&request))
+	if (weir_streams_asked(&request)) {
+		weir_places_streaming(connection);
 		return weir_streams_open(&l->streams, connection, &request);
+	}
 	weir_exchange_answer(&l->api, x, &request, &reply);
 	static const char *const plain[] = {"X-Content-Type-Options", "nosniff", NULL};
 	return weir_exchange_reply(connection, &reply, plain);

@@ -6,14 +6,15 @@
 
 #include "weir/gate.h"
 
-#define SPARE     8U                  /* places that are made free for those who speak, by cutting off who does not */
-#define SCARCE_NS UINT64_C(500000000) /* and for so long anyone may be silent even then */
+#define SPARE     8U                   /* places that are made free for those who speak, by cutting off who does not */
+#define SLOW_NS   UINT64_C(5000000000) /* or be answered: the largest answer takes a fraction of it */
+#define SCARCE_NS UINT64_C(500000000)  /* and for so long anyone may be silent even then */
 
 struct weir_place {
 	struct weir_place *next, *before;
 	struct MHD_Connection *connection;
 	uint64_t silent_since_ns;
-	bool answering;
+	bool answering, streaming;
 };
 
 static struct weir_place *place_of(struct MHD_Connection *connection)
@@ -28,7 +29,15 @@ void weir_places_answering(struct MHD_Connection *connection, bool answering)
 	if (!p)
 		return;
 	p->answering = answering;
+	p->streaming = false;
 	p->silent_since_ns = weir_now_ns();
+}
+
+void weir_places_streaming(struct MHD_Connection *connection)
+{
+	struct weir_place *p = place_of(connection);
+	if (p)
+		p->streaming = true;
 }
 
 static void take(struct weir_places *places, struct MHD_Connection *connection, void **context)
@@ -85,7 +94,7 @@ void weir_places_turn(struct weir_places *places, uint64_t now_ns)
 {
 	for (struct weir_place *p = places->first; p && scarce(places); p = p->next) {
 		const union MHD_ConnectionInfo *info;
-		if (p->answering || now_ns - p->silent_since_ns < SCARCE_NS)
+		if (p->streaming || now_ns - p->silent_since_ns < (p->answering ? SLOW_NS : SCARCE_NS))
 			continue;
 		/* libmicrohttpd reads the end of it and closes. */
 		info = MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);

@@ -127,10 +127,15 @@ static json_t *fetch_all(const struct asked *a, uint64_t *next, int *status)
 	return all;
 }
 
-static int show(const struct asked *a, uint64_t last, uint64_t *next)
+/* `end`: the signals that end this program while it asks, which may take long, and not while it prints; NULL: none does. */
+static int show(const struct asked *a, uint64_t last, uint64_t *next, const sigset_t *end)
 {
 	int status;
+	if (end)
+		sigprocmask(SIG_UNBLOCK, end, NULL);
 	json_t *all = fetch_all(a, next, &status);
+	if (end)
+		sigprocmask(SIG_BLOCK, end, NULL);
 	size_t n = json_array_size(all);
 	for (size_t i = n > last ? n - last : 0; i < n; i++)
 		print_event(json_array_get(all, i), a->json);
@@ -138,6 +143,13 @@ static int show(const struct asked *a, uint64_t last, uint64_t *next)
 	if (status == 0 && fflush(stdout) != 0)
 		status = WEIR_EXIT_FAILED;
 	return status;
+}
+
+/* Nothing is printed and not yet written then. */
+static void leave(int signal)
+{
+	(void)signal;
+	_exit(WEIR_EXIT_OK);
 }
 
 /* Until interrupted, which is how it is meant to end: status 0. */
@@ -149,8 +161,11 @@ static int follow(const struct asked *a, uint64_t *next)
 	sigaddset(&end, SIGINT);
 	sigaddset(&end, SIGTERM);
 	sigprocmask(SIG_BLOCK, &end, NULL);
+	for (int i = SIGINT; i != 0; i = i == SIGINT ? SIGTERM : 0)
+		if (signal(i, leave) == SIG_IGN)
+			signal(i, SIG_IGN);
 	for (uint64_t last = a->last;; last = UINT64_MAX) {
-		int status = show(a, last, next);
+		int status = show(a, last, next, &end);
 		if (status != 0)
 			return status;
 		if (sigtimedwait(&end, NULL, &rest) > 0)
@@ -200,7 +215,7 @@ static int run(int argc, char **argv)
 	a.host = optind < argc ? host : NULL;
 	if (a.follow && !counted)
 		a.last = 10;
-	return a.follow ? follow(&a, &next) : show(&a, a.last, &next);
+	return a.follow ? follow(&a, &next) : show(&a, a.last, &next, NULL);
 }
 
 const struct weir_subcommand weir_subcommand_events = {

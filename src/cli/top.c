@@ -4,6 +4,7 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -271,11 +272,24 @@ static bool terminal_gone(void)
 	return poll(&in, 1, 0) > 0 && (in.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
+/* Of those that end a program, ncurses takes care of SIGINT and SIGTERM alone. */
+static volatile sig_atomic_t hung_up;
+
+static void hang_up(int signal)
+{
+	(void)signal;
+	hung_up = 1;
+}
+
 static int on_terminal(struct screen *s)
 {
+	const struct sigaction action = {.sa_handler = hang_up}; /* without SA_RESTART: it ends the wait for a key */
+	struct sigaction before;
 	bool good = true;
 	begin_terminal();
-	while (!s->over) {
+	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
+	while (!s->over && !hung_up) {
 		uint64_t now_ns = weir_now_ns();
 		if (now_ns >= s->due_ns) {
 			good = sample(&s->top);
@@ -292,6 +306,10 @@ static int on_terminal(struct screen *s)
 		take_key(s, key);
 	}
 	endwin();
+	if (hung_up) {
+		signal(SIGHUP, SIG_DFL);
+		raise(SIGHUP);
+	}
 	if (!good)
 		weir_complain("top", "the agent does not answer any more");
 	return good ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;

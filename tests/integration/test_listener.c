@@ -46,6 +46,26 @@ static void stop(struct listening *l)
 	outcome_free(&o);
 }
 
+static void the_journal_is_not_told_the_token(void **state)
+{
+	struct scene *scene = *state;
+	char *file = path_in(scene->dir, "url"), *weir = build_path("weir"), shell[1024];
+	struct command c = *LINE(scene, "agent");
+	snprintf(shell, sizeof shell, ">'%s'; JOURNAL_STREAM=$(stat -c %%d:%%i '%s') exec '%s' agent --http 127.0.0.1:0 >>'%s'",
+		 file, file, weir, file);
+	c.argv = NULL;
+	c.shell = shell;
+	struct listening l = {.agent = command_start(&c)};
+	assert_soon(has_url, file, 20, "the agent prints where it listens");
+	char *text = read_file(file);
+	assert_contains(text, "http://127.0.0.1:");
+	assert_lacks(text, "token");
+	stop(&l);
+	free(text);
+	free(file);
+	free(weir);
+}
+
 /* What curl prints for this, "$U" being the URL and "$T" the token; to be freed. */
 static char *curl(const struct scene *scene, const struct listening *l, const char *arguments)
 {
@@ -210,6 +230,7 @@ int main(void)
 		TEST(the_statistics_come_as_a_stream),
 		TEST(who_says_nothing_keeps_nobody_out),
 		TEST(only_loopback_is_listened_at),
+		TEST(the_journal_is_not_told_the_token),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
