@@ -3,7 +3,7 @@
  * The gate: may this request go, when, and what did we learn from it.
  *
  * A request passes the entries (scopes) that apply to it: its host's or group's, its run's, everybody's total. The gate takes a
- * unit in each bucket, waits for the latest of their times, looks at hold and breaker, takes a permit in each scope, and lets go.
+ * unit in each bucket, one when the one before is ready, looks at hold and breaker, takes a permit in each scope, and lets go.
  * Afterwards the result is settled: counters, breaker, controllers, leases.
  *
  * weir_gate_begin / look / settle / cancel take the time and never block: tests and the simulator drive them with a virtual
@@ -82,6 +82,7 @@ struct weir_request {
 	uint32_t owner_pid;
 	uint32_t wait_slot;             /* entry whose futex word tells of a change; valid while it waits */
 	uint64_t retake_ns;             /* its units are void: when it takes new ones, 0 = they are not */
+	uint32_t ripe;                  /* bits of scope and rate: units that were ready before others were, and are kept */
 	uint32_t held;                  /* scopes whose permit it holds */
 	uint32_t beside;                /* requests of its host in flight when it was let go, itself included */
 	bool delayed, timed_out;        /* timed_out: refused because the wait would be too long, not because of the breaker */

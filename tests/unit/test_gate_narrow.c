@@ -132,13 +132,22 @@ static void a_client_s_share_goes_with_its_request_into_the_overflow(void **stat
 
 static void a_request_takes_its_unit_of_the_host_as_well(void **state)
 {
+	uint64_t begun = now, wake;
+	struct weir_request r;
+
 	(void)state;
 	limit_rate(&rules[0], 1);
 	limit_rate(&rules[1], 100);
 	publish_rules();
 	assert_int_equal(allowed_at("GET", "/search/a"), now);
 	assert_int_equal(allowed_at("GET", "/x"), now + SECOND);
-	assert_int_equal(allowed_at("GET", "/search/a"), now + 2 * SECOND);
+	/* In the host's queue it is when it has its own. */
+	assert_int_equal(ask(&r, "GET", "/search/a"), WEIR_WAIT);
+	now = r.until_ns;
+	assert_true(now < begun + 20 * MS);
+	assert_int_equal(weir_gate_look(&gate, &r, now, &wake), WEIR_WAIT);
+	assert_int_equal(r.until_ns / MS, (begun + 2 * SECOND) / MS);
+	assert_int_equal(weir_gate_look(&gate, &r, now = r.until_ns, &wake), WEIR_GO);
 }
 
 static void a_rule_that_stands_apart_takes_none_of_the_host(void **state)
@@ -304,6 +313,75 @@ static void a_client_has_its_share_and_no_more(void **state)
 	assert_in_range(all, 354, 363);
 }
 
+#define LOOPS 24
+
+/* Loops that ask again as soon as they have gone: sixteen of one client, two of each other. Counts who goes in so long. */
+static void live_for(uint64_t ns, unsigned gone[LOOPS])
+{
+	static struct weir_request r[LOOPS];
+	static uint64_t wake[LOOPS];
+	uint64_t end_ns = now + ns;
+	struct weir_wish wish = {.host_port = HOST, .asks = {"/search/a", 9, 0}};
+
+	memset(r, 0, sizeof r);
+	for (; now < end_ns; now += MS)
+		for (int i = 0; i < LOOPS; i++) {
+			enum weir_verdict v = WEIR_WAIT;
+
+			snprintf(gate.client, sizeof gate.client, "client%d", i < 16 ? 0 : i / 2);
+			if (r[i].phase != WEIR_PHASE_WAITING)
+				v = weir_gate_begin(&gate, &r[i], &wish, now, &wake[i]);
+			else if (wake[i] <= now)
+				v = weir_gate_look(&gate, &r[i], now, &wake[i]);
+			if (v != WEIR_GO)
+				continue;
+			gone[i]++;
+			end(&r[i], WEIR_SUCCEEDED, 0);
+		}
+	for (int i = 0; i < LOOPS; i++)
+		weir_gate_cancel(&gate, &r[i], now);
+}
+
+/* What it waits for in its own queue does not take the host's units from others, whose turn is then never theirs. */
+static void who_waits_for_its_own_share_takes_nothing_of_the_host(void **state)
+{
+	unsigned gone[LOOPS] = {0}, first = 0, others = 0;
+
+	(void)state;
+	limit_rate(&rules[0], 10);
+	rules[0].wait_max_ns = 3600 * SECOND;
+	rules[0].narrow.client_rate = 2 * WEIR_RATE_ONE;
+	rules[0].narrow.client_burst = 1;
+	publish_rules();
+	live_for(100 * SECOND, gone);
+	for (int i = 0; i < 16; i++)
+		first += gone[i];
+	assert_in_range(first, 195, 205);
+	for (int i = 16; i < LOOPS; i += 2) {
+		assert_in_range(gone[i] + gone[i + 1], 190, 205);
+		others += gone[i] + gone[i + 1];
+	}
+	assert_in_range(first + others, 985, 1005);
+}
+
+/* Two limits that are close, and who waits for the second has not let the first pass. */
+static void two_limits_let_through_what_the_lower_one_does(void **state)
+{
+	unsigned gone[LOOPS] = {0}, all = 0;
+
+	(void)state;
+	limit_rate(&rules[0], 10);
+	rules[0].wait_max_ns = 3600 * SECOND;
+	rules[0].fixed[0] = (struct weir_fixed_rate){.rate = 9 * WEIR_RATE_ONE, .burst = 1};
+	limit_rate(&rules[1], 8);
+	rules[1].wait_max_ns = 3600 * SECOND;
+	publish_rules();
+	live_for(100 * SECOND, gone);
+	for (int i = 0; i < LOOPS; i++)
+		all += gone[i];
+	assert_in_range(all, 790, 803);
+}
+
 static void a_policy_without_the_rule_leaves_no_limit_behind(void **state)
 {
 	(void)state;
@@ -402,6 +480,8 @@ int main(void)
 		T(what_a_request_asks_for_is_kept_nowhere),
 		T(a_connection_s_unit_is_not_taken_twice),
 		T(a_client_has_its_share_and_no_more),
+		T(who_waits_for_its_own_share_takes_nothing_of_the_host),
+		T(two_limits_let_through_what_the_lower_one_does),
 		T(a_policy_without_the_rule_leaves_no_limit_behind),
 		T(a_long_host_keeps_its_entry_to_itself),
 		T(a_full_table_holds_narrowed_rules_and_clients_all_the_same),
