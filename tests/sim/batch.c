@@ -85,6 +85,8 @@ bool sim_batch_run(struct sim_batch *batch, const struct sim_scenario *scenario,
 
 			if ((scenario != NULL && s != scenario) || (controller != NULL && c != controller))
 				continue;
+			if (s->alone && c != &sim_weir)
+				continue;
 			if (c->family != 0 && (c->family & s->families) == 0)
 				continue;
 			batch->cell[batch->cells++] = (struct sim_cell){.scenario = s, .controller = c};

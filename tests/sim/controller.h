@@ -11,7 +11,11 @@
 #include "server.h"
 #include "weir/profile.h"
 
-enum sim_verdict { SIM_GO, SIM_WAIT, SIM_NO };
+/* When a run begins: some way from 0, as a machine's clock does. */
+#define SIM_EPOCH_NS UINT64_C(1000000000000)
+
+/* DIED: its process did, in the middle of the call. */
+enum sim_verdict { SIM_GO, SIM_WAIT, SIM_NO, SIM_DIED };
 
 struct sim_result {
 	struct sim_answer answer; /* status SIM_SILENCE: the client timed out */
@@ -50,6 +54,10 @@ struct sim_controller {
 	uint64_t (*freed)(void *self);
 	/* A process dies with all that it has in flight or waiting; NULL: it leaves nothing. */
 	void (*kill)(void *self, unsigned process, uint64_t now_ns);
+	/* Whether the process died in the middle of the last result(); NULL: never. */
+	bool (*died)(void *self);
+	/* How many have died in the middle of a call; NULL: none. */
+	uint64_t (*deaths)(void *self);
 	/* Housekeeping, once a simulated second (weir's agent); NULL: none. */
 	void (*tick)(void *self, uint64_t now_ns);
 	/* How often its breaker has opened; NULL: it has none, or does not say. */

@@ -10,12 +10,15 @@
 #include <sys/mman.h>
 
 #include "controller.h"
+#include "departures.h"
+#include "mortal.h"
 #include "random.h"
 #include "record.h"
 #include "src/limit/rate_state.h"
 #include "weir/again.h"
 #include "weir/published.h"
 #include "weir/gate.h"
+#include "weir/ledger.h"
 
 #define ENTRIES 16
 
@@ -28,9 +31,16 @@ enum weir_profile sim_profile = WEIR_PROFILE_BALANCED;
 /* No process has such a pid (/proc/sys/kernel/pid_max is at most 2^22). */
 #define DEAD_PID UINT64_C(0x3ffffff0)
 
+/* A call of the gate takes so many instructions, more or less; who is to die in one does after that many at most. */
+#define INSTRUCTIONS 4000
+
 struct weir_client {
 	struct weir_segment segment;
 	struct weir_gate gate;
+	struct weir_owner living, dead;
+	struct sim_random fate; /* of who dies, and where */
+	bool died;              /* in the last result */
+	uint64_t deaths;
 	struct weir_request request[SIM_WORKERS];
 	bool repeats[SIM_WORKERS]; /* its next request is another attempt */
 	const struct sim_setting *setting;
@@ -40,6 +50,51 @@ struct weir_client {
 	size_t bytes;
 	void *memory;
 };
+
+/* The ledger of a run, and its clocks: one run at a time. */
+static struct weir_ledger ledger;
+static uint64_t quota_begin_s, clock_ns;
+
+static const struct weir_ledger *the_ledger(void)
+{
+	return &ledger;
+}
+
+static uint64_t ledger_wall_ms(void)
+{
+	return quota_begin_s * 1000 + (clock_ns - SIM_EPOCH_NS) / 1000000;
+}
+
+static void no_disk(void *page, size_t bytes)
+{
+	(void)page;
+	(void)bytes;
+}
+
+static void open_ledger(struct weir_client *w, const struct sim_quota *q)
+{
+	struct weir_allowance *one = &w->rule.allowances.one[0];
+	struct weir_zone *zone = &w->rule.allowances.zone[0];
+	void *memory = mmap(NULL, WEIR_LEDGER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED) {
+		fprintf(stderr, "simulate: no memory for a ledger\n");
+		exit(1);
+	}
+	memset(&ledger, 0, sizeof(ledger));
+	weir_ledger_format(&ledger, memory, 0);
+	ledger.boot = 1;
+	ledger.wall_ms = ledger_wall_ms;
+	ledger.sync = no_disk;
+	quota_begin_s = q->begin_s;
+	w->segment.ledger = the_ledger;
+	*one = (struct weir_allowance){.limit = q->limit, .every = 1, .unit = WEIR_PER_DAY};
+	one->flags = q->spread ? WEIR_ALLOWANCE_SPREAD : 0;
+	*zone = (struct weir_zone){.name = "Europe/Berlin",
+				   .change = {(uint32_t)q->change_s[0], (uint32_t)q->change_s[1]},
+				   .offset = {q->before, q->between, q->after}};
+	one->digest = weir_allowance_digest(&w->rule.allowances, 0);
+}
 
 static void *start(const struct sim_setting *setting)
 {
@@ -69,10 +124,20 @@ static void *start(const struct sim_setting *setting)
 	}
 	if (setting->scenario->attempts > 0)
 		w->rule.retry.attempts = setting->scenario->attempts;
+	if (setting->scenario->per_client > 0) {
+		w->rule.narrow.client_rate = (uint64_t)(setting->scenario->per_client * 1e9);
+		w->rule.narrow.client_burst = 1;
+	}
+	if (setting->scenario->quota.limit > 0)
+		open_ledger(w, &setting->scenario->quota);
+	w->fate.state = setting->seed * 104729 + 3;
 	w->random.state = setting->seed * 7919 + 11;
 	weir_policy_publish(&w->segment, &w->rule, 1, NULL, NULL, 0, false, WALL);
 	w->gate.segment = &w->segment;
-	weir_owner_self(&w->gate.owner);
+	weir_owner_self(&w->living);
+	w->dead = w->living;
+	w->dead.pid = DEAD_PID;
+	w->gate.owner = w->living;
 	return w;
 }
 
@@ -81,6 +146,9 @@ static void stop(void *self)
 	struct weir_client *w = self;
 
 	munmap(w->memory, w->bytes);
+	if (ledger.header != NULL)
+		munmap(ledger.header, WEIR_LEDGER_BYTES);
+	memset(&ledger, 0, sizeof(ledger));
 	free(w);
 }
 
@@ -92,7 +160,11 @@ static enum sim_verdict verdict(struct weir_client *w, unsigned worker, enum wei
 		return SIM_GO;
 	if (v == WEIR_WAIT) {
 		/* The gate looks every second in case a wake-up is missed; here none is. */
-		if (r->cause == WEIR_CAUSE_RATE || r->cause == WEIR_CAUSE_HOLD || r->cause == WEIR_CAUSE_QUOTA_HEADER)
+		if (r->cause == WEIR_CAUSE_HOLD || r->cause == WEIR_CAUSE_QUOTA_HEADER || r->cause == WEIR_CAUSE_QUOTA_SPENT ||
+		    r->cause == WEIR_CAUSE_QUOTA_PACED)
+			*wake_ns = r->until_ns;
+		/* Where there are classes a time is what it would be as things are. */
+		if (r->cause == WEIR_CAUSE_RATE && w->setting->scenario->low + w->setting->scenario->high == 0)
 			*wake_ns = r->until_ns;
 		if (r->cause == WEIR_CAUSE_CONCURRENCY)
 			*wake_ns = now_ns + 1000000000;
@@ -102,32 +174,107 @@ static enum sim_verdict verdict(struct weir_client *w, unsigned worker, enum wei
 	return SIM_NO;
 }
 
+/* A call of the gate that may be somebody's last. */
+struct call {
+	struct weir_client *w;
+	unsigned worker;
+	const struct weir_wish *wish;     /* begin; NULL: */
+	const struct weir_result *result; /* settle; NULL: look */
+	uint64_t now_ns, wake_ns;
+	enum weir_verdict verdict;
+};
+
+static void make(void *arg)
+{
+	struct call *c = arg;
+	struct weir_request *r = &c->w->request[c->worker];
+
+	if (c->wish != NULL)
+		c->verdict = weir_gate_begin(&c->w->gate, r, c->wish, c->now_ns, &c->wake_ns);
+	else if (c->result != NULL)
+		weir_gate_settle(&c->w->gate, r, c->result, c->now_ns);
+	else
+		c->verdict = weir_gate_look(&c->w->gate, r, c->now_ns, &c->wake_ns);
+}
+
+static bool is_doomed(struct weir_client *w)
+{
+	double share = w->setting->scenario->deaths;
+
+	return share > 0 && sim_random_unit(&w->fate) < share;
+}
+
+/* Its lease is not given back; what the kernel would say of its pid, it says of this one. */
+static void leave_to_the_dead(struct weir_client *w, struct weir_request *r)
+{
+	uint64_t word = atomic_load(&w->segment.lease[r->lease].word);
+
+	atomic_store(&w->segment.lease[r->lease].word, (word & UINT32_MAX) | DEAD_PID << 32);
+	r->owner_pid = DEAD_PID;
+}
+
+static bool is_under_way(const struct weir_request *r)
+{
+	return r->lease != WEIR_NONE && (r->phase == WEIR_PHASE_WAITING || r->phase == WEIR_PHASE_ADMITTED);
+}
+
+/* False: the process has died in it, or at its end. */
+static bool survives(struct call *c)
+{
+	struct weir_client *w = c->w;
+	struct weir_request *r = &w->request[c->worker];
+
+	clock_ns = c->now_ns;
+	if (!is_doomed(w)) {
+		make(c);
+		return true;
+	}
+	if (c->wish == NULL && is_under_way(r))
+		leave_to_the_dead(w, r);
+	w->gate.owner = w->dead;
+	sim_dies_after(1 + sim_random_u64(&w->fate) % INSTRUCTIONS, make, c);
+	w->gate.owner = w->living;
+	memset(r, 0, sizeof(*r));
+	w->deaths++;
+	return false;
+}
+
 static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64_t *wake_ns)
 {
 	struct weir_client *w = self;
 	struct weir_wish wish = {.host_port = HOST, .lease_hint = worker, .lease_ns = DAY, .credential = 1, .path = 1};
 	double timeout_s = w->setting->scenario->timeout_s > 0 ? w->setting->scenario->timeout_s : SIM_TIMEOUT_S;
-	enum weir_verdict v;
+	struct call c = {.w = w, .worker = worker, .wish = &wish, .now_ns = now_ns};
 
 	if (w->setting->process_of[worker] + w->setting->scenario->hammers >= w->setting->processes)
 		wish.patience_ns = SIM_HAMMER_PATIENCE_NS;
 	if (w->setting->scenario->give_up_s > 0)
 		wish.patience_ns = (uint64_t)(w->setting->scenario->give_up_s * 1e9);
 	wish.lease_ns = (uint64_t)(timeout_s * 1e9) + 1000000000;
-	v = weir_gate_begin(&w->gate, &w->request[worker], &wish, now_ns, wake_ns);
+	w->gate.priority = sim_class_of(w->setting->scenario, w->setting->process_of[worker], w->setting->processes) + 1;
+	if (w->setting->scenario->per_client > 0)
+		snprintf(w->gate.client, sizeof(w->gate.client), "client-%u", w->setting->process_of[worker]);
+	if (!survives(&c))
+		return SIM_DIED;
+	*wake_ns = c.wake_ns;
 	if (w->entry == NULL && w->request[worker].scope[0].slot <= w->segment.entries)
 		w->entry = &w->segment.entry[w->request[worker].scope[0].slot];
 	if (!w->repeats[worker] && w->request[worker].retries)
 		weir_gate_retry_earn(&w->gate, &w->request[worker], now_ns);
 	w->repeats[worker] = false;
-	return verdict(w, worker, v, now_ns, wake_ns);
+	return verdict(w, worker, c.verdict, now_ns, wake_ns);
 }
 
 static enum sim_verdict look(void *self, unsigned worker, uint64_t now_ns, uint64_t *wake_ns)
 {
 	struct weir_client *w = self;
 
-	return verdict(w, worker, weir_gate_look(&w->gate, &w->request[worker], now_ns, wake_ns), now_ns, wake_ns);
+	struct call c = {.w = w, .worker = worker, .now_ns = now_ns};
+
+	if (!survives(&c))
+		return SIM_DIED;
+	*wake_ns = c.wake_ns;
+	return verdict(w, worker, c.verdict, now_ns, wake_ns);
 }
 
 static void headers(struct weir_client *w, const struct sim_result *r, uint64_t now_ns, struct weir_result *out)
@@ -153,6 +300,7 @@ static void result(void *self, unsigned worker, const struct sim_result *r, uint
 {
 	struct weir_client *w = self;
 	struct weir_result out = {.latency_ns = r->latency_ns};
+	struct call c = {.w = w, .worker = worker, .result = &out, .now_ns = now_ns};
 
 	if (r->answer.status == SIM_SILENCE || r->answer.status == SIM_REFUSED) {
 		out.outcome = WEIR_FAILED;
@@ -162,7 +310,17 @@ static void result(void *self, unsigned worker, const struct sim_result *r, uint
 		out.status = (uint32_t)http[r->answer.status];
 		out.outcome = weir_gate_classify(&w->gate, &w->request[worker], http[r->answer.status], out.retry_after_ns != 0);
 	}
-	weir_gate_settle(&w->gate, &w->request[worker], &out, now_ns);
+	w->died = !survives(&c);
+}
+
+static bool died(void *self)
+{
+	return ((struct weir_client *)self)->died;
+}
+
+static uint64_t deaths(void *self)
+{
+	return ((struct weir_client *)self)->deaths;
 }
 
 static enum weir_retry_kind kind_of(const struct weir_client *w, const struct sim_result *r, unsigned worker)
@@ -212,7 +370,7 @@ static uint64_t freed(void *self)
 	return w->entry == NULL ? 0 : weir_concurrency_count(&w->entry->concurrency);
 }
 
-/* The process is gone; its leases are not. What the kernel would say of its pid, it says of this one. */
+/* The process is gone; its leases are not. */
 static void kill_process(void *self, unsigned process, uint64_t now_ns)
 {
 	struct weir_client *w = self;
@@ -220,33 +378,40 @@ static void kill_process(void *self, unsigned process, uint64_t now_ns)
 	(void)now_ns;
 	for (unsigned i = 0; i < w->setting->workers; i++) {
 		struct weir_request *r = &w->request[i];
-		uint64_t word;
 
-		if (w->setting->process_of[i] != process || r->lease == WEIR_NONE)
+		if (w->setting->process_of[i] != process || !is_under_way(r))
 			continue;
-		if (r->phase != WEIR_PHASE_WAITING && r->phase != WEIR_PHASE_ADMITTED)
-			continue;
-		word = atomic_load(&w->segment.lease[r->lease].word);
-		atomic_store(&w->segment.lease[r->lease].word, (word & UINT32_MAX) | DEAD_PID << 32);
+		leave_to_the_dead(w, r);
 		memset(r, 0, sizeof(*r));
 	}
 }
 
-static uint64_t ticked_ns;
-
 static uint64_t virtual_clock(void)
 {
-	return ticked_ns;
+	return clock_ns;
+}
+
+/* What the agent does once a second. It may die, too; its heir begins anew. */
+static void housekeeping(void *arg)
+{
+	struct weir_client *w = arg;
+	struct weir_occupancy room[ENTRIES + 1];
+
+	weir_lease_reap(&w->segment, &w->living, false, clock_ns);
+	weir_gate_requeue(&w->segment, room, virtual_clock);
 }
 
 static void tick(void *self, uint64_t now_ns)
 {
 	struct weir_client *w = self;
-	struct weir_occupancy room[ENTRIES + 1];
 
-	weir_lease_reap(&w->segment, &w->gate.owner, false, now_ns);
-	ticked_ns = now_ns;
-	weir_gate_requeue(&w->segment, room, virtual_clock);
+	clock_ns = now_ns;
+	if (!is_doomed(w)) {
+		housekeeping(w);
+		return;
+	}
+	w->deaths++;
+	sim_dies_after(1 + sim_random_u64(&w->fate) % INSTRUCTIONS, housekeeping, w);
 }
 
 static uint64_t trips(void *self)
@@ -310,6 +475,8 @@ const struct sim_controller sim_weir = {.name = "weir",
 					.look = look,
 					.result = result,
 					.again = again,
+					.died = died,
+					.deaths = deaths,
 					.changes = changes,
 					.freed = freed,
 					.kill = kill_process,

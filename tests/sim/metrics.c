@@ -68,6 +68,14 @@ static double utilisation(const struct sim_record *r, const struct sim_scenario 
 	return good / capacity(r, s, server, floor(from), floor(to));
 }
 
+/* Of clients that have a share each: what these allow, or the host does. */
+static double total_off(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server)
+{
+	double most = s->per_client > 0 ? s->per_client * r->processes / s->limit[0].rate : 1;
+
+	return fabs(utilisation(r, s, server) / fmin(1, most) - 1);
+}
+
 static double throttled(const struct sim_record *r, double from)
 {
 	double to = (double)r->end_ns / NS + 1;
@@ -340,8 +348,10 @@ double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, c
 		return r->requests > 0 ? ((double)r->attempts - 6 * (double)r->end_ns / (60 * NS)) / (double)r->requests : 0;
 	case SIM_HALF_OUTAGE_S:
 		return half_outage_s(r, s);
+	case SIM_TOTAL_OFF:
+		return total_off(r, s, server);
 	default:
-		return 0;
+		return sim_metric_shared(r, s, metric);
 	}
 }
 
@@ -381,6 +391,14 @@ const char *sim_metric_name(enum sim_metric m)
 		[SIM_LOST_EARLY] = "items lost in the first 30 s of the outage",
 		[SIM_FAILED_SHARE] = "requests failed",
 		[SIM_ATTEMPTS] = "attempts / requests",
+		[SIM_TOTAL_OFF] = "total off the rate",
+		[SIM_SHARES_OFF] = "shares off the guarantees",
+		[SIM_JAIN_CLASS] = "Jain within a class",
+		[SIM_LAST_UNITS] = "units until the high one went",
+		[SIM_CLIENTS_OFF] = "clients off their shares",
+		[SIM_QUOTA_BEYOND] = "sent beyond the quota",
+		[SIM_QUOTA_USED] = "of the quotas used",
+		[SIM_DEATHS] = "deaths",
 		[SIM_COST] = "requests x recovery / half the outage",
 	};
 

@@ -8,8 +8,6 @@
 #include "controller.h"
 #include "record.h"
 
-#define EPOCH_NS (UINT64_C(1000) * 1000000000) /* of the world's clock */
-
 struct oracle {
 	struct sim_server *server;
 	const struct sim_scenario *scenario;
@@ -37,7 +35,7 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 	struct oracle *o = self;
 	uint64_t under_way = o->sent > o->server->arrived ? o->sent - o->server->arrived : 0, at;
 
-	at = sim_server_free_ns(o->server, now_ns - EPOCH_NS, under_way < o->flying ? (unsigned)under_way : o->flying);
+	at = sim_server_free_ns(o->server, now_ns - SIM_EPOCH_NS, under_way < o->flying ? (unsigned)under_way : o->flying);
 	if (o->server->outage != SIM_UP) {
 		*wake_ns = now_ns + 100000000;
 		return SIM_WAIT;
@@ -46,7 +44,7 @@ static enum sim_verdict ask(void *self, unsigned worker, uint64_t now_ns, uint64
 		*wake_ns = now_ns + 1000000000; /* it is looked at as soon as a slot is free */
 		return SIM_WAIT;
 	}
-	at += EPOCH_NS;
+	at += SIM_EPOCH_NS;
 	/* The client's own budget: somebody will ask at the right time, and nobody waits for it. */
 	if (o->scenario->limit[0].kind == SIM_BUDGET && o->next_ns > now_ns) {
 		*wake_ns = o->next_ns;

@@ -11,7 +11,7 @@
 
 #define SIM_SECONDS       (1U << 17) /* of one run that are kept apart */
 #define SIM_REFUSALS      65536      /* throttled answers whose times are kept */
-#define SIM_WORKERS       256
+#define SIM_WORKERS       512
 #define SIM_AT_ONCE_NS    100000000
 #define SIM_LATENCY_STEPS 4096 /* of 1 % */
 
@@ -33,6 +33,11 @@ struct sim_record {
 	uint64_t items_lost, lost_early; /* of a batch; in the first 30 s after the first change */
 	uint64_t requests, attempts, requests_lost; /* over; of these; without a good answer */
 	uint64_t leaked;
+	unsigned processes;
+	uint16_t process_of[SIM_WORKERS];
+	double last_waited_s;       /* the last process's first request, until it went; < 0: it has not */
+	uint64_t sent_in[SIM_DAYS]; /* windows of the client's quota */
+	uint64_t deaths;
 	double change_s[SIM_CHANGES]; /* when the changes came */
 	double recovery_s;            /* outage: until the first success of a request sent after it; < 0: none yet */
 	uint64_t trouble_over_ns;
@@ -42,6 +47,9 @@ void sim_record_open(struct sim_record *r);
 void sim_record_clear(struct sim_record *r);
 void sim_record_close(struct sim_record *r);
 void sim_record_latency(struct sim_record *r, uint64_t ns);
+
+/* Of priorities, clients and quotas. */
+double sim_metric_shared(const struct sim_record *r, const struct sim_scenario *s, enum sim_metric metric);
 
 double sim_metric_of(const struct sim_record *r, const struct sim_scenario *s, const struct sim_server *server,
 		     enum sim_metric metric);

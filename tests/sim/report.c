@@ -10,13 +10,15 @@
 
 static bool is_share(enum sim_metric m)
 {
-	return m == SIM_THROTTLED || m == SIM_RESUMES_LATE || m == SIM_REFUSED_60;
+	return m == SIM_THROTTLED || m == SIM_RESUMES_LATE || m == SIM_REFUSED_60 || m == SIM_TOTAL_OFF || m == SIM_SHARES_OFF ||
+	       m == SIM_CLIENTS_OFF;
 }
 
 static void number(FILE *f, enum sim_metric m, double x)
 {
 	if (m == SIM_UTILISATION || m == SIM_GOODPUT || m == SIM_JAIN || m == SIM_DRIFT || m == SIM_P99_RATIO ||
-	    m == SIM_POLITE || m == SIM_OF_BARE || m == SIM_COST)
+	    m == SIM_POLITE || m == SIM_OF_BARE || m == SIM_COST || m == SIM_JAIN_CLASS || m == SIM_QUOTA_USED ||
+	    m == SIM_FAILED_SHARE)
 		fprintf(f, "%.3f", x);
 	else if (is_share(m))
 		fprintf(f, x < .01 ? "%.3f %%" : "%.1f %%", 100 * x);

@@ -116,6 +116,14 @@ enum sim_metric {
 	SIM_COST,         /* requests to the dead host x recovery / (outage / 2); its mean is that of the three means */
 	SIM_FAILED_SHARE, /* of the requests that are over: those whose last attempt failed, or was refused */
 	SIM_ATTEMPTS,     /* attempts / requests, six a minute aside */
+	SIM_TOTAL_OFF,    /* |accepted / what the client's rule grants - 1| */
+	SIM_SHARES_OFF,   /* by how much of its guarantee a class is off it, at most */
+	SIM_JAIN_CLASS,   /* Jain within a class, the least */
+	SIM_LAST_UNITS,   /* how long the last process's first request waited, in units of the rule's rate */
+	SIM_CLIENTS_OFF,  /* by how much of its share a client is off it, at most */
+	SIM_QUOTA_BEYOND, /* requests that were sent beyond the quota of their window */
+	SIM_QUOTA_USED,   /* requests sent / what the windows grant */
+	SIM_DEATHS,       /* requests, and passes of the agent, that died in the middle */
 	SIM_METRICS
 };
 
@@ -124,6 +132,21 @@ struct sim_target {
 	char bound; /* '>' at least, '<' at most (the median over the seeds); 'm' at most, on average; 'w' at most in the worst
 		       seed */
 	double value;
+};
+
+/* What the usual shares guarantee: high takes what the others leave. */
+#define SIM_SHARE_NORMAL .20
+#define SIM_SHARE_LOW    .05
+
+/* A quota of the client's own rule, and the windows by which a run is judged: times since 1970. */
+#define SIM_DAYS 6
+struct sim_quota {
+	uint32_t limit; /* a day */
+	bool spread;
+	uint64_t begin_s;               /* of the run */
+	uint64_t midnight_s[SIM_DAYS];  /* in the zone; the run ends with the last that is not 0 */
+	uint64_t change_s[2];           /* the zone's next changes, */
+	int16_t before, between, after; /* minutes east of UTC around them */
 };
 
 #define SIM_TIMEOUT_S 30
@@ -153,6 +176,12 @@ struct sim_scenario {
 	unsigned hammers;    /* the last so many processes wait for 50 ms at most and ask again 10 ms after a refusal */
 	double kill_every_s; /* one process is killed (and started again) so often, the next one stopped for as long */
 	double kill_probe;   /* share of requests to a dead host whose process is killed */
+	double deaths;       /* share of calls of the gate, and of the agent's passes, in which their process dies */
+	unsigned low, high;  /* the first so many processes are of low priority, the last so many of high, the rest of normal */
+	double last_at_s;    /* > 0: when the last process begins; the others begin at once */
+	bool once;           /* each thread makes one request */
+	double per_client;   /* > 0: each process is a client of its own, with so many a second */
+	struct sim_quota quota;
 	struct sim_limit limit[SIM_LIMITS];
 	struct sim_slots slots;
 	double errors; /* share of 500 */
@@ -166,6 +195,7 @@ struct sim_scenario {
 	struct sim_change change[SIM_CHANGES];
 	struct sim_target target[SIM_TARGETS]; /* what weir must reach; each is a column of the report */
 	unsigned families;                     /* which baselines run: bits of enum sim_family */
+	bool alone;                            /* neither none nor the oracle either: what it asks nobody else offers */
 	bool loopback;                         /* has a loopback confirmation too */
 };
 

@@ -373,6 +373,53 @@ const struct sim_scenario sim_scenarios[] = {
 	}
 	BATCH("restart-5", "a batch of 2,000 by eight at a time; the host restarts for 5 s in the middle", 2000, 5, 3, 16),
 	BATCH("restart-60", "a batch of 40,000 by eight at a time; the host is away for 60 s", 40000, 60, 3, 1e9),
+	{
+		.row = 20,
+		.name = "classes",
+		.text = "a rule of 10/s; 8 loops each of low, normal and high priority",
+		.duration_s = 1200,
+		.from_s = 60,
+		.processes = 24,
+		.low = 8,
+		.high = 8,
+		.limit = {{SIM_BUDGET, .rate = 10, .burst = 1}},
+		.target = {{SIM_SHARES_OFF, '<', .01}, {SIM_TOTAL_OFF, '<', .01}, {SIM_JAIN_CLASS, '>', .95}},
+		.alone = true,
+		.loopback = true,
+	},
+	{
+		.row = 20,
+		.name = "high-behind-500",
+		.text = "a rule of 10/s; 500 of normal priority at once, and one of high 10 s later",
+		.duration_s = 49,
+		.from_s = 1,
+		.processes = 501,
+		.high = 1,
+		.last_at_s = 10,
+		.once = true,
+		.limit = {{SIM_BUDGET, .rate = 10, .burst = 1}},
+		.target = {{SIM_LAST_UNITS, 'w', 2}, {SIM_TOTAL_OFF, '<', .01}},
+		.alone = true,
+		.loopback = true,
+	},
+#define AUTUMN                                                                                                                   \
+	.begin_s = 1792756800, .midnight_s = {1792792800, 1792879200, 1792969200, 1793055600},                                   \
+	.change_s = {1792890000, 1806195600}, .before = 120, .between = 60, .after = 120
+#define SPRING                                                                                                                   \
+	.begin_s = 1806062400, .midnight_s = {1806102000, 1806188400, 1806271200, 1806357600},                                   \
+	.change_s = {1806195600, 1824944400}, .before = 60, .between = 120, .after = 60
+#define QUOTA(short_name, what, dead, ...)                                                                                       \
+	{                                                                                                                        \
+		.row = 21, .name = short_name, .text = what "; who asks, and the agent, die between two instructions",           \
+		.processes = 8, .deaths = dead, .quota = {__VA_ARGS__},                                                          \
+		.target = {{SIM_QUOTA_BEYOND, 'w', 0}, {SIM_QUOTA_USED, '>', .99}, {SIM_DEATHS, '<', 1e9}}, .alone = true,       \
+	}
+	QUOTA("quota-100-autumn", "100/day Europe/Berlin, four midnights, a day of 25 hours", .008, .limit = 100, AUTUMN),
+	QUOTA("quota-100-spring", "100/day Europe/Berlin, four midnights, a day of 23 hours", .008, .limit = 100, SPRING),
+	QUOTA("quota-1000-autumn", "1000/day Europe/Berlin, spread, four midnights, a day of 25 hours", .002, .limit = 1000,
+	      .spread = true, AUTUMN),
+	QUOTA("quota-1000-spring", "1000/day Europe/Berlin, spread, four midnights, a day of 23 hours", .002, .limit = 1000,
+	      .spread = true, SPRING),
 #define ASKED_AGAIN(short_name, what, ...)                                                                                       \
 	{                                                                                                                        \
 		.row = 22, .name = short_name, .text = what ", up to three attempts", .attempts = 3, __VA_ARGS__                 \
@@ -389,6 +436,18 @@ const struct sim_scenario sim_scenarios[] = {
 	ASKED_AGAIN("retry-outage", "an outage of 60 s at 10 requests a second", .duration_s = 300, .offered = 10,
 		    .change = {{120, SIM_SET_OUTAGE, SIM_RST, 0}, {180, SIM_SET_OUTAGE, SIM_UP, 0}},
 		    .target = {{SIM_ATTEMPTS, '<', 1.2}, {SIM_RECOVERY_S, 'w', 15}}),
+#define PER_CLIENT(short_name, n)                                                                                                \
+	{                                                                                                                        \
+		.row = 23, .name = short_name,                                                                                   \
+		.text = "a rule of 10/s, 2/s for each client; " #n " clients of two loops, and one of sixteen",                  \
+		.duration_s = 1200, .from_s = 60, .processes = n, .threads = 2, .big = 16, .per_client = 2,                      \
+		.limit = {{SIM_BUDGET, .rate = 10, .burst = 1}},                                                                 \
+		.target = {{SIM_CLIENTS_OFF, '<', .02}, {SIM_TOTAL_OFF, '<', .01}}, .alone = true,                               \
+	}
+	PER_CLIENT("clients-3", 2),
+	PER_CLIENT("clients-5", 4),
+	PER_CLIENT("clients-10", 9),
+	PER_CLIENT("clients-20", 19),
 #define BEYOND(short_name, what, ...)                                                                                            \
 	{                                                                                                                        \
 		.name = short_name, .text = what, .target = {UTIL(0), THROTTLED(1)}, .families = SIM_RATE_BASELINES, __VA_ARGS__ \

@@ -6,19 +6,18 @@
 #include <string.h>
 
 #include "calendar.h"
+#include "departures.h"
+#include "waiting.h"
 
 #define NS         1000000000ULL
 #define RTT_MS     45
 #define THINK_MS   0.2
 #define REFUSED_NS 100000000 /* who is refused asks again after this at the earliest */
-#define NOBODY     UINT32_MAX
 #define RESTART_NS 100000000 /* a killed process is started again after this */
 
-#define BRIEF_S 300
-#define EARLY_S 30 /* of an outage */
-
-/* Time begins some way from 0, as a machine's does. */
-#define EPOCH_NS (1000 * NS)
+#define BRIEF_S     300
+#define EARLY_S     30 /* of an outage */
+#define DAYS_TICK_S 30 /* where days pass, housekeeping is seldom */
 
 enum event { ASK, LOOK, ARRIVE, RETURN, CHANGE, SECOND, KILL, OFFER };
 enum doing { RESTING, WAITING, FLYING, PAUSING };
@@ -30,8 +29,7 @@ struct worker {
 	uint64_t stamp, asked_ns, sent_ns, due_ns;
 	struct sim_answer answer;
 	bool timed_out;
-	uint64_t stopped_ns;    /* SIGSTOP until then */
-	unsigned before, after; /* in the queue of those who wait */
+	uint64_t stopped_ns; /* SIGSTOP until then */
 };
 
 struct world {
@@ -46,8 +44,8 @@ struct world {
 	unsigned process_of[SIM_WORKERS];
 	unsigned workers, processes, in_flight;
 	uint64_t now_ns, changes, freed, end_ns;
-	unsigned first, last; /* of the queue */
-	unsigned turn;        /* whose turn it is: to be offered a request, to be killed */
+	struct sim_waiting waiting;
+	unsigned turn; /* whose turn it is: to be offered a request, to be killed */
 	uint64_t hold_set_ns, hold_until_ns;
 	bool hold_open;
 	unsigned items;     /* of the batch, that nobody has begun */
@@ -61,7 +59,7 @@ struct world {
 
 static unsigned second_of(uint64_t now_ns)
 {
-	uint64_t s = (now_ns - EPOCH_NS) / NS;
+	uint64_t s = (now_ns - SIM_EPOCH_NS) / NS;
 
 	return s < SIM_SECONDS ? (unsigned)s : SIM_SECONDS - 1;
 }
@@ -85,41 +83,12 @@ static uint64_t half_trip(struct world *w)
 	return (uint64_t)(sim_random_between(&w->random, ms / 3, ms * 2 / 3) * 1e6);
 }
 
-static void queue(struct world *w, unsigned i)
-{
-	struct worker *k = &w->worker[i];
-
-	k->before = w->last;
-	k->after = NOBODY;
-	if (w->last != NOBODY)
-		w->worker[w->last].after = i;
-	else
-		w->first = i;
-	w->last = i;
-}
-
-static void unqueue(struct world *w, unsigned i)
-{
-	struct worker *k = &w->worker[i];
-
-	if (k->doing != WAITING)
-		return;
-	if (k->before != NOBODY)
-		w->worker[k->before].after = k->after;
-	else
-		w->first = k->after;
-	if (k->after != NOBODY)
-		w->worker[k->after].before = k->before;
-	else
-		w->last = k->before;
-}
-
 static void rest(struct world *w, unsigned i, uint64_t ns)
 {
-	unqueue(w, i);
+	sim_waiting_leave(&w->waiting, i);
 	w->worker[i].doing = RESTING;
 	w->worker[i].stamp++;
-	if (w->scenario->offered <= 0)
+	if (w->scenario->offered <= 0 && !w->scenario->once)
 		at(w, w->now_ns + ns, ASK, i);
 }
 
@@ -139,7 +108,7 @@ static void hold(struct world *w, const struct sim_answer *a)
 {
 	struct sim_headers h;
 
-	sim_dialect_word(w->scenario->dialect, &a->facts, EPOCH_NS + a->leaves_ns, &h);
+	sim_dialect_word(w->scenario->dialect, &a->facts, SIM_EPOCH_NS + a->leaves_ns, &h);
 	if (h.told_ns == 0 || w->now_ns + h.told_ns <= w->hold_until_ns)
 		return;
 	if (w->now_ns >= w->hold_until_ns)
@@ -180,7 +149,7 @@ static void lose(struct world *w)
 	if (w->scenario->items == 0)
 		return;
 	w->record->items_lost++;
-	w->record->lost_early += (double)(w->now_ns - EPOCH_NS) / NS < early_s;
+	w->record->lost_early += (double)(w->now_ns - SIM_EPOCH_NS) / NS < early_s;
 }
 
 static uint64_t think_ns(struct world *w)
@@ -209,18 +178,32 @@ static uint64_t patience_ends_ns(const struct world *w, const struct worker *k)
 	return w->scenario->give_up_s > 0 ? k->asked_ns + (uint64_t)(w->scenario->give_up_s * 1e9) : UINT64_MAX;
 }
 
+static void die(struct world *w, unsigned process)
+{
+	w->controller->kill ? w->controller->kill(w->self, process, w->now_ns) : (void)0;
+	for (unsigned i = 0; i < w->workers; i++) {
+		if (w->worker[i].process != process)
+			continue;
+		if (w->worker[i].doing == FLYING)
+			flights(w, -1);
+		w->worker[i].attempt = 0;
+		rest(w, i, RESTART_NS);
+	}
+}
+
 static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t wake_ns)
 {
 	struct worker *k = &w->worker[i];
 
 	switch (verdict) {
 	case SIM_GO:
-		unqueue(w, i);
+		sim_waiting_leave(&w->waiting, i);
 		heed(w);
 		k->doing = FLYING;
 		k->stamp++;
 		k->sent_ns = w->now_ns;
 		flights(w, 1);
+		sim_departs(w->record, w->scenario, i, w->now_ns - SIM_EPOCH_NS, w->now_ns - k->asked_ns);
 		w->record->sent[second_of(w->now_ns)]++;
 		at(w, w->now_ns + half_trip(w), ARRIVE, i);
 		break;
@@ -234,7 +217,7 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 		if (k->doing == WAITING && k->due_ns > w->now_ns && k->due_ns <= wake_ns)
 			break;
 		if (k->doing != WAITING)
-			queue(w, i);
+			sim_waiting_join(&w->waiting, i);
 		k->doing = WAITING;
 		k->stamp++;
 		k->due_ns = wake_ns;
@@ -248,6 +231,9 @@ static void obey(struct world *w, unsigned i, enum sim_verdict verdict, uint64_t
 		conclude(w, i, false);
 		rest(w, i, pause_ns(w, k, wake_ns));
 		break;
+	case SIM_DIED:
+		die(w, k->process);
+		break;
 	}
 }
 
@@ -255,13 +241,15 @@ static void ask(struct world *w, unsigned i)
 {
 	uint64_t wake = w->now_ns;
 	struct worker *k = &w->worker[i];
+	enum sim_verdict v;
 
 	if (k->attempt == 0 && w->scenario->items > 0 && w->items == 0)
 		return;
 	w->items -= k->attempt == 0 && w->scenario->items > 0;
 	k->attempt++;
 	k->asked_ns = w->now_ns;
-	obey(w, i, w->controller->ask(w->self, i, w->now_ns, &wake), wake);
+	v = w->controller->ask(w->self, i, w->now_ns, &wake);
+	obey(w, i, v, wake);
 }
 
 static void look(struct world *w, unsigned i)
@@ -282,39 +270,26 @@ static void look_all_if_changed(struct world *w)
 
 	for (unsigned round = 0; changes != w->changes && round < 4; round++) {
 		w->changes = changes;
-		for (unsigned i = w->first, next; i != NOBODY; i = next) {
-			next = w->worker[i].after;
+		for (unsigned i = w->waiting.first, next; i != SIM_NOBODY; i = next) {
+			next = w->waiting.after[i];
 			if (w->worker[i].stopped_ns <= w->now_ns)
 				look(w, i);
 		}
 		changes = w->controller->changes(w->self);
 	}
-	for (unsigned tries = 0; freed != w->freed && w->first != NOBODY && tries < SIM_WORKERS; tries++) {
-		unsigned i = w->first;
+	for (unsigned tries = 0; freed != w->freed && w->waiting.first != SIM_NOBODY && tries < SIM_WORKERS; tries++) {
+		unsigned i = w->waiting.first;
 
-		while (i != NOBODY && w->worker[i].stopped_ns > w->now_ns)
-			i = w->worker[i].after;
-		if (i == NOBODY)
+		while (i != SIM_NOBODY && w->worker[i].stopped_ns > w->now_ns)
+			i = w->waiting.after[i];
+		if (i == SIM_NOBODY)
 			break;
 		look(w, i);
-		if (w->first == i || w->worker[i].doing == WAITING)
+		if (w->waiting.first == i || w->worker[i].doing == WAITING)
 			break;
 	}
 	if (w->controller->freed)
 		w->freed = w->controller->freed(w->self);
-}
-
-static void die(struct world *w, unsigned process)
-{
-	w->controller->kill ? w->controller->kill(w->self, process, w->now_ns) : (void)0;
-	for (unsigned i = 0; i < w->workers; i++) {
-		if (w->worker[i].process != process)
-			continue;
-		if (w->worker[i].doing == FLYING)
-			flights(w, -1);
-		w->worker[i].attempt = 0;
-		rest(w, i, RESTART_NS);
-	}
 }
 
 /* One process is killed, the next one stopped until the next time. */
@@ -358,7 +333,7 @@ static void arrive(struct world *w, unsigned i)
 	uint64_t ends = ends_ns(w, k);
 	uint64_t back;
 
-	sim_server_arrive(&w->server, w->now_ns - EPOCH_NS, &k->answer);
+	sim_server_arrive(&w->server, w->now_ns - SIM_EPOCH_NS, &k->answer);
 	if (w->server.outage != SIM_UP) {
 		if (w->trouble_known && k->sent_ns >= w->trouble_ns)
 			w->record->dead_requests++;
@@ -367,7 +342,7 @@ static void arrive(struct world *w, unsigned i)
 			return;
 		}
 	}
-	back = k->answer.leaves_ns + EPOCH_NS + half_trip(w);
+	back = k->answer.leaves_ns + SIM_EPOCH_NS + half_trip(w);
 	k->timed_out = k->answer.status == SIM_SILENCE || back > ends;
 	at(w, k->timed_out ? ends : back, RETURN, i);
 }
@@ -393,14 +368,14 @@ static void came_back(struct world *w, unsigned i)
 
 		if (w->controller->trace)
 			w->controller->trace(w->self, w->now_ns, line, sizeof(line));
-		printf("%10.3f refused, sent %.3f  %s\n", (double)(w->now_ns - EPOCH_NS) / 1e9,
-		       (double)(k->sent_ns - EPOCH_NS) / 1e9, line);
+		printf("%10.3f refused, sent %.3f  %s\n", (double)(w->now_ns - SIM_EPOCH_NS) / 1e9,
+		       (double)(k->sent_ns - SIM_EPOCH_NS) / 1e9, line);
 	}
 	if (r.answer.status == SIM_OK) {
 		rec->accepted[s]++;
-		if (rec->trouble_over_ns != 0 && rec->recovery_s < 0 && k->sent_ns - EPOCH_NS >= rec->trouble_over_ns)
-			rec->recovery_s = (double)(w->now_ns - EPOCH_NS - rec->trouble_over_ns) / 1e9;
-		if (w->now_ns - EPOCH_NS >= rec->from_ns) {
+		if (rec->trouble_over_ns != 0 && rec->recovery_s < 0 && k->sent_ns - SIM_EPOCH_NS >= rec->trouble_over_ns)
+			rec->recovery_s = (double)(w->now_ns - SIM_EPOCH_NS - rec->trouble_over_ns) / 1e9;
+		if (w->now_ns - SIM_EPOCH_NS >= rec->from_ns) {
 			rec->worker_accepted[i]++;
 			sim_record_latency(rec, r.latency_ns);
 		}
@@ -408,13 +383,18 @@ static void came_back(struct world *w, unsigned i)
 		rec->throttled[s]++;
 		hold(w, &r.answer);
 		if (rec->refusals < SIM_REFUSALS)
-			rec->refusal_ns[rec->refusals++] = w->now_ns - EPOCH_NS;
+			rec->refusal_ns[rec->refusals++] = w->now_ns - SIM_EPOCH_NS;
 	} else {
 		rec->failed[s]++;
 	}
 	if (k->timed_out)
 		vain(w, k);
 	w->controller->result(w->self, i, &r, w->now_ns);
+	k->doing = RESTING;
+	if (w->controller->died && w->controller->died(w->self)) {
+		die(w, k->process);
+		return;
+	}
 	if (r.answer.status != SIM_OK && goes_again(w, i, &r))
 		return;
 	conclude(w, i, r.answer.status == SIM_OK);
@@ -432,7 +412,7 @@ static void every_second(struct world *w)
 	if (s > 0)
 		w->record->in_flight[s - 1] = (float)(w->flight_sum / NS);
 	w->flight_sum = 0;
-	if (w->controller->tick)
+	if (w->controller->tick && (w->scenario->quota.limit == 0 || s % DAYS_TICK_S == 0))
 		w->controller->tick(w->self, w->now_ns);
 	if (w->trace && s > 0) {
 		line[0] = 0;
@@ -475,9 +455,9 @@ static void happen(struct world *w, const struct sim_event *e)
 		break;
 	case CHANGE:
 		c = &w->scenario->change[e->stamp];
-		sim_server_change(&w->server, c->kind, c->value, w->now_ns - EPOCH_NS);
+		sim_server_change(&w->server, c->kind, c->value, w->now_ns - SIM_EPOCH_NS);
 		if (c->kind == SIM_SET_OUTAGE && c->value <= SIM_UP) {
-			w->record->trouble_over_ns = w->now_ns - EPOCH_NS;
+			w->record->trouble_over_ns = w->now_ns - SIM_EPOCH_NS;
 			w->record->recovery_s = -1;
 		}
 		break;
@@ -494,6 +474,13 @@ static void happen(struct world *w, const struct sim_event *e)
 	look_all_if_changed(w);
 }
 
+static uint64_t begins_ns(const struct world *w, unsigned i)
+{
+	bool last = w->worker[i].process + 1 == w->processes && w->scenario->last_at_s > 0;
+
+	return w->now_ns + (last ? (uint64_t)(w->scenario->last_at_s * 1e9) : 0);
+}
+
 static void populate(struct world *w)
 {
 	unsigned processes = w->scenario->processes ? w->scenario->processes : 16;
@@ -503,13 +490,16 @@ static void populate(struct world *w)
 	for (unsigned p = 0; p < w->processes; p++)
 		for (unsigned t = 0; t < (p < processes ? threads : w->scenario->big) && w->workers < SIM_WORKERS; t++) {
 			w->worker[w->workers].process = p;
+			w->record->process_of[w->workers] = (uint16_t)p;
 			w->process_of[w->workers++] = p;
 		}
 	w->record->workers = w->workers;
+	w->record->processes = w->processes;
+	w->record->last_waited_s = -1;
 	for (unsigned i = 0; i < w->workers; i++)
 		w->record->polite += w->process_of[i] + w->scenario->hammers < w->processes;
 	for (unsigned i = 0; i < w->workers && w->scenario->offered <= 0; i++)
-		at(w, w->now_ns + sim_random_u64(&w->random) % (NS / 100), ASK, i);
+		at(w, begins_ns(w, i) + sim_random_u64(&w->random) % (NS / 100), ASK, i);
 	if (w->scenario->offered > 0)
 		at(w, w->now_ns, OFFER, 0);
 	if (w->scenario->kill_every_s > 0)
@@ -527,22 +517,24 @@ static void plan(struct world *w)
 		duration = phase + s->windows * s->limit[0].window_s;
 		from = phase + s->from_window * s->limit[0].window_s;
 	}
+	for (unsigned k = 0; k < SIM_DAYS && s->quota.midnight_s[k] != 0; k++)
+		duration = (double)(s->quota.midnight_s[k] - s->quota.begin_s);
 	if (w->controller->brief && s->windows > 0)
 		duration = from + s->limit[0].window_s;
 	else if (w->controller->brief && duration > BRIEF_S && s->change[0].kind == SIM_KEEP)
 		duration = from < BRIEF_S ? BRIEF_S : from + BRIEF_S;
 	w->record->end_ns = (uint64_t)(duration * 1e9);
 	w->record->from_ns = (uint64_t)(from * 1e9);
-	w->end_ns = EPOCH_NS + w->record->end_ns;
+	w->end_ns = SIM_EPOCH_NS + w->record->end_ns;
 	for (unsigned k = 0; k < SIM_CHANGES; k++) {
 		const struct sim_change *c = &s->change[k];
 		double when = c->until_s > c->at_s ? sim_random_between(&w->random, c->at_s, c->until_s) : c->at_s;
 
 		w->record->change_s[k] = when;
 		if (c->kind != SIM_KEEP)
-			sim_calendar_add(&w->calendar, EPOCH_NS + (uint64_t)(when * 1e9), CHANGE, 0, k);
+			sim_calendar_add(&w->calendar, SIM_EPOCH_NS + (uint64_t)(when * 1e9), CHANGE, 0, k);
 	}
-	at(w, EPOCH_NS, SECOND, 0);
+	at(w, SIM_EPOCH_NS, SECOND, 0);
 }
 
 void sim_run(const struct sim_scenario *scenario, const struct sim_controller *controller, uint64_t seed, bool trace,
@@ -558,8 +550,8 @@ void sim_run(const struct sim_scenario *scenario, const struct sim_controller *c
 	}
 	sim_record_clear(record);
 	*w = (struct world){.scenario = scenario, .controller = controller, .record = record, .trace = trace};
-	w->now_ns = w->flight_from_ns = EPOCH_NS;
-	w->first = w->last = NOBODY;
+	w->now_ns = w->flight_from_ns = SIM_EPOCH_NS;
+	sim_waiting_start(&w->waiting);
 	w->items = scenario->items;
 	w->random.state = seed * 1000003 + 5;
 	sim_server_start(&w->server, scenario, seed);
@@ -577,6 +569,7 @@ void sim_run(const struct sim_scenario *scenario, const struct sim_controller *c
 		happen(w, &e);
 	}
 	record->trips = controller->trips ? controller->trips(w->self) : 0;
+	record->deaths = controller->deaths ? controller->deaths(w->self) : 0;
 	record->paced = controller->paced && controller->paced(w->self);
 	if (controller->leaked) {
 		controller->tick(w->self, w->now_ns + NS);
