@@ -65,7 +65,7 @@ struct scenario {
 };
 
 extern const struct scenario bucket_scenario, hold_scenario, outage_scenario, fairness_scenario, control_scenario,
-	refusal_scenario, slots_scenario, queue_scenario, patience_scenario, restart_scenario;
+	refusal_scenario, slots_scenario, queue_scenario, patience_scenario, restart_scenario, classes_scenario, retries_scenario;
 
 /* Says for the report what was run. */
 __attribute__((format(printf, 2, 3))) void trial_duration(struct trial *t, const char *format, ...);

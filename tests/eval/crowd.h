@@ -10,7 +10,7 @@
 
 #include "tests/harness/harness.h"
 
-#define CROWD_MAX 256
+#define CROWD_MAX 512
 
 struct member {
 	pid_t pid; /* 0 = none runs */

@@ -17,8 +17,8 @@
 #define EXIT_INTERRUPTED 130
 
 static const struct scenario *const scenarios[] = {
-	&bucket_scenario,  &hold_scenario,  &outage_scenario, &fairness_scenario, &control_scenario,
-	&refusal_scenario, &slots_scenario, &queue_scenario,  &patience_scenario, &restart_scenario,
+	&bucket_scenario, &hold_scenario,  &outage_scenario,   &fairness_scenario, &control_scenario, &refusal_scenario,
+	&slots_scenario,  &queue_scenario, &patience_scenario, &restart_scenario,  &classes_scenario, &retries_scenario,
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 _Static_assert(SCENARIOS <= SCENARIOS_MAX, "room for them in the schedule");
