@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/agent/alerts.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,7 +17,8 @@
 #include "weir/gate.h"
 #include "weir/log.h"
 
-#define SYSTEM_LOG "/dev/log"
+#define SYSTEM_LOG    "/dev/log"
+#define TRIM_EVERY_NS UINT64_C(60000000000)
 
 /* Which rule an entry has, as long as entry and policy are the same: matching names costs more than all the rest of a look. */
 struct place {
@@ -33,6 +35,7 @@ struct weir_alerts {
 	struct weir_occupancy *occupancy; /* entries + 1 */
 	struct weir_policy_view policy;
 	char path[WEIR_PATH_MAX];
+	uint64_t trimmed_ns;
 	uint64_t kept; /* changes of the monitor when the file was last written */
 	uint64_t now_ns;
 };
@@ -202,6 +205,17 @@ static void look_at(struct weir_alerts *a, uint32_t slot, const char *key)
 	weir_monitor_sample(a->monitor, key, params, &sample);
 }
 
+/* What an hour with a thousand busy hosts took is given back when they rest; by itself the C library keeps it. */
+static void trim(struct weir_alerts *a, uint64_t now_ns)
+{
+	if (now_ns - a->trimmed_ns < TRIM_EVERY_NS)
+		return;
+	a->trimmed_ns = now_ns;
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 void weir_alerts_turn(struct weir_alerts *a, uint64_t now_ns)
 {
 	char key[WEIR_KEY_MAX];
@@ -222,6 +236,7 @@ void weir_alerts_turn(struct weir_alerts *a, uint64_t now_ns)
 	weir_monitor_end(a->monitor);
 	weir_hooks_turn(a->hooks, now_ns);
 	weir_alerts_keep(a);
+	trim(a, now_ns);
 }
 
 void weir_alerts_keep(struct weir_alerts *a)

@@ -39,23 +39,6 @@ static uint64_t grown(uint64_t now, uint64_t before)
 	return now >= before ? now - before : now;
 }
 
-/* The slot of this time, emptied if it held another's. */
-static struct figure_slot *slot_of(struct figures *f, uint64_t now_ns)
-{
-	uint64_t epoch = now_ns / slot_ns(f->window_ns);
-	struct figure_slot *slot;
-
-	if (f->slot == NULL)
-		f->slot = calloc(FIGURE_SLOTS, sizeof *f->slot);
-	if (f->slot == NULL)
-		return NULL;
-	slot = &f->slot[epoch % FIGURE_SLOTS];
-	if (slot->epoch != epoch)
-		memset(slot, 0, sizeof *slot);
-	slot->epoch = epoch;
-	return slot;
-}
-
 static bool in_window(const struct figures *f, const struct figure_slot *slot, uint64_t now_ns)
 {
 	uint64_t epoch = now_ns / slot_ns(f->window_ns);
@@ -63,17 +46,42 @@ static bool in_window(const struct figures *f, const struct figure_slot *slot, u
 	return slot->epoch <= epoch && epoch - slot->epoch < FIGURE_SLOTS;
 }
 
-/* Gives the memory of a window back in which nothing lies any more. */
+static void free_slot(struct figures *f, size_t i)
+{
+	f->slots -= f->slot[i] != NULL;
+	free(f->slot[i]);
+	f->slot[i] = NULL;
+}
+
+static void free_slots(struct figures *f)
+{
+	for (size_t i = 0; i < FIGURE_SLOTS; i++)
+		free_slot(f, i);
+}
+
+/* Gives back what has left the window: most hosts are asked now and then. */
 static void rest(struct figures *f, uint64_t now_ns)
 {
-	for (size_t i = 0; f->slot != NULL && i < FIGURE_SLOTS; i++) {
-		const struct figure_slot *s = &f->slot[i];
+	for (size_t i = 0; f->slots > 0 && i < FIGURE_SLOTS; i++)
+		if (f->slot[i] != NULL && !in_window(f, f->slot[i], now_ns))
+			free_slot(f, i);
+}
 
-		if (in_window(f, s, now_ns) && s->succeeded + s->throttled + s->failed > 0)
-			return;
+/* The slot of this time, emptied if it held another's. */
+static struct figure_slot *slot_of(struct figures *f, uint64_t now_ns)
+{
+	uint64_t epoch = now_ns / slot_ns(f->window_ns);
+	struct figure_slot **at = &f->slot[epoch % FIGURE_SLOTS];
+
+	if (*at == NULL) {
+		*at = calloc(1, sizeof **at);
+		f->slots += *at != NULL;
+	} else if ((*at)->epoch != epoch) {
+		memset(*at, 0, sizeof **at);
 	}
-	free(f->slot);
-	f->slot = NULL;
+	if (*at != NULL)
+		(*at)->epoch = epoch;
+	return *at;
 }
 
 static void note_latency(struct figures *f, struct figure_slot *slot, const struct weir_histogram_copy *h)
@@ -98,14 +106,12 @@ void figures_note(struct figures *f, const struct weir_monitor_sample *sample, u
 	bool same = sample->succeeded == f->succeeded && sample->throttled == f->throttled && sample->failed == f->failed;
 
 	if (f->window_ns != window_ns) {
-		free(f->slot);
-		f->slot = NULL;
+		free_slots(f);
 		f->window_ns = window_ns;
 	}
-	if (same) {
-		rest(f, now_ns);
+	rest(f, now_ns);
+	if (same)
 		return;
-	}
 	slot = slot_of(f, now_ns);
 	if (slot != NULL) {
 		slot->succeeded += grown(sample->succeeded, f->succeeded);
@@ -162,13 +168,13 @@ void figures_sum(const struct figures *f, uint64_t now_ns, struct weir_monitor_f
 
 	memset(out, 0, sizeof *out);
 	out->window_ns = f->window_ns;
-	if (f->slot == NULL) /* most hosts, most of the time */
+	if (f->slots == 0) /* most hosts, most of the time */
 		return;
 	memset(step, 0, sizeof step);
 	for (size_t i = 0; i < FIGURE_SLOTS; i++) {
-		const struct figure_slot *s = &f->slot[i];
+		const struct figure_slot *s = f->slot[i];
 
-		if (!in_window(f, s, now_ns))
+		if (s == NULL || !in_window(f, s, now_ns))
 			continue;
 		out->succeeded += s->succeeded;
 		out->throttled += s->throttled;
@@ -183,6 +189,6 @@ void figures_sum(const struct figures *f, uint64_t now_ns, struct weir_monitor_f
 void figures_free(struct figures *f)
 {
 	free(f->step);
-	free(f->slot);
+	free_slots(f);
 	memset(f, 0, sizeof *f);
 }

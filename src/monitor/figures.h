@@ -22,7 +22,8 @@ struct figures {
 	uint64_t window_ns;
 	uint64_t succeeded, throttled, failed, latency_us; /* at the last sample */
 	uint32_t *step;                                    /* at the last sample, FIGURE_STEPS; NULL: none were counted yet */
-	struct figure_slot *slot;                          /* FIGURE_SLOTS; NULL: nothing lies in the window */
+	struct figure_slot *slot[FIGURE_SLOTS];            /* NULL: nothing has come in that time */
+	unsigned slots;                                    /* how many there are */
 };
 
 /* Takes what is counted as the beginning: nothing of it lies in the window. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The part of the Prometheus page that only an agent can tell. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "src/stats/prometheus_text.h"
 #include "src/stats/render.h"
@@ -121,8 +122,7 @@ static void put_process(FILE *out, const struct weir_own_usage *u)
 		{"process_virtual_memory_bytes", "gauge", "Virtual memory of the agent.", (double)u->virtual_bytes},
 		{"process_open_fds", "gauge", "Descriptors that the agent has open.", (double)u->open_fds},
 		{"process_max_fds", "gauge", "Descriptors that it may have open.", (double)u->max_fds},
-		{"process_start_time_seconds", "gauge", "When the agent was started.",
-		 (double)(u->started_wall_ns / 1000000) / 1e3},
+		{"process_start_time_seconds", "gauge", "When the agent was started.", (double)u->started_wall_ns / 1e9},
 	};
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
 		family(out, row[i].name, row[i].type, row[i].help);
@@ -133,7 +133,14 @@ static void put_process(FILE *out, const struct weir_own_usage *u)
 
 void weir_prometheus_watched(FILE *out, const struct weir_snapshot *s, const struct weir_host_view *const *host, size_t count)
 {
-	const struct hosts c = {host, count};
+	const struct weir_host_view *all[2 * WEIR_PROMETHEUS_HOSTS];
+	size_t n = count < WEIR_PROMETHEUS_HOSTS ? count : WEIR_PROMETHEUS_HOSTS;
+	memcpy(all, host, n * sizeof *all);
+	/* Narrowed rules, which are configured one by one, by the name HOST#METHODS/PATH. */
+	for (size_t i = 0; i < s->host_count && n < sizeof all / sizeof *all; i++)
+		if (s->host[i].kind == WEIR_ENTRY_NARROWED)
+			all[n++] = &s->host[i];
+	const struct hosts c = {all, n};
 	/* Without an agent they have no samples: what there may be is to be seen all the same. */
 	put_results(out, &c);
 	put_latencies(out, &c);

@@ -377,6 +377,7 @@ static void put_host(const struct weir_host_view *h, bool color, FILE *out)
 		fprintf(out, "  %-12s %" PRIu64 " succeeded, %" PRIu64 " throttled, %" PRIu64 " failed\n", "results",
 			h->tally.succeeded, h->tally.throttled, h->tally.failed);
 		put_durations("latency", &h->latency, out);
+		put_figures(h, out);
 	}
 	if (share)
 		return;

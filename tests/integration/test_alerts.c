@@ -1,47 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Alerts: what fires, who is told and how, what silences it, and what becomes of it when the agent goes. `weir check`. */
-#include "weir_program.h"
+/* Alerts: what fires, who is told and how, and what becomes of it when the agent goes. */
+#include "alerts_stage.h"
 
 #include <jansson.h>
-
-#define HOST "a.example.org:443"
-
-/* Quick ones, of failures alone; the breaker stays out of it. */
-#define TENTH "\"10%\""
-#define RULES "defaults = { breaker = false; rate = false; concurrency = false; };\n"
-
-static void configure(struct scene *scene, const char *command, const char *window, const char *error_rate)
-{
-	char text[2048];
-	snprintf(text, sizeof text,
-		 RULES "alerts = { error_rate = %s; min_samples = 5; window = \"%s\"; for = \"0s\"; command_time = \"1s\"; "
-		       "command = \"%s\"; };\n",
-		 error_rate, window, command);
-	scene_configure(scene, text);
-	/* An agent that watches from now on: what was counted before its first look is in no window. */
-	free(WEIR_EXPECT(scene, 0, "alert", "list"));
-}
-
-/* `n` requests that end so. */
-static void ask(struct scene *scene, const char *host, enum weir_outcome outcome, unsigned n)
-{
-	struct weir_segment s = scene_segment(scene);
-	struct weir_gate g = {.segment = &s};
-	struct weir_wish wish = {.host_port = host};
-	weir_owner_self(&g.owner);
-	for (unsigned i = 0; i < n; i++) {
-		struct weir_request r;
-		uint64_t wake;
-		struct weir_result result = {.outcome = outcome,
-					     .latency_ns = 50000000,
-					     .status = outcome == WEIR_FAILED      ? 500
-						       : outcome == WEIR_THROTTLED ? 429
-										   : 200};
-		assert_int_equal(weir_gate_begin(&g, &r, &wish, weir_now_ns(), &wake), WEIR_GO);
-		weir_gate_settle(&g, &r, &result, weir_now_ns());
-	}
-	weir_segment_close(&s);
-}
 
 struct heard {
 	const char *file, *text;
@@ -65,28 +26,6 @@ static bool is_heard(void *data)
 	return there;
 }
 
-struct question {
-	struct scene *scene;
-	const char *const *arguments;
-	const char *text;
-};
-
-static bool is_told(void *data)
-{
-	struct question *q = data;
-	struct outcome o = command_run(weir_line(q->scene, q->arguments));
-	bool there = strstr(o.out, q->text) != NULL;
-	outcome_free(&o);
-	return there;
-}
-
-/* Waits until `weir ARGUMENTS` says the text. */
-#define EXPECT_SOON(scene_, text_, ...)                                                                                          \
-	do {                                                                                                                     \
-		struct question q_ = {(scene_), (const char *const[]){__VA_ARGS__, NULL}, (text_)};                              \
-		assert_soon(is_told, &q_, 30, (text_));                                                                          \
-	} while (0)
-
 static void the_command_hears_of_it_once_and_once_of_its_end(void **state)
 {
 	struct scene *scene = *state;
@@ -94,10 +33,13 @@ static void the_command_hears_of_it_once_and_once_of_its_end(void **state)
 	struct heard h = {.file = file, .text = "\"event\":\"fired\"", .times = 1};
 	snprintf(command, sizeof command, "cat >>'%s'; echo >>'%s'; env >'%s'; ls /proc/self/fd >>'%s'; pwd >>'%s'", file, file,
 		 surroundings, surroundings, surroundings);
-	configure(scene, command, "2s", TENTH);
+	/* Nothing is judged before all twenty are there. */
+	configure(scene, command,
+		  "error_rate = \"10%\"; min_samples = 20; window = \"1h\"; for = \"0s\"; command_time = \"2m\";");
 	ask(scene, HOST, WEIR_SUCCEEDED, 15);
 	ask(scene, HOST, WEIR_FAILED, 5);
 	assert_soon(is_heard, &h, 30, "the command hears that the alert fires");
+	configure(scene, command, SHORT_WINDOW);
 	h.text = "\"event\":\"resolved\"";
 	assert_soon(is_heard, &h, 30, "and that it is over");
 	char *said = read_file(file);
@@ -131,82 +73,13 @@ static void the_command_hears_of_it_once_and_once_of_its_end(void **state)
 	free(surroundings);
 }
 
-static void health_status_and_check_tell_of_it(void **state)
-{
-	struct scene *scene = *state;
-	configure(scene, "true", "1h", TENTH);
-	free(WEIR_EXPECT(scene, 0, "check"));
-	ask(scene, HOST, WEIR_FAILED, 10);
-	EXPECT_SOON(scene, "alert: " HOST ": 100% of requests failed (threshold 10%), since ", "status");
-	free(WEIR_EXPECT(scene, 1, "status"));
-	char *said = WEIR_EXPECT(scene, 2, "check");
-	assert_contains(said,
-			"WEIR CRITICAL - " HOST ": 100% of requests failed (threshold 10%) | 'hosts'=1;;;0 'requests'=10c ");
-	assert_contains(said, " 'error_rate'=100%;;;0;100");
-	assert_ptr_equal(strchr(said, '\n') + 1, said + strlen(said));
-	free(said);
-	said = WEIR_EXPECT(scene, 0, "alert", "list", "--json");
-	assert_contains(said, "\"health\":\"unhealthy\"");
-	free(said);
-	said = WEIR_EXPECT(scene, 0, "alert");
-	assert_contains(said, HOST ": 100% of requests failed (threshold 10%), since ");
-	free(said);
-	/* Whoever looks after it says so. It is no less true. */
-	free(WEIR_EXPECT(scene, 0, "alert", "ack", "a.example.org", "error_rate"));
-	said = WEIR_EXPECT(scene, 2, "check", "a.example.org");
-	free(said);
-	said = WEIR_EXPECT(scene, 0, "alert", "list");
-	assert_contains(said, ", acknowledged\n");
-	free(said);
-	free(WEIR_EXPECT(scene, 1, "alert", "ack", "a.example.org", "queue"));
-	free(WEIR_EXPECT(scene, 64, "alert", "ack", "a.example.org", "nothing"));
-	/* Silent, it does not count. */
-	free(WEIR_EXPECT(scene, 0, "alert", "silence", "a.example.org", "1h"));
-	free(WEIR_EXPECT(scene, 0, "check"));
-	said = WEIR_EXPECT(scene, 0, "alert", "list", "--json");
-	assert_contains(said, "\"health\":\"healthy\"");
-	assert_contains(said, "\"silences\":[{\"host\":\"" HOST "\",\"until\":\"");
-	free(said);
-	free(WEIR_EXPECT(scene, 0, "alert", "silence", "a.example.org", "off"));
-	free(WEIR_EXPECT(scene, 2, "check"));
-	free(WEIR_EXPECT(scene, 64, "alert", "silence", "a.example.org", "soon"));
-	free(WEIR_EXPECT(scene, 0, "alert", "silence", "*", "1h"));
-	free(WEIR_EXPECT(scene, 0, "check"));
-}
-
-static void limits_of_check_are_compared_with_each_host(void **state)
-{
-	struct scene *scene = *state;
-	configure(scene, "true", "1h", "false");
-	ask(scene, HOST, WEIR_SUCCEEDED, 90);
-	ask(scene, HOST, WEIR_FAILED, 10);
-	ask(scene, "b.example.org:443", WEIR_SUCCEEDED, 100);
-	EXPECT_SOON(scene, "'error_rate'=10%", "check");
-	char *said = WEIR_EXPECT(scene, 1, "check", "-w", "error_rate=5%,latency=9s", "-c", "error_rate=20%");
-	assert_contains(said, "WEIR WARNING - " HOST ": error_rate is 10% (threshold 5%) | ");
-	assert_contains(said, "'error_rate'=10%;5;20;0;100");
-	assert_contains(said, "'latency'=0.0");
-	free(said);
-	free(WEIR_EXPECT(scene, 2, "check", "-c", "error_rate=10%"));
-	free(WEIR_EXPECT(scene, 0, "check", "-c", "error_rate=10.1%"));
-	free(WEIR_EXPECT(scene, 2, "check", "-c", "latency=1ms"));
-	free(WEIR_EXPECT(scene, 0, "check", "b.example.org", "-c", "error_rate=1%"));
-	/* What cannot be told is unknown, and not well. */
-	free(WEIR_EXPECT(scene, 3, "check", "nobody.example.org"));
-	free(WEIR_EXPECT(scene, 3, "check", "-w", "error_rate=many"));
-	free(WEIR_EXPECT(scene, 3, "check", "-w", "error_rate=5"));
-	free(WEIR_EXPECT(scene, 3, "check", "-w", "luck=5%"));
-	free(WEIR_EXPECT(scene, 3, "check", "-w", "latency="));
-	free(WEIR_EXPECT(scene, 3, "check", "--luck"));
-}
-
 static void a_new_agent_goes_on_and_tells_nobody_twice(void **state)
 {
 	struct scene *scene = *state;
 	char *file = path_in(scene->dir, "heard"), command[300];
 	struct heard h = {.file = file, .text = "\"event\":\"fired\"", .times = 1};
 	snprintf(command, sizeof command, "cat >>'%s'", file);
-	configure(scene, command, "3s", TENTH);
+	configure(scene, command, LONG_WINDOW);
 	ask(scene, HOST, WEIR_FAILED, 10);
 	assert_soon(is_heard, &h, 30, "the alert fires");
 	free(WEIR_EXPECT(scene, 0, "alert", "ack", "a.example.org"));
@@ -218,6 +91,7 @@ static void a_new_agent_goes_on_and_tells_nobody_twice(void **state)
 	assert_contains(said, "silent: b.example.org:443 until ");
 	free(said);
 	ask(scene, HOST, WEIR_FAILED, 10);
+	configure(scene, command, SHORT_WINDOW);
 	h.text = "\"event\":\"resolved\"";
 	assert_soon(is_heard, &h, 60, "the new agent tells of its end");
 	said = read_file(file);
@@ -226,7 +100,60 @@ static void a_new_agent_goes_on_and_tells_nobody_twice(void **state)
 	free(file);
 }
 
-static long killed(struct scene *scene, const char *how)
+static void write_kept(struct scene *scene, const char *text)
+{
+	char *path = path_in(scene->runtime, "alerts");
+	unlink(path);
+	FILE *out = fopen(path, "w");
+	assert_non_null(out);
+	fputs(text, out);
+	fclose(out);
+	chmod(path, 0600);
+	free(path);
+}
+
+static void what_is_damaged_in_the_kept_file_is_skipped(void **state)
+{
+	static const char *const bad[] = {
+		"weir alerts 2\nfiring error_rate 1 1 0 a.example.org:443\n",
+		"weir alerts 1\nfiring luck 1 1 0 a.example.org:443\nfiring error_rate\nfiring error_rate x y z\nsilent\nsilent "
+		"1\n"
+		"firing error_rate 99999999999999999999999 -1 7 \\xZZ\nsilent 99999999999999999999999 \\x\n\n\n",
+	};
+	struct scene *scene = *state;
+	char *path = path_in(scene->runtime, "alerts");
+	configure(scene, "true", LONG_WINDOW);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		free(WEIR_EXPECT(scene, 0, "agent", "--stop"));
+		write_kept(scene, bad[i]);
+		char *said = WEIR_EXPECT(scene, 0, "alert", "list", "--json");
+		assert_contains(said, "\"health\":\"healthy\"");
+		free(said);
+	}
+	/* Nor is somebody else's file read or written, where a link leads to it. */
+	char *other = path_in(scene->dir, "other");
+	FILE *out = fopen(other, "w");
+	assert_non_null(out);
+	fputs("weir alerts 1\nsilent 9999999999999999999 a.example.org:443\n", out);
+	fclose(out);
+	free(WEIR_EXPECT(scene, 0, "agent", "--stop"));
+	unlink(path);
+	assert_int_equal(symlink(other, path), 0);
+	char *said = WEIR_EXPECT(scene, 0, "alert", "list");
+	assert_lacks(said, "silent");
+	free(said);
+	free(WEIR_EXPECT(scene, 0, "alert", "silence", "b.example.org:443", "1h"));
+	said = read_file(other);
+	assert_lacks(said, "b.example.org");
+	free(said);
+	said = read_file(path);
+	assert_contains(said, " b.example.org:443\n");
+	free(said);
+	free(other);
+	free(path);
+}
+
+static long ended(struct scene *scene, const char *how)
 {
 	char *said = WEIR_EXPECT(scene, 0, "alert", "list", "--json");
 	json_t *o = json_loads(said, 0, NULL);
@@ -238,7 +165,7 @@ static long killed(struct scene *scene, const char *how)
 
 static bool six_are_killed(void *data)
 {
-	return killed(data, "killed") == 6;
+	return ended(data, "killed") == 6;
 }
 
 static bool is_gone(void *data)
@@ -250,17 +177,15 @@ static void a_command_that_does_not_end_is_killed_with_all_it_has_started(void *
 {
 	struct scene *scene = *state;
 	char *file = path_in(scene->dir, "pids"), command[300];
-	struct heard h = {.file = file, .text = "\n", .times = 6};
 	snprintf(command, sizeof command, "sleep 1000 & echo $! >>'%s'; sleep 1000", file);
-	configure(scene, command, "2s", TENTH);
+	configure(scene, command, "command_time = \"1s\";");
 	for (int i = 0; i < 6; i++)
 		free(WEIR_EXPECT(scene, 0, "alert", "test"));
 	/* The agent answers meanwhile; four at a time. */
 	free(WEIR_EXPECT(scene, 0, "alert", "list"));
-	assert_soon(is_heard, &h, 60, "six commands are run");
 	assert_soon(six_are_killed, scene, 60, "six commands are killed");
-	char *said = read_file(file);
-	for (char *line = said; *line; line = strchr(line, '\n') + 1) {
+	char *said = read_file(file); /* of those that came so far */
+	for (char *line = said; line && *line; line = strchr(line, '\n') + 1) {
 		pid_t pid = (pid_t)atoi(line);
 		assert_soon(is_gone, &pid, 30, "what it has started is ended");
 	}
@@ -271,7 +196,7 @@ static void a_command_that_does_not_end_is_killed_with_all_it_has_started(void *
 static void too_many_commands_are_left_out(void **state)
 {
 	struct scene *scene = *state;
-	configure(scene, "sleep 1000", "2s", TENTH);
+	configure(scene, "sleep 1000", "command_time = \"1s\";");
 	char *socket = path_in(scene->runtime, "weir.sock"), shell[700];
 	snprintf(shell, sizeof shell, "curl -s -o /dev/null -d '{}' --unix-socket '%s' 'http://weir/v1/alerts/test?[1-90]'",
 		 socket);
@@ -280,17 +205,7 @@ static void too_many_commands_are_left_out(void **state)
 	outcome_free(&o);
 	free(socket);
 	/* On a machine that is too slow for it, commands end by themselves as quickly as they come. */
-	assert_true(killed(scene, "dropped") > 0 || killed(scene, "killed") > 0);
-}
-
-static void without_a_command_there_is_nothing_to_test(void **state)
-{
-	struct scene *scene = *state;
-	scene_configure(scene, "alerts = false;\n");
-	free(WEIR_EXPECT(scene, 64, "alert", "test"));
-	free(WEIR_EXPECT(scene, 64, "alert", "nothing"));
-	free(WEIR_EXPECT(scene, 64, "alert", "silence", "a.example.org"));
-	free(WEIR_EXPECT(scene, 1, "alert", "ack", "a.example.org"));
+	assert_true(ended(scene, "dropped") > 0 || ended(scene, "killed") > 0);
 }
 
 static void requests_of_a_program_fire_and_resolve_it(void **state)
@@ -300,7 +215,7 @@ static void requests_of_a_program_fire_and_resolve_it(void **state)
 	char *file = path_in(scene->dir, "heard"), command[300], shell[300], host[64];
 	struct heard h = {.file = file, .text = "\"event\":\"fired\"", .times = 1};
 	snprintf(command, sizeof command, "cat >>'%s'", file);
-	configure(scene, command, "2s", TENTH);
+	configure(scene, command, LONG_WINDOW);
 	snprintf(host, sizeof host, "127.0.0.1:%d", server->http_port);
 	snprintf(shell, sizeof shell, "for i in 1 2 3 4 5 6 7 8; do curl -s -o /dev/null http://%s/; done", host);
 	struct command c = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
@@ -310,6 +225,7 @@ static void requests_of_a_program_fire_and_resolve_it(void **state)
 	char *said = read_file(file);
 	assert_contains(said, host);
 	free(said);
+	configure(scene, command, SHORT_WINDOW);
 	h.text = "\"event\":\"resolved\"";
 	assert_soon(is_heard, &h, 30, "without them it is over");
 	quotad_stop(server);
@@ -322,12 +238,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE(the_command_hears_of_it_once_and_once_of_its_end),
-		SCENE(health_status_and_check_tell_of_it),
-		SCENE(limits_of_check_are_compared_with_each_host),
 		SCENE(a_new_agent_goes_on_and_tells_nobody_twice),
+		SCENE(what_is_damaged_in_the_kept_file_is_skipped),
 		SCENE(a_command_that_does_not_end_is_killed_with_all_it_has_started),
 		SCENE(too_many_commands_are_left_out),
-		SCENE(without_a_command_there_is_nothing_to_test),
 		SCENE(requests_of_a_program_fire_and_resolve_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
