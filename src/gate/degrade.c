@@ -73,7 +73,8 @@ __attribute__((noinline)) bool degrade_gives_up(const struct weir_gate *g, struc
 	look(g, host, now_ns);
 	r->let_in = true;
 	if (first && (watch & WEIR_DEGRADE_SHEDS) != 0 && weir_shed_refuses(d)) {
-		weir_shed_note(d, host->rule->breaker.window_ns, now_ns);
+		if (!g->dry_run) /* else it goes, and counts as that */
+			weir_shed_note(d, host->rule->breaker.window_ns, now_ns);
 		*cause = WEIR_CAUSE_SHED;
 		return true;
 	}

@@ -59,6 +59,9 @@ static void low_is_given_up_first_and_the_host_gets_back_to_normal(void **state)
 	struct quotad *server = quotad_start(scene->dir, NULL);
 	struct place place = {.scene = scene, .state = WEIR_DEGRADE_REDUCED};
 	char shell[900], *weir = build_path("weir");
+	char *socket = path_in(scene->runtime, "weir.sock");
+	const char *ask_health[] = {"curl", "-s", "--unix-socket", socket, "http://weir/healthz", NULL};
+	struct command health = {.argv = ask_health, .mode = COMMAND_BARE, .dir = scene->dir};
 	const char *events[] = {weir, "events", NULL}, *status[] = {weir, "status", NULL};
 	struct command crowd = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir, .limit_s = 90},
 		       cli = {.argv = status, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir};
@@ -78,6 +81,10 @@ static void low_is_given_up_first_and_the_host_gets_back_to_normal(void **state)
 	o = command_run(&cli);
 	assert_int_equal(o.exit_status, 1);
 	assert_non_null(strstr(o.out, "degraded"));
+	outcome_free(&o);
+	o = command_run(&health);
+	assert_non_null(strstr(o.out, "\"status\":\"degraded\""));
+	assert_non_null(strstr(o.out, ": degraded: "));
 	outcome_free(&o);
 	o = command_wait(running);
 	/* Whoever of them had not gone yet; high always goes. */
@@ -105,6 +112,7 @@ static void low_is_given_up_first_and_the_host_gets_back_to_normal(void **state)
 	o = command_run(&crowd);
 	assert_int_equal(o.exit_status, 0);
 	outcome_free(&o);
+	free(socket);
 	free(weir);
 }
 

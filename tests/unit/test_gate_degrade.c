@@ -271,6 +271,17 @@ static void a_breaker_that_sheds_refuses_a_share_and_never_opens(void **state)
 	assert_int_equal(e[0].before, 0);
 	assert_int_equal(e[1].cause, WEIR_CAUSE_RECOVERY);
 	assert_int_equal(e[1].after, 0);
+	/* A dry run lets all go, and counts each once. */
+	for (unsigned i = 0; i < 500; i++, now += 20 * MS)
+		(void)exchange(WEIR_CLASS_NORMAL, WEIR_FAILED, 1);
+	gate.dry_run = true;
+	memset((void *)entry()->degrade.refused, 0, sizeof entry()->degrade.refused);
+	for (unsigned i = 0; i < 50; i++)
+		assert_true(exchange(WEIR_CLASS_NORMAL, WEIR_FAILED, 1));
+	for (unsigned i = 0; i < WEIR_DEGRADE_SLOTS; i++)
+		assert_int_equal(entry()->degrade.refused[i], 0);
+	assert_true(entry()->counters.would_refuse > 0);
+	gate.dry_run = false;
 	/* An operator may open it all the same. */
 	assert_true(weir_gate_breaker(&segment, HOST, WEIR_BREAKER_FORCED_OPEN, false, now));
 	assert_false(exchange(WEIR_CLASS_HIGH, WEIR_SUCCEEDED, 1));
