@@ -331,7 +331,7 @@ static void an_updater_killed_at_any_store_leaves_the_state_before_or_after(void
 	assert_true(page != MAP_FAILED);
 	sigaction(SIGSEGV, &segv, &old_segv);
 	sigaction(SIGTRAP, &trap, &old_trap);
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 40; i++) {
 		struct weir_rate_answer a = some_answer(now, quota);
 		struct rate_state was, becomes, is;
 
