@@ -25,6 +25,8 @@ void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns)
 		s->run_ns = s->run_last_ns;
 	if (s->pause_ns > PAUSE_MAX_NS)
 		s->pause_ns = PAUSE_MAX_NS;
+	if (s->kept_ns > s->run_last_ns)
+		s->kept_ns = s->run_last_ns;
 	if (s->growth_ppm > 1000000)
 		s->growth_ppm = 1000000;
 	if (s->flight > 4096)
@@ -85,6 +87,12 @@ void rate_pause_until(struct rate_step *step, uint64_t until_ns)
 	step->freeze_until_ns = step->now_ns + (ns > lead ? ns - lead : 0);
 }
 
+/* For so long the last refusal has kept everybody from asking, where its host's word was kept until `sent`. */
+static uint64_t last_hold_ns(const struct rate_state *s, uint64_t sent)
+{
+	return s->asked_until_ns > s->run_last_ns && s->asked_until_ns <= sent ? s->asked_until_ns - s->run_last_ns : 0;
+}
+
 static void refused(struct rate_step *step, bool first)
 {
 	struct rate_state *s = step->s;
@@ -95,7 +103,11 @@ static void refused(struct rate_step *step, bool first)
 		s->run_ns = sent;
 		s->runs = 0;
 		s->stale = 0;
+		s->kept_ns = 0;
+	} else {
+		s->kept_ns += last_hold_ns(s, sent);
 	}
+	s->asked_until_ns = step->answer->hold_until_ns > step->now_ns ? step->answer->hold_until_ns : 0;
 	s->run_last_ns = sent;
 	s->runs++;
 	s->cut_ns = step->now_ns;
@@ -145,7 +157,8 @@ static bool takes_its_word(const struct rate_step *step)
 	const struct rate_state *s = step->s;
 	uint64_t until = step->answer->hold_until_ns, ns = s->estimate != 0 ? rate_time_ns(1, s->estimate) : 0;
 
-	return until > step->now_ns && s->runs < LONG_RUN && ns / 4 < until - step->now_ns;
+	/* Of what a handful had taught it is the better judge. */
+	return until > step->now_ns && s->runs < LONG_RUN && (s->trust < FEW || ns / 4 < until - step->now_ns);
 }
 
 /* Refused in a row, with far more between the last two than the pause, or the hold, asked for: in the rest nobody asked, so it is
@@ -188,14 +201,22 @@ static void refused_again(struct rate_step *step)
 	rate_pause_until(step, step->now_ns + (pause < PAUSE_BLIND_NS ? pause : PAUSE_BLIND_NS));
 }
 
+/* For so long the host is known to have refused before it accepted again: holds that it asked for are left out, because nobody
+ * could ask. */
+static uint64_t known_run_ns(const struct rate_state *s)
+{
+	uint64_t run = s->run_last_ns > s->empty_ns ? s->run_last_ns - s->empty_ns : 0;
+
+	return run > s->kept_ns ? run - s->kept_ns : 0;
+}
+
 /* Whether nobody asked for most of the time since the bucket was last empty. What counts is the run of refusals and the pause
- * behind it, and what n accepts take at the pace of then; a hold that the host asked for is left out, because nobody could ask.
- */
+ * behind it, and what n accepts take at the pace of then; not the holds that the host asked for. */
 static bool unasked(const struct rate_step *step, uint64_t n, uint64_t *busy_ns)
 {
 	const struct rate_state *s = step->s;
-	uint64_t run = s->run_last_ns > s->empty_ns ? s->run_last_ns - s->empty_ns : 0, passed = step->now_ns - s->empty_ns;
-	uint64_t held = s->held_ns > s->run_last_ns && s->held_ns < step->now_ns ? s->held_ns - s->run_last_ns : 0;
+	uint64_t run = known_run_ns(s), passed = step->now_ns - s->empty_ns;
+	uint64_t held = s->kept_ns + last_hold_ns(s, step->now_ns);
 	uint64_t pace = s->step_from < s->rate && s->step_from != 0 ? s->step_from : s->rate;
 	uint64_t busy = rate_mul_div(n + 1, rate_time_ns(1, pace) + 2 * latency_ns(step), 1);
 
@@ -209,7 +230,7 @@ static bool unasked(const struct rate_step *step, uint64_t n, uint64_t *busy_ns)
 static void keep_known(struct rate_step *step, uint64_t before, uint64_t trust, bool word)
 {
 	struct rate_state *s = step->s;
-	uint64_t run = s->run_last_ns > s->empty_ns ? s->run_last_ns - s->empty_ns : 0, least;
+	uint64_t run = known_run_ns(s), least;
 
 	if (word)
 		run = step->answer->hold_until_ns - step->now_ns;

@@ -35,9 +35,15 @@ struct rate_state {
 	/* the counters of struct weir_rate as they were at the last update */
 	uint64_t seen_accepted, seen_throttled, seen_failed;
 	/* conservative, aggressive */
-	uint64_t interval_ns; /* when the interval began */
+	union {
+		uint64_t interval_ns;    /* when the interval began */
+		uint64_t asked_until_ns; /* adaptive: the hold that the last refusal asked for, 0 = none */
+	};
 	uint64_t interval_accepted, interval_throttled, interval_failed;
-	uint64_t streak; /* good answers in a row */
+	union {
+		uint64_t streak;  /* good answers in a row */
+		uint64_t kept_ns; /* adaptive: of the last run of refusals, that in which such holds kept everybody from asking */
+	};
 	/* the last cut: results of requests admitted before it say nothing new */
 	uint64_t cut_ns;
 	uint64_t cut_accepted; /* accepted when it was made: no other cut until it has grown */
