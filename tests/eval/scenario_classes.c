@@ -19,9 +19,9 @@ static const struct class
 	const char *name, *environment, *path, *off;
 	double share;
 } classes[CLASSES] = {
-	{"low", "WEIR_PRIORITY=low", "/low", "low off its share of 5 %", .05},
-	{"normal", "WEIR_PRIORITY=normal", "/normal", "normal off its share of 20 %", .20},
-	{"high", "WEIR_PRIORITY=high", "/high", "high off its share of 75 %", .75},
+	{"low", "WEIR_PRIORITY=low", "/bytes/1", "low off its share of 5 %", .05},
+	{"normal", "WEIR_PRIORITY=normal", "/", "normal off its share of 20 %", .20},
+	{"high", "WEIR_PRIORITY=high", "/status/200", "high off its share of 75 %", .75},
 };
 
 static void ask(struct crowd *c, unsigned i, const struct class *class, struct quotad *server)
