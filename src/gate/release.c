@@ -34,7 +34,11 @@ void request_give_permits(const struct weir_gate *g, struct weir_request *r)
 		give_others(g, r);
 	} else if (scope_is_still(g, r, SCOPE_HOST)) {
 		weir_concurrency_give(&g->segment->entry[slot].concurrency);
-		weir_entry_wake(g->segment, slot);
+		/* Who waits for its unit waits for no permit: of these nobody is woken. */
+		if (weir_order_empty(&g->segment->entry[slot].queue.permits))
+			weir_entry_wake_some(g->segment, slot, WAKE_ON_ANSWER);
+		else
+			weir_entry_wake(g->segment, slot);
 	}
 	r->held = 0;
 }
