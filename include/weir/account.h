@@ -99,6 +99,14 @@ void weir_account_recover(struct weir_account *a, const struct weir_allowance *o
 void weir_account_set(struct weir_meter *m, struct weir_account *a, const struct weir_allowances *rule, unsigned which,
 		      uint32_t used, uint64_t wall_ms);
 
+/* Of an account that nothing has been counted by, what was used in the window of wall_ms is not known: nothing is left of it.
+ * Whoever has counted in it meanwhile is not undone. */
+void weir_account_lose(struct weir_account *a, const struct weir_allowances *rule, unsigned which, uint64_t wall_ms);
+
+/* The meter of an entry goes on where the account stands (a copy of it) that cannot be counted in any more. */
+void weir_account_carry(struct weir_meter *m, const struct weir_account *from, const struct weir_allowances *rule, unsigned which,
+			uint64_t wall_ms);
+
 /* Whether this use is the one to tell of: the first of the window that leaves no more than a fifth, or (spent) nothing. */
 bool weir_account_tells(struct weir_meter *m, const struct weir_allowance *one, const struct weir_account_view *v, bool spent,
 			uint64_t wall_ms);

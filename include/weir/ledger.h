@@ -43,6 +43,9 @@ struct weir_ledger {
 	uint32_t accounts;
 	uint64_t boot; /* digest of the boot's id; 0: not known */
 	uint64_t device, inode;
+	/* The file system may have no place for a page that is written again (it copies on write), or it is not known whether it
+	 * has: the kernel is asked before a store, which would otherwise end in SIGBUS. */
+	bool guarded;
 	/* NULL but in tests: a virtual clock (ms since 1970), and a virtual disk. */
 	uint64_t (*wall_ms)(void);
 	void (*sync)(void *page, size_t bytes);
@@ -76,12 +79,19 @@ static inline uint64_t weir_ledger_key(uint64_t name, uint32_t allowance_digest)
 	return h != 0 ? h : 1;
 }
 
-/* The account of that key; make: one that is free, or that nobody has used for long, becomes it. NULL: there is none, or no room.
- * Lock-free. */
+/* The account of that key; make: one that is free, or that nobody has used for long, becomes it. NULL: there is none, or no room,
+ * or (guarded) it cannot be stored into. Lock-free. */
 struct weir_account *weir_ledger_account(const struct weir_ledger *l, uint64_t key, const struct weir_allowances *rule,
 					 unsigned which, bool make, uint64_t wall_ms);
 
-/* Writes the account's page to the disk. Blocks for it. False when that may not be, or did not work. */
+/* A copy of the account of that key, of a ledger that cannot be stored into. False: there is none, or it cannot be read. */
+bool weir_ledger_copy(const struct weir_ledger *l, uint64_t key, struct weir_account *out);
+
+/* Writes the account's page to the disk, if that can be done; blocks for it. False: the account cannot be stored into any more.
+ */
 bool weir_ledger_sync(const struct weir_ledger *l, const struct weir_account *a);
+
+/* Whether a guarded ledger of this process could not be stored into since this was asked last. */
+bool weir_ledger_has_failed(void);
 
 #endif

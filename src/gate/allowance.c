@@ -66,6 +66,16 @@ static __attribute__((noinline)) struct weir_meter *meter_of(struct weir_entry *
 	return NULL;
 }
 
+/* A frame of its own. */
+static __attribute__((noinline)) void carry(const struct counter *c, uint64_t key, const struct weir_allowances *rule,
+					    unsigned which)
+{
+	struct weir_account seen;
+
+	if (weir_ledger_copy(c->ledger, key, &seen))
+		weir_account_carry(c->meter, &seen, rule, which, c->wall_ms);
+}
+
 bool counter_of(const struct weir_segment *s, const struct scope *scope, uint64_t name, unsigned which, bool make,
 		struct counter *out)
 {
@@ -85,6 +95,8 @@ bool counter_of(const struct weir_segment *s, const struct scope *scope, uint64_
 	if (scope->slot >= s->entries) /* the overflow is nobody's */
 		return false;
 	out->meter = meter_of(scope->entry, key, which, make, out->wall_ms);
+	if (out->meter != NULL && out->ledger != NULL && out->ledger->guarded)
+		carry(out, key, rule, which);
 	return out->meter != NULL;
 }
 
@@ -157,9 +169,9 @@ static __attribute__((noinline)) void write_ahead(const struct counter *c, const
 {
 	uint64_t mark = weir_account_raise(c->account, rule, which, c->wall_ms);
 
-	/* Where it may not be written (a filter of system calls) the kernel will, some seconds later. */
-	(void)weir_ledger_sync(c->ledger, c->account);
-	weir_account_kept(c->account, mark);
+	/* Where it cannot be stored into the next look finds so, too. */
+	if (weir_ledger_sync(c->ledger, c->account))
+		weir_account_kept(c->account, mark);
 }
 
 static bool take_one(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES], unsigned i,

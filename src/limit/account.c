@@ -404,6 +404,34 @@ void weir_account_set(struct weir_meter *m, struct weir_account *a, const struct
 	atomic_store_explicit(&m->word, to, memory_order_seq_cst);
 }
 
+void weir_account_lose(struct weir_account *a, const struct weir_allowances *rule, unsigned which, uint64_t wall_ms)
+{
+	const struct weir_allowance *one = &rule->one[which];
+	uint64_t k = wall_ms / part_ms(one), nothing = 0;
+	uint64_t to = is_rolling(one) ? with(k, LOST) : window_now(0, rule, which, wall_ms) + LOST;
+
+	/* Who dies before the last of these leaves one by which nothing has been counted. */
+	raise_to(&a->kept, to);
+	raise_to(&a->mark, to);
+	(void)swap(is_rolling(one) ? &a->part[k % WEIR_ACCOUNT_PARTS] : &a->meter.word, &nothing, to);
+}
+
+void weir_account_carry(struct weir_meter *m, const struct weir_account *from, const struct weir_allowances *rule, unsigned which,
+			uint64_t wall_ms)
+{
+	const struct weir_allowance *one = &rule->one[which];
+	uint64_t word = get(&m->word), used;
+
+	if (!is_rolling(one)) {
+		if (get(&from->meter.word) < WEIR_ACCOUNT_ABANDONED)
+			raise_to(&m->word, get(&from->meter.word));
+		return;
+	}
+	used = sum_at(from, part_now(from, one, wall_ms), one->limit, NULL);
+	if (used != 0 && number_of(word) * 60 <= wall_ms / 1000)
+		(void)swap(&m->word, &word, window_now(word, rule, which, wall_ms) + (used < LOST - 1 ? used : LOST - 1));
+}
+
 bool weir_account_tells(struct weir_meter *m, const struct weir_allowance *one, const struct weir_account_view *v, bool spent,
 			uint64_t wall_ms)
 {

@@ -6,9 +6,11 @@
  * once more. Who dies in between, or is stopped for longer than others wait, leaves an account that is nobody's for ever, and
  * that is stepped over.
  */
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "weir/kernel.h"
 #include "weir/ledger.h"
@@ -18,6 +20,36 @@
 /* Longer than the longest rolling window; a calendar window is over when its end is past as well. */
 #define UNUSED_S UINT64_C(32 * 86400)
 #define PRIME    UINT64_C(0x9e3779b97f4a7c15)
+
+static _Atomic bool failed;
+
+/* The kernel adds nothing to the word, as a store would, and says so where the page is not to be had: EFAULT, and no signal.
+ * Where it may not be asked, nothing is known. */
+static bool takes_a_store(const struct weir_ledger *l, const void *word)
+{
+	static _Atomic uint32_t nobody;
+
+	if (!l->guarded || weir_syscall(SYS_futex, &nobody, FUTEX_WAKE_OP_PRIVATE, 0, NULL, word,
+					FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_LT, 0)) >= 0)
+		return true;
+	if (errno != EFAULT)
+		return true;
+	atomic_store_explicit(&failed, true, memory_order_relaxed);
+	return false;
+}
+
+/* The same of a load: it compares the word, and does not wait. */
+static bool can_be_read(const void *word)
+{
+	const struct timespec now = {0, 0};
+
+	return weir_syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, &now, NULL, 0) == 0 || errno != EFAULT;
+}
+
+bool weir_ledger_has_failed(void)
+{
+	return atomic_exchange_explicit(&failed, false, memory_order_relaxed);
+}
 
 static uint64_t check_of(const struct weir_ledger_header *h)
 {
@@ -113,7 +145,7 @@ static bool is_new(const struct weir_account *a)
 static void begin(const struct weir_ledger *l, struct weir_account *a, const struct weir_allowances *rule, unsigned which)
 {
 	if (l->header->lost_s != 0)
-		weir_account_set(&a->meter, a, rule, which, UINT32_MAX, l->header->lost_s * 1000);
+		weir_account_lose(a, rule, which, l->header->lost_s * 1000);
 }
 
 /* Makes an account that nobody has used for long the one of `key`: it has counted in no boot, as a new one. */
@@ -151,7 +183,13 @@ static void abandon(const struct weir_ledger *l, uint64_t key)
 	}
 }
 
-/* The account of the key, or the first that could become it. All who look find the same one. */
+static bool begins_page(const struct weir_account *a)
+{
+	return ((uintptr_t)a & (WEIR_LEDGER_PAGE - 1)) == 0;
+}
+
+/* The account of the key, or the first that could become it. All who look find the same one. NULL and none unused, none busy:
+ * there is no room, or what there is cannot be stored into. */
 static struct weir_account *find(const struct weir_ledger *l, uint64_t key, struct weir_account **unused, bool *busy,
 				 uint64_t wall_ms)
 {
@@ -159,7 +197,14 @@ static struct weir_account *find(const struct weir_ledger *l, uint64_t key, stru
 	*busy = false;
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct weir_account *a = &l->account[(key + i) & (l->accounts - 1)];
-		uint64_t there = get(&a->meter.key);
+		uint64_t there;
+
+		if ((i == 0 || begins_page(a)) && !takes_a_store(l, a)) {
+			*unused = NULL;
+			*busy = false;
+			return NULL;
+		}
+		there = get(&a->meter.key);
 
 		if (weir_account_is_nobodys(a)) {
 			*busy |= get(&a->meter.word) == WEIR_ACCOUNT_CLEARING;
@@ -212,13 +257,32 @@ struct weir_account *weir_ledger_account(const struct weir_ledger *l, uint64_t k
 	return a;
 }
 
+bool weir_ledger_copy(const struct weir_ledger *l, uint64_t key, struct weir_account *out)
+{
+	for (unsigned i = 0; i < PROBES; i++) {
+		const struct weir_account *a = &l->account[(key + i) & (l->accounts - 1)];
+
+		if ((i == 0 || begins_page(a)) && !can_be_read(a))
+			return false;
+		if (weir_account_is_nobodys(a) || get(&a->meter.key) != key)
+			continue;
+		out->meter.key = key;
+		out->meter.word = get(&a->meter.word);
+		for (unsigned k = 0; k < WEIR_ACCOUNT_PARTS; k++)
+			out->part[k] = get(&a->part[k]);
+		return true;
+	}
+	return false;
+}
+
+/* Where it may not be written (a filter of system calls), or not just now, the kernel writes it some seconds later. */
 bool weir_ledger_sync(const struct weir_ledger *l, const struct weir_account *a)
 {
 	uintptr_t page = (uintptr_t)a & ~(uintptr_t)(WEIR_LEDGER_PAGE - 1);
 
-	if (l->sync) {
+	if (l->sync)
 		l->sync((void *)page, WEIR_LEDGER_PAGE);
-		return true;
-	}
-	return weir_syscall(SYS_msync, page, (size_t)WEIR_LEDGER_PAGE, MS_SYNC) == 0;
+	else
+		(void)weir_syscall(SYS_msync, page, (size_t)WEIR_LEDGER_PAGE, MS_SYNC);
+	return takes_a_store(l, a); /* what has been written is copied anew */
 }

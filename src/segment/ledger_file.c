@@ -6,11 +6,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "descriptor.h"
@@ -44,6 +46,18 @@ static void set_boot(struct weir_ledger *l)
 	l->boot += l->boot == 0;
 }
 
+/* Whether a block that the file has is written where it is, so that a store into a page of it needs no room. Others copy on
+ * write, always or where a block is shared with a snapshot or another file, or it is not known what they do. */
+static bool writes_in_place(int fd)
+{
+	struct statfs fs;
+
+	memset(&fs, 0, sizeof fs);
+	if (!weir_kernel_allows(SYS_fstatfs) || weir_syscall(SYS_fstatfs, fd, &fs) != 0)
+		return false;
+	return fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+}
+
 /* Maps the open file. Returns NULL or what is wrong; *err: errno, or 0 when it is the file itself. */
 static const char *map(struct weir_ledger *l, int fd, const struct stat *st, int *err)
 {
@@ -73,6 +87,7 @@ static const char *map(struct weir_ledger *l, int fd, const struct stat *st, int
 	}
 	l->device = st->st_dev;
 	l->inode = st->st_ino;
+	l->guarded = !writes_in_place(fd);
 	set_boot(l);
 	return NULL;
 }

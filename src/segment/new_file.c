@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -55,12 +56,25 @@ const char *weir_file_wrong(const struct stat *st)
 	return NULL;
 }
 
+/* Where the file system copies on write (btrfs, bcachefs), not this file: a store into a page of it would want a new block, and
+ * end in SIGBUS where there is none. To be said while it is empty; elsewhere it is refused, which does no harm. */
+static void write_in_place(int fd)
+{
+	long flags = 0;
+
+	if (weir_kernel_allows(SYS_ioctl) && weir_syscall(SYS_ioctl, fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		(void)weir_syscall(SYS_ioctl, fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
 int weir_file_allocate(int fd, size_t bytes)
 {
 	struct rlimit limit;
 	unsigned interruptions = 0;
 
 	/* Growing a file beyond RLIMIT_FSIZE does not only fail, it sends SIGXFSZ, which would end the program. */
+	write_in_place(fd);
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes)
 		return EFBIG;
 	for (size_t at = 0; at < bytes;) {

@@ -239,6 +239,36 @@ static void without_a_ledger_rules_of_a_group_do_not_take_each_others_counts(voi
 	assert_int_equal(gone[1], 30);
 }
 
+/* A file system that copies on write is full: the kernel would end the process at the store, and says so when it is asked. */
+static void a_ledger_that_cannot_be_stored_into_any_more_goes_on_in_the_segment(void **state)
+{
+	(void)state;
+	ledger.guarded = true;
+	for (unsigned kind = 0; kind < 2; kind++) {
+		unsigned gone = 0, rest;
+		struct weir_request r;
+
+		memset(&rule.allowances, 0, sizeof rule.allowances);
+		quota(kind == 0 ? "100/day UTC" : "100/6h rolling");
+		for (; gone < 60; gone++) {
+			go(&r);
+			end(&r, WEIR_SUCCEEDED, 0);
+		}
+		assert_false(weir_ledger_has_failed());
+		assert_int_equal(mprotect(ledger.header, WEIR_LEDGER_BYTES, PROT_READ), 0);
+		rest = use_up();
+		assert_true(weir_ledger_has_failed());
+		/* A rolling window grants half where it is counted so. */
+		assert_int_equal(rest, kind == 0 ? 40 : 0);
+		assert_int_equal(mprotect(ledger.header, WEIR_LEDGER_BYTES, PROT_READ | PROT_WRITE), 0);
+	}
+	/* Nor can it be read: it is counted as if there were none. */
+	assert_int_equal(mprotect(ledger.header, WEIR_LEDGER_BYTES, PROT_NONE), 0);
+	memset(&rule.allowances, 0, sizeof rule.allowances);
+	quota("50/month UTC");
+	assert_int_equal(use_up(), 50);
+}
+
 static void a_removed_segment_takes_nothing_back(void **state)
 {
 	struct weir_allowances a;
@@ -353,6 +383,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_quota_that_is_spread_lets_one_go_at_a_time, open_all, close_all),
 		cmocka_unit_test_setup_teardown(without_a_ledger_it_is_counted_in_the_segment, open_all, close_all),
 		cmocka_unit_test_setup_teardown(without_a_ledger_rules_of_a_group_do_not_take_each_others_counts, open_all,
+						close_all),
+		cmocka_unit_test_setup_teardown(a_ledger_that_cannot_be_stored_into_any_more_goes_on_in_the_segment, open_all,
 						close_all),
 		cmocka_unit_test_setup_teardown(a_removed_segment_takes_nothing_back, open_all, close_all),
 		cmocka_unit_test_setup_teardown(a_dry_run_and_a_redirect_count_and_are_not_kept, open_all, close_all),

@@ -14,7 +14,7 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 #define RETRY_NS  (5 * SECOND_NS)
-#define VIEWS     8 /* files mapped one after the other */
+#define VIEWS     64 /* files mapped one after the other */
 
 enum { NEW = 0, BUSY, MAPPED, FAILED };
 
@@ -54,6 +54,12 @@ static void tell(const char *wrong, const char *so, int err)
 	weir_log(WEIR_LOG_ERROR, "%s: %s (errno %d)", path[0] ? path : "ledger of quotas", why, err);
 	weir_environment_read(&e);
 	weir_notice(&e, path[0] ? path : "ledger of quotas", why, err);
+}
+
+/* Of the disk on which it lies: full, where it copies on write. */
+static void tell_failed(void)
+{
+	tell("it cannot be written", "its quotas are counted on in the segment", EFAULT);
 }
 
 /* The work of the thread that is BUSY. */
@@ -119,10 +125,13 @@ const struct weir_ledger *weir_ledger_of_process(void)
 		 due = atomic_load_explicit(&due_ns, memory_order_relaxed);
 	uint32_t view = atomic_load_explicit(&current, memory_order_acquire);
 
-	if ((seen & UINT32_MAX) == MAPPED && now >= due && atomic_compare_exchange_strong(&due_ns, &due, now + SECOND_NS) &&
-	    !weir_ledger_is_there(&views[view - 1], path) && is_my_turn(seen))
-		weir_undisturbed(map);
-	else if (((seen & UINT32_MAX) == FAILED && now >= due) || (seen & UINT32_MAX) == NEW || (seen & UINT32_MAX) == BUSY)
+	if ((seen & UINT32_MAX) == MAPPED && now >= due && atomic_compare_exchange_strong(&due_ns, &due, now + SECOND_NS)) {
+		if (weir_ledger_has_failed())
+			weir_undisturbed(tell_failed);
+		if (!weir_ledger_is_there(&views[view - 1], path) && is_my_turn(seen))
+			weir_undisturbed(map);
+	}
+	if (((seen & UINT32_MAX) == FAILED && now >= due) || (seen & UINT32_MAX) == NEW || (seen & UINT32_MAX) == BUSY)
 		if (is_my_turn(seen))
 			weir_undisturbed(map);
 	view = atomic_load_explicit(&current, memory_order_acquire);
