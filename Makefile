@@ -46,8 +46,8 @@ ALL_LDFLAGS = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-
 # parts without hooks, because hooks look at return addresses, and only with gcc: clang's way needs another linker.
 LTO      := $(if $(SANITIZE)$(COVERAGE),,$(shell $(CC) --version 2>/dev/null | grep -q 'Free Software Foundation' && echo -flto -flto-partition=one))
 LTO_LINK  = $(if $(LTO),-fno-lto)
-$(BUILD)/obj/src/limit/%.o $(BUILD)/obj/src/segment/%.o $(BUILD)/obj/src/gate/%.o: private LTO_COMPILE = $(if $(LTO),$(LTO) -ffat-lto-objects)
-$(BUILD)/libweir.so $(BUILD)/bench/bench_decision: private LTO_LINK = $(CFLAGS) $(LTO)
+$(BUILD)/obj/src/limit/%.o $(BUILD)/obj/src/segment/%.o $(BUILD)/obj/src/gate/%.o: private LTO_COMPILE = $(if $(LTO),$(LTO) -ffat-lto-objects -frandom-seed=$(@:$(BUILD)/%=%))
+$(BUILD)/libweir.so $(BUILD)/bench/bench_decision: private LTO_LINK = $(CFLAGS) $(LTO) $(PREFIX_MAP)
 
 # Its text is taken in by the assembler, behind the back of the dependencies that the compiler writes.
 $(BUILD)/obj/src/agent/dashboard.o: src/agent/dashboard.html
