@@ -40,14 +40,21 @@ static void report(struct weir_compilation *c, struct weir_draft *d, enum weir_f
 	weir_finding_add(c, d->from[id], key, "%s", what);
 }
 
+/* Nobody has said it, but its profile. */
+static bool is_of_profile(const struct weir_draft *d, enum weir_field_id id)
+{
+	return !said(d, id) && d->from[id].document == d->profile_at.document && d->from[id].line == d->profile_at.line;
+}
+
 static void report_order(struct weir_compilation *c, struct weir_draft *d, const struct order *o)
 {
 	char *low = weir_field_print(&d->rule, o->low), *high = weir_field_print(&d->rule, o->high);
 	const struct weir_place *from = &d->from[o->high];
-	char what[WEIR_SOURCE_PATH_MAX + 200], place[WEIR_SOURCE_PATH_MAX + 16] = "built in";
+	char what[WEIR_SOURCE_PATH_MAX + 200], place[WEIR_SOURCE_PATH_MAX + 32] = "built in";
 
 	if (from->document > 0)
-		snprintf(place, sizeof place, "%s:%u", c->document[from->document - 1].path, from->line);
+		snprintf(place, sizeof place, "%s%s:%u", is_of_profile(d, o->high) ? "of the profile, " : "",
+			 c->document[from->document - 1].path, from->line);
 	snprintf(what, sizeof what, "expected at most %s, which is %s (%s), got %s", weir_field_table[o->high].name,
 		 high ? high : "?", place, low ? low : "?");
 	report(c, d, o->low, what);
@@ -138,12 +145,16 @@ static void check_shares(struct weir_compilation *c, struct weir_draft *d)
 		report(c, d, WEIR_FIELD_SHARE_LOW, "expected at most 1 together with share.normal");
 }
 
-/* Who says what is slow means that it matters: half of the calls, unless somebody has said a share. */
+/* Who says what is slow means that it matters: half of the calls, unless somebody has said a share. Who says that nothing is slow
+ * takes back the share that was inherited. */
 static void check_slow(struct weir_draft *d)
 {
-	if (!said(d, WEIR_FIELD_SLOW_CALL) || d->rule.breaker.slow_call_ns == 0 || d->from[WEIR_FIELD_SLOW_RATE].document != 0)
+	bool nothing = d->rule.breaker.slow_call_ns == 0;
+
+	if (!said(d, WEIR_FIELD_SLOW_CALL) || said(d, WEIR_FIELD_SLOW_RATE) ||
+	    (!nothing && d->from[WEIR_FIELD_SLOW_RATE].document != 0))
 		return;
-	d->rule.breaker.slow_rate_permille = SLOW_RATE_PERMILLE;
+	d->rule.breaker.slow_rate_permille = nothing ? 0 : SLOW_RATE_PERMILLE;
 	d->from[WEIR_FIELD_SLOW_RATE] = d->from[WEIR_FIELD_SLOW_CALL];
 }
 

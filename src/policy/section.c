@@ -153,7 +153,7 @@ static void take_concurrency(struct weir_draft *d, const struct weir_setting *s)
 	}
 }
 
-/* breaker = { ... }, breaker = false: none of the three causes opens it. */
+/* breaker = { ... }, breaker = false: none of the three causes opens it, and nothing is shed. */
 static void take_breaker(struct weir_draft *d, const struct weir_setting *s)
 {
 	struct weir_place at = weir_setting_place(s);
@@ -164,6 +164,8 @@ static void take_breaker(struct weir_draft *d, const struct weir_setting *s)
 		say(d, WEIR_FIELD_FAILURES, 0, at);
 		say(d, WEIR_FIELD_FAILURE_RATE, 0, at);
 		say(d, WEIR_FIELD_SLOW_RATE, 0, at);
+		if (d->rule.breaker.mode == WEIR_BREAKER_SHEDS)
+			say(d, WEIR_FIELD_BREAKER_MODE, WEIR_BREAKER_OPENS, at);
 	} else {
 		weir_setting_expected(s, "false or a group { }", NULL);
 	}

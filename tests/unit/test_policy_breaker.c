@@ -87,6 +87,13 @@ static void who_says_what_is_slow_means_that_it_matters(void **state)
 	assert_int_equal(b->policy.rules[1].breaker.slow_rate_permille, 800);
 	r = rule_of(b, "defaults = { breaker = { slow_call = \"0s\"; }; };", 0);
 	assert_int_equal(r->breaker.slow_rate_permille, 0);
+	/* A rule for whose hosts nothing is slow, whatever the defaults say. */
+	r = rule_of(b,
+		    "defaults = { breaker = { slow_call = \"3s\"; }; };\n"
+		    "hosts = ( { match = \"a\"; breaker = { slow_call = \"0s\"; }; } );",
+		    0);
+	assert_int_equal(r->breaker.slow_rate_permille, 0);
+	assert_int_equal(b->policy.rules[1].breaker.slow_rate_permille, 500);
 }
 
 static void thresholds_say_what_is_given_up(void **state)
@@ -135,6 +142,11 @@ static void a_breaker_may_shed(void **state)
 		    "hosts = ( { match = \"a\"; breaker = { mode = \"open\"; window = \"100 calls\"; }; } );",
 		    0);
 	assert_int_equal(r->degrade.watch, 0);
+	/* Who wants no breaker wants nothing shed. */
+	r = rule_of(b, "defaults = { breaker = { mode = \"shed\"; }; };\nhosts = ( { match = \"a\"; breaker = false; } );", 0);
+	assert_int_equal(r->breaker.mode, WEIR_BREAKER_OPENS);
+	assert_int_equal(r->degrade.watch, 0);
+	assert_int_equal(b->policy.rules[1].degrade.watch, WEIR_DEGRADE_SHEDS);
 }
 
 static void what_makes_no_sense_of_these_is_said(void **state)

@@ -146,6 +146,10 @@ static void what_is_no_profile_is_said(void **state)
 			    "t:1: defaults.profile: expected \"polite\", \"balanced\" or \"eager\", got \"aggressive\"");
 	assert_false(compile_text(b, "defaults = { profile = 3; };"));
 	assert_false(compile_text(b, "total = { profile = \"polite\"; };"));
+	assert_false(compile_text(b, "hosts = ( { match = \"a.example.org\"; profile = \"polite\";\n"
+				     " breaker = { open_time = \"2m\"; }; } );"));
+	assert_non_null(strstr(finding(b, 0), "t:2: hosts[0].breaker.open_time: expected at most breaker.open_time_max, which is "
+					      "\"1m\" (of the profile, "));
 	/* A rule beside its host's has nothing that a profile could set. */
 	assert_false(compile_text(b, "hosts = ( { match = \"a.example.org\"; path = \"/x\"; profile = \"polite\"; } );"));
 	assert_true(compile_text(
