@@ -11,6 +11,9 @@
 #include "src/cli/subcommand.h"
 #include "src/cli/usage.h"
 
+/* No rule looks at more of a path (weir/narrow.h). */
+#define PATH_TOLD 1024
+
 /* The variable by which libcurl finds a proxy for it; NULL when there is none. HTTP_PROXY it does not read. */
 static const char *proxy_variable(const char *what)
 {
@@ -70,6 +73,9 @@ static char *without_secrets(const char *what)
 	at = memrchr(out + begin, '@', n);
 	if (at)
 		memmove(out + begin, at + 1, strlen(at + 1) + 1);
+	n = begin + strcspn(out + begin, "/");
+	if (strlen(out + n) > PATH_TOLD)
+		out[n + PATH_TOLD] = '\0';
 	return out;
 }
 

@@ -252,6 +252,18 @@ static void say_hold(struct weir_explaining *x)
 	weir_say(x, "Hold: %s; %s left.", weir_cause_text(h->hold_cause), weir_duration_word(&w, h->hold_ns));
 }
 
+/* "25%", "0.5%" */
+static const char *percent_word(struct weir_words *w, uint32_t permille)
+{
+	char *out = w->text[w->next++ % 8];
+
+	if (permille % 10)
+		weir_format(out, sizeof w->text[0], "%" PRIu32 ".%" PRIu32 "%%", permille / 10, permille % 10);
+	else
+		weir_format(out, sizeof w->text[0], "%" PRIu32 "%%", permille / 10);
+	return out;
+}
+
 static void say_thresholds(struct weir_explaining *x)
 {
 	const struct weir_breaker_params *p = &x->rule.breaker;
@@ -262,11 +274,14 @@ static void say_thresholds(struct weir_explaining *x)
 	if (p->failures)
 		n += weir_format(text + n, sizeof text - n, "%s%u failures in a row", n ? ", " : "", p->failures);
 	if (p->failure_rate_permille)
-		n += weir_format(text + n, sizeof text - n, "%s%u%% failures", n ? ", " : "", p->failure_rate_permille / 10);
+		n += weir_format(text + n, sizeof text - n, "%s%s failures", n ? ", " : "",
+				 percent_word(&w, p->failure_rate_permille));
 	if (p->slow_rate_permille && p->slow_call_ns)
-		n += weir_format(text + n, sizeof text - n, "%s%u%% calls slower than %s", n ? ", " : "",
-				 p->slow_rate_permille / 10, weir_duration_word(&w, p->slow_call_ns));
-	if (p->window_calls && (p->failure_rate_permille || p->slow_rate_permille))
+		n += weir_format(text + n, sizeof text - n, "%s%s calls slower than %s", n ? ", " : "",
+				 percent_word(&w, p->slow_rate_permille), weir_duration_word(&w, p->slow_call_ns));
+	if (p->mode == WEIR_BREAKER_SHEDS)
+		n = 0;
+	else if (p->window_calls && (p->failure_rate_permille || p->slow_rate_permille))
 		n += weir_format(text + n, sizeof text - n, " of the last %u calls", p->window_calls);
 	if (n)
 		weir_say(x, "Breaker: it opens on %s, for %s at first; requests %s%s.%s", text,
@@ -330,16 +345,16 @@ static void say_degraded(struct weir_explaining *x)
 	if (!(p->watch & WEIR_DEGRADE_WATCHES))
 		return;
 	if (p->queue)
-		n += weir_format(when + n, sizeof when - n, "%s%u wait", n ? ", " : "", p->queue);
+		n += weir_format(when + n, sizeof when - n, "%s%u or more wait", n ? ", " : "", p->queue);
 	if (p->latency_ns)
 		n += weir_format(when + n, sizeof when - n, "%sp95 is above %s", n ? ", " : "",
 				 weir_duration_word(&w, p->latency_ns));
 	if (p->error_permille)
-		n += weir_format(when + n, sizeof when - n, "%s%u.%u%% fail", n ? ", " : "", p->error_permille / 10,
-				 p->error_permille % 10);
+		n += weir_format(when + n, sizeof when - n, "%smore than %s fail", n ? ", " : "",
+				 percent_word(&w, p->error_permille));
 	if (p->quota_permille)
-		weir_format(when + n, sizeof when - n, "%s%u.%u%% of a quota are left", n ? ", " : "", p->quota_permille / 10,
-			    p->quota_permille % 10);
+		weir_format(when + n, sizeof when - n, "%sless than %s of a quota is left", n ? ", " : "",
+			    percent_word(&w, p->quota_permille));
 	weir_say(x, "Degradation: low is given up first, then normal, where %s; now %s.", when,
 		 x->view && weir_is_degraded(&x->view->degraded) ? weir_degraded_text(&x->view->degraded, text) : "normal");
 }

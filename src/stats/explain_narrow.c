@@ -208,7 +208,8 @@ void weir_say_narrowed(struct weir_explaining *x)
 	}
 	if (count > 0)
 		say_visibility(x, rules, count);
-	say_client(x);
+	if (!x->e->forecast.exempt)
+		say_client(x);
 }
 
 const char *weir_met_name(const struct weir_explaining *x, char out[WEIR_NARROW_NAME_MAX])

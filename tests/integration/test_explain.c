@@ -139,15 +139,28 @@ static void what_is_wrong_with_a_url_is_said(void **state)
 	outcome_free(&o);
 }
 
+/* A rule looks at the first kilobyte of a path, and so does this. */
+static void a_path_may_be_as_long_as_it_likes(void **state)
+{
+	struct scene *scene = *state;
+	char url[4096];
+
+	scene_configure(scene, RULES);
+	snprintf(url, sizeof url, "http://127.0.0.1:9/n/1%03000d", 0);
+	char *out = WEIR_EXPECT(scene, 0, "explain", url);
+	assert_contains(out, "Narrowed: \"/n/1*\", ");
+	assert_contains(out, "holds for this request as well");
+	free(out);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_a_path_and_a_method_meet_is_told),
-		TEST(the_last_events_are_told),
-		TEST(without_an_agent_it_says_what_the_rules_say),
-		TEST(what_is_wrong_with_a_url_is_said),
+		TEST(what_a_path_and_a_method_meet_is_told),       TEST(the_last_events_are_told),
+		TEST(without_an_agent_it_says_what_the_rules_say), TEST(what_is_wrong_with_a_url_is_said),
+		TEST(a_path_may_be_as_long_as_it_likes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

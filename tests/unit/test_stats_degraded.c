@@ -152,8 +152,8 @@ static void the_thresholds_are_explained(void **state)
 
 	watch(b, WEIR_DEGRADE_WATCHES | WEIR_DEGRADE_SHEDS);
 	contains(explained(b),
-		 "Degradation: low is given up first, then normal, where 100 wait, p95 is above 2s, 10.5% fail, 20.0% of a "
-		 "quota are left; now normal.");
+		 "Degradation: low is given up first, then normal, where 100 or more wait, p95 is above 2s, more than 10.5% "
+		 "fail, less than 20% of a quota is left; now normal.");
 	contains(explained(b),
 		 "Breaker: it sheds: a share of the requests is refused when more than half of them fail; now 0.0%.");
 	entry_of(b)->degrade.word = word(1000, 1, WEIR_CAUSE_LATENCY);
@@ -171,6 +171,9 @@ static void a_window_by_calls_is_explained(void **state)
 	rule.breaker.window_calls = 100;
 	bench_publish(b, &rule, 1);
 	contains(explained(b), "Breaker: it opens on 5 failures in a row, 25% failures of the last 100 calls, for 2s at first");
+	rule.breaker.failure_rate_permille = 5;
+	bench_publish(b, &rule, 1);
+	contains(explained(b), "in a row, 0.5% failures of the last 100 calls");
 }
 
 static void each_change_is_an_event_with_its_cause(void **state)

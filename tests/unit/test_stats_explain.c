@@ -136,6 +136,8 @@ static void each_narrowed_rule_is_told_with_its_place_and_why(void **state)
 	o = explain(b, "GET", "/health", NULL);
 	assert_true(json_is_true(json_object_get(o, "exempt")));
 	assert_string_equal(string(o, "verdict"), "go");
+	/* What passes untouched has no share of anything. */
+	assert_int_equal(json_array_size(json_object_get(o, "limits")), 0);
 	json_decref(o);
 }
 
