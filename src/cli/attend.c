@@ -44,6 +44,11 @@ static void begin_summary(struct attended *a, const struct weir_world *w)
 	struct weir_owner self;
 	const char *why = NULL, *outer = getenv(VARIABLE);
 	int err = 0;
+	if (!w->dir[0]) {
+		if (a->request->summary)
+			weir_complain("run", "there will be no summary: what is not limited is not counted");
+		return;
+	}
 	weir_owner_self(&self);
 	weir_run_summaries_tidy(w->dir);
 	if (outer && outer[0])
@@ -79,7 +84,7 @@ static void print(struct attended *a, int status)
 	else
 		weir_run_summary_text(&told, where ? "" : "weir: ", a->out);
 	json_decref(json);
-	if (fflush(a->out) != 0 && where)
+	if ((fflush(a->out) != 0 || ferror(a->out)) && where)
 		weir_complain(where, "the summary could not be written: %s", strerror(errno));
 }
 
@@ -93,8 +98,14 @@ static void end_summary(struct attended *a)
 	close(a->lock);
 }
 
-/* Waits for the child; whatever signal comes meanwhile is passed on. What the terminal sends goes to its whole foreground group,
- * the child included, and is not sent twice. */
+/* What the terminal sends goes to its whole foreground group, the child included, and is not sent twice; but that it is gone only
+ * the session's leader is told (a command that ssh was given, a terminal's own), and all others when that one has ended. */
+static bool is_to_be_passed_on(const siginfo_t *info)
+{
+	return info->si_code != SI_KERNEL || (info->si_signo == SIGHUP && getsid(0) == getpid());
+}
+
+/* Waits for the child; whatever signal comes meanwhile is passed on. */
 static int wait_for(struct attended *a, pid_t child, const sigset_t *set)
 {
 	const struct timespec pause = {0, LOOK_EVERY_NS};
@@ -102,7 +113,7 @@ static int wait_for(struct attended *a, pid_t child, const sigset_t *set)
 	for (;;) {
 		siginfo_t info;
 		int signal = a->announces ? sigtimedwait(set, &info, &pause) : sigwaitinfo(set, &info);
-		if (signal > 0 && signal != SIGCHLD && info.si_code != SI_KERNEL)
+		if (signal > 0 && signal != SIGCHLD && is_to_be_passed_on(&info))
 			kill(child, signal);
 		if (waitpid(child, &status, WNOHANG) == child)
 			return status;

@@ -49,11 +49,13 @@ static int use_config(const char *file)
 	return status;
 }
 
-/* Says that nothing will be limited, which is an error only where the command line asks for a limit. */
-static int not_in_force(const struct weir_run_request *r, const char *where, const char *why, int err)
+/* Says that nothing will be limited, which is an error only where the command line asks for a limit. There is no world then, as
+ * its directory may be another's. */
+static int not_in_force(const struct weir_run_request *r, struct weir_world *w, const char *where, const char *why, int err)
 {
 	weir_complain("run", "limits are not in force: %s%s%s%s%s", where, where[0] ? ": " : "", why, err ? ": " : "",
 		      err ? strerror(err) : "");
+	memset(w, 0, sizeof *w);
 	return r->rate || r->concurrency ? WEIR_EXIT_OWN_FAILURE : 0;
 }
 
@@ -95,7 +97,8 @@ static void say_what_holds(const struct weir_environment *e, const struct weir_p
 				     "stay in force");
 }
 
-/* Makes the world ready: directory, policy, segment. Returns 0 or the exit status of a run that cannot be. */
+/* Makes the world ready: directory, policy, segment. Returns 0 or the exit status of a run that cannot be; a world without a
+ * directory where the command shall run without limits. */
 static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 {
 	struct weir_environment e;
@@ -103,21 +106,21 @@ static int prepare_world(const struct weir_run_request *r, struct weir_world *w)
 	int err = 0;
 	const char *why = weir_environment_find_world(&e, w);
 	if (why)
-		return not_in_force(r, "", why, 0); /* names its variable */
+		return not_in_force(r, w, "", why, 0); /* names its variable */
 	/* What the command does to its environment shall not move it to another world. Root's is where it is without a variable,
 	 * and may start programs for others, who have their own. */
 	if (e.uid != 0)
 		setenv("WEIR_RUNTIME_DIR", w->dir, 1);
 	why = weir_world_prepare(w, e.uid, &err);
 	if (why)
-		return not_in_force(r, w->dir, why, err);
+		return not_in_force(r, w, w->dir, why, err);
 	weir_left_out_list(&e, tell_left_out);
 	why = weir_launch_await_policy(&e, w);
 	if (why)
 		weir_log(WEIR_LOG_WARN, "run: %s; going on without a fresh policy", why);
 	/* As the library will do it, and after an agent has had the chance to replace what is damaged. */
 	if (weir_segment_open(&s, w->segment, true, NULL, &why, &err) != WEIR_SEGMENT_OK)
-		return not_in_force(r, w->segment, why, err);
+		return not_in_force(r, w, w->segment, why, err);
 	struct weir_policy_view view = weir_policy_in_force(&s);
 	if (view.rules)
 		say_what_holds(&e, &view);

@@ -47,7 +47,8 @@ void weir_run_look_at(const char *command, const char *library);
 int weir_run_exec(char **command);
 
 /* Runs the command as a child, and says what is asked for: its summary afterwards, its long waits meanwhile. Signals that are
- * sent to this process are passed on to it. Ends as it does: returns its exit status, or is ended by the signal that ended it. */
+ * sent to this process are passed on to it. Ends as it does: returns its exit status, or is ended by the signal that ended it.
+ * Where w has no directory nothing is counted, which is said. */
 int weir_run_attended(const struct weir_run_request *r, const struct weir_world *w);
 
 #endif

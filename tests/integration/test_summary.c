@@ -289,6 +289,37 @@ static void a_place_that_cannot_be_written_is_told_before_the_command(void **sta
 	outcome_free(&o);
 }
 
+static void where_nothing_can_be_counted_no_file_is_made(void **state)
+{
+	struct scene *scene = *state;
+	char *open_to_all = path_in(scene->dir, "open"), text[2 * SHELL_LINE];
+
+	assert_return_code(mkdir(open_to_all, 0755), errno);
+	/* It is chmod that makes it so: the umask does not count. */
+	assert_return_code(chmod(open_to_all, 0777), errno);
+	snprintf(line, sizeof line, "ls -a / '%s' | grep '^summary\\.'; true", open_to_all);
+	for (int i = 0; i < 2; i++) {
+		char *weir = build_path("weir");
+
+		snprintf(text, sizeof text, "export WEIR_RUNTIME_DIR='%s'; exec '%s' run -s sh -c \"%s\"",
+			 i == 0 ? "not/absolute" : open_to_all, weir, line);
+		struct command c = {.shell = text,
+				    .mode = COMMAND_BESIDE_WEIR,
+				    .dir = scene->dir,
+				    .env = (const char *const[]){SANITIZERS, NULL}};
+		struct outcome o = command_run(&c);
+
+		assert_int_equal(o.exit_status, 0);
+		assert_string_equal(o.out, "");
+		assert_contains(o.err, "weir: run: limits are not in force: ");
+		assert_contains(o.err, "weir: run: there will be no summary: ");
+		assert_lacks(o.err, "no request was seen");
+		outcome_free(&o);
+		free(weir);
+	}
+	free(open_to_all);
+}
+
 static void whatever_the_variable_names_the_program_does_what_it_does(void **state)
 {
 	struct scene *scene = *state;
@@ -407,6 +438,44 @@ static void nothing_else_is_said_there(void **state)
 	assert_string_equal(on_terminal(scene, "-v -r 4/s", line), "over\n");
 }
 
+static void it_ends_with_its_terminal(void **state)
+{
+	struct scene *scene = *state;
+	char name[128], shell[SHELL_LINE], *weir = build_path("weir"), *pid = path_in(scene->dir, "pid"),
+					   *ready = path_in(scene->dir, "ready");
+	int ours, theirs;
+
+	require_terminals();
+	assert_return_code(openpty(&ours, &theirs, name, NULL, NULL), errno);
+	/* With nobody else's hand on it, it is gone as it is closed. */
+	assert_return_code(fcntl(ours, F_SETFD, FD_CLOEXEC), errno);
+	assert_return_code(fcntl(theirs, F_SETFD, FD_CLOEXEC), errno);
+	snprintf(shell, sizeof shell,
+		 "exec setsid -c -w '%s' run -s sh -c 'echo $$ > \"%s\"; : > \"%s\"; exec sleep 600' <'%s' >'%s' 2>&1", weir, pid,
+		 ready, name, name);
+	struct command c = {
+		.shell = shell, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir, .env = (const char *const[]){SANITIZERS, NULL}};
+	struct running *r = command_start(&c);
+
+	assert_soon(is_there, ready, 20, "the command runs");
+	char *text = read_file(pid);
+
+	assert_non_null(text);
+	close(theirs);
+	close(ours);
+	bool over = wait_for_exit(atoi(text), 20);
+
+	kill(atoi(text), SIGKILL);
+	struct outcome o = command_wait(r);
+
+	outcome_free(&o);
+	assert_true(over);
+	free(text);
+	free(ready);
+	free(pid);
+	free(weir);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 
 int main(void)
@@ -421,9 +490,11 @@ int main(void)
 		SCENE(who_outlives_the_run_is_told_of),
 		SCENE(what_a_killed_run_leaves_the_next_one_removes),
 		SCENE(a_place_that_cannot_be_written_is_told_before_the_command),
+		SCENE(where_nothing_can_be_counted_no_file_is_made),
 		SCENE(whatever_the_variable_names_the_program_does_what_it_does),
 		SCENE(a_long_wait_is_announced_and_counted_down_on_a_terminal),
 		SCENE(nothing_else_is_said_there),
+		SCENE(it_ends_with_its_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
