@@ -26,6 +26,9 @@
 
 #define WEIR_KERNEL_CALLS 512
 
+/* No number of the kernel's: futex's FUTEX_WAKE_OP, which a filter may tell from the operations that waiting needs. */
+#define WEIR_KERNEL_WAKE_OP (WEIR_KERNEL_CALLS - 1)
+
 /* A bit for every system call that a seccomp filter of this process would kill it for (weir/sandbox.h): it fails with ENOSYS and
  * is not made. All zero as long as there is no filter. */
 extern _Atomic uint64_t weir_kernel_forbidden[WEIR_KERNEL_CALLS / 64];

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -159,7 +160,14 @@ static bool may_call(const struct sock_filter *filter, size_t count, int number)
 {
 	switch (number) {
 	case SYS_futex:
-		return passes(filter, count, number, 0, FUTEX_WAIT_BITSET) && passes(filter, count, number, 0, FUTEX_WAKE);
+		return passes(filter, count, number, 0, FUTEX_WAIT_BITSET) && passes(filter, count, number, 0, FUTEX_WAKE) &&
+		       passes(filter, count, number, 0, FUTEX_WAKE_BITSET) &&
+		       passes(filter, count, number, 0, FUTEX_WAIT_PRIVATE) &&
+		       passes(filter, count, number, 0, FUTEX_WAKE_PRIVATE);
+	case WEIR_KERNEL_WAKE_OP: /* of src/segment/ledger.c */
+		return passes(filter, count, SYS_futex, 0, FUTEX_WAKE_OP_PRIVATE);
+	case SYS_ioctl:
+		return passes(filter, count, number, 3, FS_IOC_GETFLAGS) && passes(filter, count, number, 3, FS_IOC_SETFLAGS);
 	case SYS_fcntl:
 		return passes(filter, count, number, 3, F_GETFL);
 	case SYS_getsockopt:
@@ -194,14 +202,14 @@ bool weir_filter_lets_start(void)
 	/* clang-format off */
 	static const short calls[] = {
 		SYS_chdir, SYS_clock_gettime, SYS_clone, SYS_close, SYS_close_range, SYS_connect, SYS_dup, SYS_epoll_ctl,
-		SYS_execve, SYS_exit_group, SYS_faccessat, SYS_fallocate, SYS_fchmod, SYS_fcntl, SYS_flock, SYS_fstat,
+		SYS_execve, SYS_exit_group, SYS_faccessat, SYS_fallocate, SYS_fchmod, SYS_fcntl, SYS_flock, SYS_fstat, SYS_fstatfs,
 		SYS_ftruncate, SYS_futex, SYS_getcwd, SYS_geteuid, SYS_getgid, SYS_getitimer, SYS_getpid, SYS_getppid,
-		SYS_getrandom, SYS_getsockopt, SYS_gettid, SYS_getuid, SYS_kill, SYS_linkat, SYS_listen, SYS_madvise,
+		SYS_getrandom, SYS_getsockopt, SYS_gettid, SYS_getuid, SYS_ioctl, SYS_kill, SYS_linkat, SYS_listen, SYS_madvise,
 		SYS_mkdirat, SYS_mmap, SYS_msync, SYS_munmap, SYS_nanosleep, SYS_newfstatat, SYS_openat, SYS_ppoll, SYS_prctl,
 		SYS_pread64, SYS_prlimit64, SYS_read, SYS_readlinkat, SYS_renameat2, SYS_rt_sigaction,
 		SYS_rt_sigpending, SYS_rt_sigprocmask, SYS_rt_sigtimedwait, SYS_sched_yield, SYS_sendto, SYS_setsid,
 		SYS_setsockopt, SYS_shutdown, SYS_sigaltstack, SYS_symlinkat, SYS_tgkill, SYS_umask, SYS_unlinkat, SYS_wait4,
-		SYS_write,
+		SYS_write, WEIR_KERNEL_WAKE_OP,
 	};
 	/* clang-format on */
 

@@ -29,8 +29,10 @@ static bool takes_a_store(const struct weir_ledger *l, const void *word)
 {
 	static _Atomic uint32_t nobody;
 
-	if (!l->guarded || weir_syscall(SYS_futex, &nobody, FUTEX_WAKE_OP_PRIVATE, 0, NULL, word,
-					FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_LT, 0)) >= 0)
+	if (!l->guarded || !weir_kernel_allows(WEIR_KERNEL_WAKE_OP))
+		return true;
+	if (weir_syscall(SYS_futex, &nobody, FUTEX_WAKE_OP_PRIVATE, 0, NULL, word,
+			 FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_LT, 0)) >= 0)
 		return true;
 	if (errno != EFAULT)
 		return true;

@@ -9,6 +9,8 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +84,35 @@ static void a_filter_that_kills_for_an_unknown_change_of_the_mask_is_heeded(void
 	assert_true(weir_kernel_allows(SYS_rt_sigprocmask));
 }
 
+/* Filters list the operations of a call as well, and what is new is not among them. */
+static void a_filter_that_kills_for_an_operation_is_heeded(void **state)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NUMBER),   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SECOND),   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAKE_OP_PRIVATE, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+
+	(void)state;
+	weir_filter_heed(f, COUNT(f));
+	assert_true(weir_kernel_allows(SYS_futex));
+	assert_false(weir_kernel_allows(WEIR_KERNEL_WAKE_OP));
+	assert_false(weir_filter_lets_start());
+	memset(weir_kernel_forbidden, 0, sizeof weir_kernel_forbidden);
+	f[3].k = FUTEX_WAKE_BITSET;
+	weir_filter_heed(f, COUNT(f));
+	assert_false(weir_kernel_allows(SYS_futex));
+	assert_true(weir_kernel_allows(WEIR_KERNEL_WAKE_OP));
+	memset(weir_kernel_forbidden, 0, sizeof weir_kernel_forbidden);
+	f[1].k = SYS_ioctl;
+	f[3].k = FS_IOC_SETFLAGS;
+	weir_filter_heed(f, COUNT(f));
+	assert_true(weir_kernel_allows(SYS_futex));
+	assert_false(weir_kernel_allows(SYS_ioctl));
+	memset(weir_kernel_forbidden, 0, sizeof weir_kernel_forbidden);
+	assert_true(weir_filter_lets_start());
+}
+
 static void no_filter_reads_or_jumps_out_of_bounds(void **state)
 {
 	struct sock_filter f[64];
@@ -103,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_answer_as_the_kernel_reads_them),
 		cmocka_unit_test(a_filter_that_kills_for_an_unknown_change_of_the_mask_is_heeded),
+		cmocka_unit_test(a_filter_that_kills_for_an_operation_is_heeded),
 		cmocka_unit_test(no_filter_reads_or_jumps_out_of_bounds),
 	};
 
