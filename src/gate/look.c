@@ -453,7 +453,7 @@ static enum weir_verdict look_once(const struct weir_gate *g, struct weir_reques
 	if (ready <= now_ns && r->delayed && !r->kept)
 		ready = request_renew_stale_units(g, r, scope, now_ns);
 	if (ready <= now_ns && request_is_spaced(r))
-		ready = request_departs_ns(r, scope, now_ns);
+		ready = request_outrun(g, r, scope, request_departs_ns(r, scope, now_ns), now_ns);
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
 	if (!request_take_permits(g, r, scope, false, now_ns, &ramp))
@@ -477,7 +477,8 @@ static enum weir_verdict look_once(const struct weir_gate *g, struct weir_reques
 		request_note_late(r, scope, now_ns);
 	if (request_is_spaced(r) && !request_depart(r, scope, now_ns)) {
 		stay_waiting(g, r);
-		return wait_until(g, r, host, WEIR_CAUSE_RATE, request_departs_ns(r, scope, now_ns), now_ns, wake_ns);
+		ready = request_outrun(g, r, scope, request_departs_ns(r, scope, now_ns), now_ns);
+		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
 	}
 	/* The ticket last: a probe is promised to nobody who then has to wait. */
 	if (weir_breaker_try(&host->entry->breaker, &host->rule->breaker, now_ns, &r->ticket, &until) == WEIR_BREAKER_REFUSE) {

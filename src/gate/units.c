@@ -16,6 +16,10 @@
 #define RETAKE_APART_NS UINT64_C(500000)
 #define RETAKE_LAST     UINT64_C(2000) /* who is further behind goes with this one */
 
+/* Beside the bits of r->ripe: its units were ready, and others have left before it. */
+#define OUTRUN (UINT32_C(1) << 31)
+_Static_assert(WEIR_SCOPES *WEIR_RATES < 31, "a bit for each, and that one");
+
 /* A bucket with a limit that the request passes. */
 struct passed {
 	struct weir_bucket *bucket;
@@ -406,6 +410,51 @@ uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_reques
 				stale = true;
 			}
 	return stale ? request_units_ready(g, r, scope, now_ns) : now_ns;
+}
+
+/* Whether it has more than one unit, and so may lose one while it waits for another. */
+static bool has_several(const struct weir_request *r)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < WEIR_SCOPES; i++)
+		for (unsigned j = 0; j < WEIR_RATES; j++)
+			found += (r->scope[i].unit[j] | r->scope[i].place[j]) != 0;
+	return found > 1;
+}
+
+__attribute__((noinline)) uint64_t request_outrun(const struct weir_gate *g, struct weir_request *r,
+						  const struct scope scope[WEIR_SCOPES], uint64_t departs_ns, uint64_t now_ns)
+{
+	struct passed p[PASSED_MAX];
+	uint64_t slack_ns = slack_of(r), ready;
+	bool again = (r->ripe & OUTRUN) != 0, found = false;
+	unsigned n;
+
+	if (r->kept || r->paid || departs_ns <= now_ns + slack_ns || !has_several(r))
+		return departs_ns;
+	n = buckets_passed(g, r, scope, now_ns, p);
+	if (!again) {
+		r->ripe |= OUTRUN;
+		return keep_the_early(r, p, n, departs_ns, now_ns);
+	}
+	r->ripe &= ~OUTRUN;
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t *unit = &p[k].of->unit[p[k].rate];
+
+		if (found) {
+			r->ripe &= ~p[k].bit;
+		} else if (weir_bucket_departs_ns(p[k].bucket, *unit, slack_ns, now_ns) > now_ns + slack_ns &&
+			   weir_bucket_preview_ns(p[k].bucket, now_ns) <= r->latest_ns) {
+			*unit = 0;
+			found = true;
+		}
+	}
+	if (!found)
+		return departs_ns;
+	ready = request_units_ready(g, r, scope, now_ns);
+	departs_ns = request_departs_ns(r, scope, now_ns);
+	return departs_ns > ready ? departs_ns : ready;
 }
 
 void request_spend_units(const struct weir_gate *g, struct weir_request *r, uint64_t now_ns)

@@ -382,6 +382,52 @@ static void two_limits_let_through_what_the_lower_one_does(void **state)
 	assert_in_range(all, 790, 803);
 }
 
+/* Sixteen loops that a narrowed rule holds to two a second, eight others: how many go in so long. */
+static unsigned go_in(uint64_t ns, struct weir_request r[LOOPS], uint64_t wake[LOOPS])
+{
+	uint64_t end_ns = now + ns;
+	unsigned gone = 0;
+
+	for (; now < end_ns; now += MS)
+		for (int i = 0; i < LOOPS; i++) {
+			struct weir_wish wish = {.host_port = HOST, .asks = {i < 16 ? "/search/a" : "/x", i < 16 ? 9 : 2, 0}};
+			enum weir_verdict v = WEIR_WAIT;
+
+			if (r[i].phase != WEIR_PHASE_WAITING)
+				v = weir_gate_begin(&gate, &r[i], &wish, now, &wake[i]);
+			else if (wake[i] <= now)
+				v = weir_gate_look(&gate, &r[i], now, &wake[i]);
+			if (v != WEIR_GO)
+				continue;
+			gone++;
+			end(&r[i], WEIR_SUCCEEDED, 0);
+		}
+	return gone;
+}
+
+/* While the host stood still each of them has had its unit of the narrowed rule: more than that lets leave together. */
+static void whom_a_hold_has_kept_does_not_go_on_taking_units_of_the_host(void **state)
+{
+	static struct weir_request r[LOOPS];
+	static uint64_t wake[LOOPS];
+
+	(void)state;
+	limit_rate(&rules[0], 10);
+	limit_rate(&rules[1], 2);
+	rules[0].wait_max_ns = rules[1].wait_max_ns = 3600 * SECOND;
+	publish_rules();
+	memset(r, 0, sizeof r);
+	memset(wake, 0, sizeof wake);
+	(void)go_in(5 * SECOND, r, wake);
+	assert_true(weir_hold_raise(&entry()->hold, now + 30 * SECOND, 60 * SECOND, now));
+	entry()->applied = 0;
+	assert_int_equal(go_in(30 * SECOND, r, wake), 0);
+	(void)go_in(10 * SECOND, r, wake);
+	assert_in_range(go_in(20 * SECOND, r, wake), 190, 202);
+	for (int i = 0; i < LOOPS; i++)
+		weir_gate_cancel(&gate, &r[i], now);
+}
+
 static void a_policy_without_the_rule_leaves_no_limit_behind(void **state)
 {
 	(void)state;
@@ -482,6 +528,7 @@ int main(void)
 		T(a_client_has_its_share_and_no_more),
 		T(who_waits_for_its_own_share_takes_nothing_of_the_host),
 		T(two_limits_let_through_what_the_lower_one_does),
+		T(whom_a_hold_has_kept_does_not_go_on_taking_units_of_the_host),
 		T(a_policy_without_the_rule_leaves_no_limit_behind),
 		T(a_long_host_keeps_its_entry_to_itself),
 		T(a_full_table_holds_narrowed_rules_and_clients_all_the_same),
