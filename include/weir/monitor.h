@@ -141,7 +141,9 @@ const char *weir_monitor_health_name(enum weir_monitor_health h);
 /* ---- what is said to it
  * ----------------------------------------------------------------------------------------------------------- */
 
-/* Whoever looks after it has seen it: it stays until it resolves. `kind` WEIR_ALERT_KINDS: all of the host. Returns how many
+/* A host's key means its narrowed rules as well here, "host:port#/path" that one alone.
+ *
+ * Whoever looks after it has seen it: it stays until it resolves. `kind` WEIR_ALERT_KINDS: all of the host. Returns how many
  * there were. */
 size_t weir_monitor_acknowledge(struct weir_monitor *m, const char *key, enum weir_alert_kind kind);
 

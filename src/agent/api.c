@@ -209,7 +209,7 @@ bool weir_call_entry(const struct weir_call *call, bool make, char key[WEIR_KEY_
 		weir_api_fail(reply, 409, "several ports of %s are known (%s): name one", call->host, found);
 		return false;
 	default:
-		if (make && strchr(call->host, ':')) {
+		if (make && strchr(call->host, ':') && !strchr(call->host, '#')) {
 			memcpy(key, call->host, WEIR_KEY_MAX);
 			return true;
 		}

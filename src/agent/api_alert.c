@@ -157,12 +157,26 @@ void weir_answer_alert_test(const struct weir_call *call, struct weir_api_reply 
 		weir_api_fail(reply, 400, "the configuration has no alerts.command");
 }
 
+/* Whether the host of the path is watched, or silent, by just this name: a narrowed rule's. */
+static bool is_watched(const struct weir_monitor *m, const struct weir_call *call)
+{
+	struct weir_monitor_figures f;
+	const struct weir_silence *silence;
+	for (size_t i = 0; (silence = weir_monitor_silence_at(m, i)) != NULL; i++)
+		if (strcmp(silence->host, call->host) == 0)
+			return true;
+	return weir_monitor_figures(m, call->host, call->now_ns, &f);
+}
+
 /* The key that the path's host means; "*" are all, where that is allowed. */
 static bool subject(const struct weir_call *call, bool or_all, char key[WEIR_KEY_MAX], struct weir_api_reply *reply)
 {
-	if (!or_all || strcmp(call->host, "*") != 0)
+	if (or_all && strcmp(call->host, "*") == 0)
+		memcpy(key, "*", 2);
+	else if (strchr(call->host, '#') && is_watched(weir_alerts_monitor(call->api->alerts), call))
+		memcpy(key, call->host, WEIR_KEY_MAX);
+	else
 		return weir_call_entry(call, or_all, key, reply);
-	memcpy(key, "*", 2);
 	return true;
 }
 

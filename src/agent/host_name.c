@@ -8,6 +8,22 @@
 #include "weir/http.h"
 #include "weir/log.h"
 
+static bool is_printable(const char *text)
+{
+	while ((unsigned char)*text > 0x20 && (unsigned char)*text < 0x7f)
+		text++;
+	return *text == '\0';
+}
+
+static bool append(char out[WEIR_KEY_MAX], const char *text)
+{
+	size_t n = strlen(out), length = strlen(text);
+	if (n + length >= WEIR_KEY_MAX)
+		return false;
+	memcpy(out + n, text, length + 1);
+	return true;
+}
+
 const char *weir_host_name(const char *text, char out[WEIR_KEY_MAX])
 {
 	out[0] = '\0';
@@ -16,7 +32,10 @@ const char *weir_host_name(const char *text, char out[WEIR_KEY_MAX])
 	size_t n = 0;
 	if (text[0] == '@')
 		return "a host's name does not begin with '@'";
-	for (const char *c = text; *c; c++) {
+	const char *narrowed = text + strcspn(text, "#");
+	if (!is_printable(narrowed))
+		return "a narrowed rule's name has no spaces";
+	for (const char *c = text; c < narrowed; c++) {
 		if (*c == '[' || *c == ']')
 			continue;
 		if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '/' || *c == '"')
@@ -29,6 +48,8 @@ const char *weir_host_name(const char *text, char out[WEIR_KEY_MAX])
 	char ascii[WEIR_KEY_MAX];
 	if (weir_idna(out, n, ascii, sizeof ascii))
 		memcpy(out, ascii, sizeof ascii);
+	if (!append(out, narrowed))
+		return "the name is too long";
 	if (!weir_unspell(out))
 		return "a backslash in a host's name begins \\xHH, a byte";
 	return n > 0 ? NULL : "the name is empty";

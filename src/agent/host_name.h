@@ -7,7 +7,8 @@
 
 #include "weir/segment.h"
 
-/* Brings a name into the form of the segment's keys. Returns NULL or what is wrong with it. */
+/* Brings a name into the form of the segment's keys. What stands behind '#', a narrowed rule's name, stays as it is. Returns NULL
+ * or what is wrong with it. */
 const char *weir_host_name(const char *text, char out[WEIR_KEY_MAX]);
 
 enum weir_host_found { WEIR_HOST_FOUND, WEIR_HOST_UNKNOWN, WEIR_HOST_SEVERAL };

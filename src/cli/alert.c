@@ -86,8 +86,9 @@ const struct weir_subcommand weir_subcommand_alert = {
 	.name = "alert",
 	.synopsis = "alert [list [--json] | silence HOST TIME | silence HOST off | ack HOST [ALERT] | test]",
 	.summary = "Shows which alerts fire; keeps them quiet for a time, or notes that somebody knows",
-	.details = "HOST is host:port, a host with one port, or a group's name; to silence all: '*'. ALERT is latency,\n"
-		   "error_rate, throttled_rate, breaker_open, queue or quota; without it all of the host.\n"
+	.details = "HOST is host:port, a host with one port, or a group's name, and means its narrowed rules as well;\n"
+		   "or one of these, as it is listed: 'host:port#/path'. To silence all: '*'. ALERT is latency, error_rate,\n"
+		   "throttled_rate, breaker_open, queue or quota; without it all of the host.\n"
 		   "\n"
 		   "What is silent runs no command and does not count in /healthz; what is acknowledged stays as it is until\n"
 		   "it resolves. test runs the configuration's alerts.command with an alert that does not exist.\n"

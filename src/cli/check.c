@@ -146,6 +146,13 @@ static enum severity compare(const struct worst *w, const struct limits *warning
 	return found;
 }
 
+/* Whether the alert is the host's own, or of a narrowed rule at it: "host:port#/path". */
+static bool is_of(const char *alert, const char *host)
+{
+	size_t n = strlen(host);
+	return strncmp(alert, host, n) == 0 && (alert[n] == '\0' || alert[n] == '#');
+}
+
 /* The alerts that fire and are not silent, of the hosts that are asked about; the worst of them first. */
 static enum severity judge_alerts(const json_t *document, const json_t *hosts, bool all, char *text, size_t size)
 {
@@ -162,7 +169,7 @@ static enum severity judge_alerts(const json_t *document, const json_t *hosts, b
 		json_array_foreach(hosts, k, host)
 		{
 			const char *name = json_string_value(json_object_get(host, "host"));
-			ours = ours || (of && name && strcmp(of, name) == 0);
+			ours = ours || (of && name && is_of(of, name));
 		}
 		if (!ours || !of || !kind || !said || !state || strcmp(state, "firing") != 0 ||
 		    json_is_true(json_object_get(alert, "silenced")))

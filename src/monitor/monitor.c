@@ -138,11 +138,19 @@ void weir_monitor_free(struct weir_monitor *m)
 	free(m);
 }
 
+/* Whether who names a host means this subject: the host itself, or one of its narrowed rules, "host:port#/path". */
+static bool is_meant(const char *name, const char *key)
+{
+	size_t n = strlen(name);
+
+	return strncmp(name, key, n) == 0 && (key[n] == '\0' || key[n] == '#');
+}
+
 static bool is_silenced(const struct weir_monitor *m, const char *key)
 {
 	for (size_t i = 0; i < m->silences; i++)
 		if (m->silence[i].told.until_wall_ns > m->wall_ns &&
-		    (strcmp(m->silence[i].key, "*") == 0 || strcmp(m->silence[i].key, key) == 0))
+		    (strcmp(m->silence[i].key, "*") == 0 || is_meant(m->silence[i].key, key)))
 			return true;
 	return false;
 }
@@ -371,17 +379,27 @@ enum weir_monitor_health weir_monitor_health(const struct weir_monitor *m)
 	return health;
 }
 
-size_t weir_monitor_acknowledge(struct weir_monitor *m, const char *key, enum weir_alert_kind kind)
+static size_t acknowledge(struct subject *s, enum weir_alert_kind kind)
 {
-	struct subject *s = find(m, key);
 	size_t count = 0;
 
-	for (unsigned k = 0; s != NULL && k < WEIR_ALERT_KINDS; k++) {
+	for (unsigned k = 0; k < WEIR_ALERT_KINDS; k++) {
 		if (s->alarm[k].state != WEIR_ALERT_FIRING || (kind != WEIR_ALERT_KINDS && kind != k))
 			continue;
 		s->alarm[k].acknowledged = true;
 		count++;
 	}
+	return count;
+}
+
+size_t weir_monitor_acknowledge(struct weir_monitor *m, const char *key, enum weir_alert_kind kind)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < m->rows; i++)
+		for (struct subject *s = m->row[i]; s != NULL; s = s->next)
+			if (is_meant(key, s->key))
+				count += acknowledge(s, kind);
 	m->changes += count > 0;
 	return count;
 }

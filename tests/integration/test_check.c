@@ -81,6 +81,42 @@ static void without_a_command_there_is_nothing_to_test(void **state)
 	free(WEIR_EXPECT(scene, 1, "alert", "ack", "a.example.org"));
 }
 
+static void a_narrowed_rules_alert_is_its_hosts_too(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, (const char *const[]){"--error-mix", "500:1", NULL});
+	char host[64], narrowed[96], shell[300], told[160];
+
+	scene_configure(
+		scene,
+		"alerts = { error_rate = false; };\ndefaults = { breaker = false; rate = false; concurrency = false; };\n"
+		"hosts = ( { match = \"127.0.0.1\"; path = \"/Search/*\"; alerts = { error_rate = \"1%\"; min_samples = 3; "
+		"window = \"1h\"; for = \"0s\"; }; } );\n");
+	free(WEIR_EXPECT(scene, 0, "alert", "list"));
+	snprintf(host, sizeof host, "127.0.0.1:%d", server->http_port);
+	snprintf(narrowed, sizeof narrowed, "%s#/Search/*", host);
+	snprintf(shell, sizeof shell, "for i in 1 2 3 4; do curl -s -o /dev/null http://%s/Search/x; done", host);
+	struct command c = {.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = scene->dir};
+	struct outcome o = command_run(&c);
+
+	outcome_free(&o);
+	snprintf(told, sizeof told, "%s: 100%% of requests failed (threshold 1%%)", narrowed);
+	EXPECT_SOON(scene, told, "alert");
+	free(WEIR_EXPECT(scene, 2, "check", host));
+	free(WEIR_EXPECT(scene, 0, "alert", "ack", narrowed));
+	free(WEIR_EXPECT(scene, 0, "alert", "silence", narrowed, "1h"));
+	free(WEIR_EXPECT(scene, 0, "check", host));
+	free(WEIR_EXPECT(scene, 0, "alert", "silence", narrowed, "off"));
+	free(WEIR_EXPECT(scene, 2, "check"));
+	free(WEIR_EXPECT(scene, 0, "alert", "silence", host, "1h"));
+	free(WEIR_EXPECT(scene, 0, "check"));
+	/* Nothing is made by the name of one, and none that is not there is made quiet. */
+	snprintf(told, sizeof told, "%s#/Other/*", host);
+	free(WEIR_EXPECT(scene, 1, "alert", "silence", told, "1h"));
+	free(WEIR_EXPECT(scene, 1, "set", told, "rate=1/s", "--create"));
+	quotad_stop(server);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 
 int main(void)
@@ -88,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCENE(health_status_and_check_tell_of_it),
 		SCENE(limits_of_check_are_compared_with_each_host),
+		SCENE(a_narrowed_rules_alert_is_its_hosts_too),
 		SCENE(without_a_command_there_is_nothing_to_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

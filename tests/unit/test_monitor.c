@@ -324,6 +324,30 @@ static void silence_hides_it_from_health_until_it_is_over(void **state)
 	assert_int_equal(weir_monitor_health(b->m), WEIR_MONITOR_UNHEALTHY);
 }
 
+static void who_names_a_host_means_its_narrowed_rules(void **state)
+{
+	static const char *const keys[] = {"a", "a#/x", "a#/y", "ab"};
+	struct bench *b = *state;
+	uint64_t until;
+
+	b->params.for_ns = 0;
+	b->sample.open = true;
+	b->now_ns += TURN;
+	until = WALL + b->now_ns + 10 * S;
+	assert_true(weir_monitor_silence(b->m, "a", until, WALL + b->now_ns));
+	weir_monitor_begin(b->m, b->now_ns, WALL + b->now_ns, take, b);
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		weir_monitor_sample(b->m, keys[i], &b->params, &b->sample);
+	weir_monitor_end(b->m);
+	assert_int_equal(b->count, 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(b->told[i].alert.silenced, i < 3);
+	/* One of them alone, by its own name. */
+	assert_int_equal(weir_monitor_acknowledge(b->m, "a#/y", WEIR_ALERT_KINDS), 1);
+	assert_int_equal(weir_monitor_acknowledge(b->m, "a", WEIR_ALERT_BREAKER_OPEN), 3);
+	assert_int_equal(weir_monitor_acknowledge(b->m, "b", WEIR_ALERT_KINDS), 0);
+}
+
 static void there_is_an_end_to_silences(void **state)
 {
 	struct bench *b = *state;
@@ -505,6 +529,7 @@ int main(void)
 		TEST(a_threshold_that_is_taken_back_resolves_its_alert),
 		TEST(a_host_that_is_forgotten_takes_its_alert_along),
 		TEST(silence_hides_it_from_health_until_it_is_over),
+		TEST(who_names_a_host_means_its_narrowed_rules),
 		TEST(there_is_an_end_to_silences),
 		TEST(what_is_acknowledged_stays_so_until_it_resolves),
 		TEST(what_fired_before_is_not_told_again_but_its_end_is),
