@@ -36,10 +36,11 @@ static void put_lines(const char *text, FILE *out)
 }
 
 /* Beside the file, under a name that the collector does not read. What if this process dies here? Then that file stays, and the
- * next one of the same number takes its place. */
+ * next one of the same number takes its place. Made anew: in a directory of many that name may lead to somebody's link or pipe.
+ */
 static int write_beside(const char *beside, const char *text)
 {
-	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	int fd = unlink(beside) == 0 || errno == ENOENT ? open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
 	FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!out) {
 		int err = errno;

@@ -101,8 +101,17 @@ static void the_textfile_is_whole_and_without_what_the_collector_has_of_its_own(
 	assert_lacks(page, "process_cpu");
 	assert_lacks(page, "process_open");
 	free(page);
+	/* Nor through what somebody has put where it is written first. */
+	char line[2000], *program = build_path("weir");
+	snprintf(line, sizeof line,
+		 "cd '%s' && echo kept >other && sh -c 'ln other weir.prom.$$ && exec \"%s\" stats --textfile weir.prom' && cat "
+		 "other",
+		 scene->dir, program);
+	free(program);
+	page = shell_expect(scene, line);
+	assert_string_equal(page, "kept\n");
+	free(page);
 	/* Nothing is left beside it. */
-	char line[700];
 	snprintf(line, sizeof line, "ls '%s' | grep -c weir.prom", scene->dir);
 	page = shell_expect(scene, line);
 	assert_string_equal(page, "1\n");
