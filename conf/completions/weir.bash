@@ -19,18 +19,19 @@ _weir_command_at() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		--) echo $((i + 1)) && return ;;
-		-r | -c | -H | -f | -o | --*) [[ $word == *=* || $options != *"$word "[A-Z]* ]] || ((i++)) ;;
-		-*) ;;
+		-*) [[ $word == *=* || ! $options =~ (^|[[:space:]])$word(,\ --[a-z-]+)?\ [A-Z] ]] || ((i++)) ;;
 		*) echo "$i" && return ;;
 		esac
 	done
-	[[ ${COMP_WORDS[COMP_CWORD]} == -* ]] || echo "$COMP_CWORD"
+	[[ ${COMP_WORDS[COMP_CWORD]} == -* ]] || ((i > COMP_CWORD)) || echo "$COMP_CWORD"
 }
 
 _weir_run() {
 	local at
 	at=$(_weir_command_at "$1" "$("${COMP_WORDS[0]}" help run 2>/dev/null)")
-	if [ -z "$at" ]; then
+	if [ -z "$at" ] && [[ ${COMP_WORDS[COMP_CWORD - 1]} == @(-p|--priority) ]]; then
+		_weir_reply "high"$'\n'"normal"$'\n'"low"
+	elif [ -z "$at" ]; then
 		_weir_reply "$(_weir_options "${COMP_WORDS[0]}" run)"
 	elif declare -F _command_offset >/dev/null; then
 		_command_offset "$at"
@@ -54,6 +55,7 @@ _weir() {
 	help) _weir_reply "$(_weir_subcommands "$program")" ;;
 	config) case $COMP_CWORD in 2) _weir_reply "check"$'\n'"show" ;; *) COMPREPLY=($(compgen -f -- "$cur")) ;; esac ;;
 	preset) case $COMP_CWORD in 2) _weir_reply "list"$'\n'"show"$'\n'"enable"$'\n'"disable" ;; *) _weir_reply "$(_weir_presets "$program")" ;; esac ;;
+	alert) if [ "$COMP_CWORD" -eq 2 ]; then _weir_reply "list"$'\n'"silence"$'\n'"ack"$'\n'"test"; else _weir_reply "$(_weir_hosts "$program")"; fi ;;
 	breaker) if [ "$COMP_CWORD" -eq 3 ]; then _weir_reply "open"$'\n'"close"$'\n'"auto"; else _weir_reply "$(_weir_hosts "$program")"; fi ;;
 	explain) case ${COMP_WORDS[COMP_CWORD - 1]} in
 		-X | --method) _weir_reply "$(printf '%s\n' GET HEAD POST PUT DELETE PATCH OPTIONS)" ;;

@@ -29,7 +29,9 @@ _weir() {
 	fi
 	case $words[2] in
 	run | -*)
-		if [[ $words[CURRENT] == -* ]]; then
+		if [[ ${words[CURRENT-1]} == (-p|--priority) ]]; then
+			compadd high normal low
+		elif [[ $words[CURRENT] == -* ]]; then
 			_weir_options run
 		else
 			_command_names -e
@@ -39,6 +41,7 @@ _weir() {
 	help) _weir_subcommands ;;
 	config) if ((CURRENT == 3)); then compadd check show; else _files; fi ;;
 	preset) if ((CURRENT == 3)); then compadd list show enable disable; else _weir_presets; fi ;;
+	alert) if ((CURRENT == 3)); then compadd list silence ack test; else _weir_hosts; fi ;;
 	breaker) if ((CURRENT == 4)); then compadd open close auto; else _weir_hosts; fi ;;
 	explain)
 		if [[ ${words[CURRENT-1]} == (-X|--method) ]]; then

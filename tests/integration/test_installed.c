@@ -96,6 +96,10 @@ static void bash_completes_what_the_program_says(void **state)
 	assert_completes(scene, "weir run --concur", "--concurrency ");
 	assert_completes(scene, "weir --dry", "--dry-run ");
 	assert_completes(scene, "weir run -r 5/s mkfif", "mkfifo ");
+	assert_completes(scene, "weir run -p no", "normal ");
+	/* Where the command begins, whose own completion it is then. */
+	assert_completes(scene, "weir run -p low -r 5/s -n curl -p x); _command_offset() { COMPREPLY=(at $1); }; : $(", "at 7 ");
+	assert_completes(scene, "weir alert sil", "silence ");
 	assert_completes(scene, "weir breaker a.example:443 cl", "close ");
 	assert_completes(scene, "weir agent --idle", "--idle-exit ");
 	assert_completes(scene, "weir explain -X DEL", "DELETE ");
