@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,13 +67,27 @@ static void begin_summary(struct attended *a, const struct weir_world *w)
 		weir_complain("run", "there will be no summary: %s", strerror(errno));
 }
 
-static void print(struct attended *a, int status)
+/* What has been counted: a copy that is read and not looked at where it is mapped, as to touch a file that somebody has made
+ * shorter would be the end, and the command's status would be lost. */
+static const struct weir_summary *counted(const struct attended *a)
+{
+	static struct weir_summary copy;
+	ssize_t n = pread(a->lock, &copy, sizeof copy, 0);
+	struct stat st;
+	if (n != (ssize_t)sizeof copy)
+		memset(&copy, 0, sizeof copy);
+	if (a->request->summary && (n != (ssize_t)sizeof copy || fstat(a->lock, &st) != 0 || st.st_nlink == 0))
+		weir_complain("run", "the summary is not whole: %s was removed or made shorter during the run", a->path);
+	return &copy;
+}
+
+static void print(const struct attended *a, const struct weir_summary *s, int status)
 {
 	static struct weir_run_summary told;
 	const char *where = a->request->summary_file;
-	if (!a->request->summary || !a->summary)
+	if (!a->request->summary)
 		return;
-	weir_run_summary_take(a->summary, &told);
+	weir_run_summary_take(s, &told);
 	told.took_ns = weir_now_ns() - a->begun_ns;
 	told.status = status;
 	told.still_running = weir_run_processes(a->variable);
@@ -88,12 +103,10 @@ static void print(struct attended *a, int status)
 		weir_complain(where, "the summary could not be written: %s", strerror(errno));
 }
 
-static void end_summary(struct attended *a)
+static void end_summary(struct attended *a, const struct weir_summary *s)
 {
-	if (!a->summary)
-		return;
 	if (a->outer)
-		weir_summary_merge(a->outer, a->summary);
+		weir_summary_merge(a->outer, s);
 	unlink(a->path);
 	close(a->lock);
 }
@@ -155,7 +168,8 @@ static int attend(struct attended *a)
 	}
 	if (child < 0) {
 		weir_complain("run", "%s", strerror(errno));
-		end_summary(a);
+		if (a->summary)
+			end_summary(a, a->summary);
 		return WEIR_EXIT_OWN_FAILURE;
 	}
 	/* What is said comes after it, and does not take the command's status away. */
@@ -164,8 +178,11 @@ static int attend(struct attended *a)
 	int status = wait_for(a, child, &set);
 	if (a->announces)
 		weir_waits_end(&a->waits);
-	print(a, status);
-	end_summary(a);
+	if (a->summary) {
+		const struct weir_summary *s = counted(a);
+		print(a, s, status);
+		end_summary(a, s);
+	}
 	return end_as(status);
 }
 

@@ -320,6 +320,22 @@ static void where_nothing_can_be_counted_no_file_is_made(void **state)
 	free(open_to_all);
 }
 
+static void whoever_spoils_its_file_does_not_take_the_commands_status(void **state)
+{
+	static const char *const spoils[] = {": >", "truncate -s 4096", "rm", "rm -f \"$WEIR_SUMMARY\"; mkdir"};
+	struct scene *scene = *state;
+
+	for (size_t i = 0; i < sizeof spoils / sizeof *spoils; i++) {
+		snprintf(line, sizeof line, "%s \"$WEIR_SUMMARY\"; exit 9", spoils[i]);
+		struct outcome o = WEIR(scene, "run", "-s", "sh", "-c", line);
+
+		if (o.exit_status != 9)
+			fail_msg("%s: exit status %d (signal %d): %s", spoils[i], o.exit_status, o.signal, o.err);
+		assert_contains(o.err, "weir: run: the summary is not whole: ");
+		outcome_free(&o);
+	}
+}
+
 static void whatever_the_variable_names_the_program_does_what_it_does(void **state)
 {
 	struct scene *scene = *state;
@@ -491,6 +507,7 @@ int main(void)
 		SCENE(what_a_killed_run_leaves_the_next_one_removes),
 		SCENE(a_place_that_cannot_be_written_is_told_before_the_command),
 		SCENE(where_nothing_can_be_counted_no_file_is_made),
+		SCENE(whoever_spoils_its_file_does_not_take_the_commands_status),
 		SCENE(whatever_the_variable_names_the_program_does_what_it_does),
 		SCENE(a_long_wait_is_announced_and_counted_down_on_a_terminal),
 		SCENE(nothing_else_is_said_there),
