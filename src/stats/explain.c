@@ -70,7 +70,7 @@ static void say_rule(struct weir_explaining *x)
 	if (x->host.group[0])
 		weir_say(x, "It shares its budget with the other hosts of the group \"%s\".", x->host.group);
 	if (x->snapshot->rejected)
-		weir_say(x, "The configuration as it is now was refused, the last good one holds: weir config check says why.");
+		weir_say(x, "The configuration as it is now was refused, what held before holds on: weir config check says why.");
 	if (e->forecast.slot == WEIR_NONE && !e->forecast.exempt)
 		weir_say(x, "Nothing has been requested from it yet.");
 }

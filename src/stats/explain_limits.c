@@ -222,19 +222,21 @@ static void say_queue(struct weir_explaining *x)
 static void say_quotas(struct weir_explaining *x)
 {
 	const char *place = weir_place_of(x, &x->rule, NULL, "quotas");
+	const char *spread =
+		(x->rule.allowances.one[0].flags & WEIR_ALLOWANCE_SPREAD) ? ", spread over what is left of its time" : "";
 	char text[WEIR_QUOTA_SENTENCE];
 
 	for (unsigned i = 0; x->view && i < x->view->quotas; i++) {
 		struct weir_limit l = {"quota", "host", json_string(x->view->quota[i].text), WEIR_LIMIT_CONFIGURED, place, 0};
 
-		weir_say(x, "Quota %s.%s", weir_quota_sentence(&x->view->quota[i], text), weir_note_limit(x, &l));
+		weir_say(x, "Quota %s%s.%s", weir_quota_sentence(&x->view->quota[i], text), spread, weir_note_limit(x, &l));
 	}
 	for (unsigned i = 0; !x->view && i < weir_allowances_count(&x->rule.allowances); i++) {
 		struct weir_limit l = {"quota", "host", NULL, WEIR_LIMIT_CONFIGURED, place, 0};
 
 		weir_allowance_print(&x->rule.allowances, i, text, sizeof text);
 		l.value = json_string(text);
-		weir_say(x, "Quota %s.%s", text, weir_note_limit(x, &l));
+		weir_say(x, "Quota %s%s.%s", text, spread, weir_note_limit(x, &l));
 	}
 }
 

@@ -109,6 +109,7 @@ static void say_rule(struct weir_explaining *x, const struct weir_rule *r, uint3
 /* The names of the rules that ask for what may not be seen. */
 static void list_names(const struct weir_rule *rules, uint32_t count, char out[LIST_MAX], json_t *names)
 {
+	uint32_t left_out = 0;
 	size_t n = 0;
 
 	out[0] = '\0';
@@ -117,11 +118,13 @@ static void list_names(const struct weir_rule *rules, uint32_t count, char out[L
 
 		weir_narrow_name(&rules[i].narrow, name);
 		json_array_append_new(names, json_string(name));
-		if (n + strlen(name) + 8 < LIST_MAX)
+		if (left_out == 0 && n + strlen(name) + 24 < LIST_MAX)
 			n += weir_format(out + n, LIST_MAX - n, "%s\"%s\"", n ? ", " : "", name);
-		else if (n + 6 < LIST_MAX)
-			n += weir_format(out + n, LIST_MAX - n, ", ...");
+		else
+			left_out++;
 	}
+	if (left_out > 0)
+		weir_format(out + n, LIST_MAX - n, " and %" PRIu32 " more", left_out);
 }
 
 /* Where the rules are not seen, and the host's own holds instead (docs/configuration.md, narrower rules). */

@@ -251,6 +251,35 @@ static void where_rules_are_not_seen_is_told_with_how_many_requests_that_were(vo
 }
 
 /* Of this host and of rules that stand apart from it, and no others'. */
+static const char *sentence_with(json_t *o, const char *text)
+{
+	json_t *all = json_object_get(o, "sentences"), *one;
+	size_t i;
+
+	json_array_foreach(all, i, one) if (strstr(json_string_value(one), text)) return json_string_value(one);
+	fail_msg("no sentence with %s", text);
+	return "";
+}
+
+static void of_many_rules_that_are_not_seen_the_first_are_named(void **state)
+{
+	static const char dots[] = "............................................................................................";
+	struct both *b = *state;
+	char rules[4096] = "hosts = ( { match = \"api.example.org\"; quotas = ( \"1000/day UTC\" ); spread = true; }";
+	json_t *o;
+
+	for (int i = 0; i < 9; i++)
+		snprintf(rules + strlen(rules), sizeof rules - strlen(rules),
+			 ",\n{ match = \"api.example.org\"; path = \"/%d%s\"; rate = \"1/s\"; }", i, dots);
+	strcat(rules, " );\n");
+	put_in_force(b, rules);
+	o = explain(b, "GET", "/", NULL);
+	assert_non_null(strstr(sentence_with(o, "are not visible"), "....\" and 4 more are not visible"));
+	assert_int_equal(json_array_size(json_object_get(json_object_get(o, "visibility"), "rules")), 9);
+	sentence_with(o, "Quota 1000/day UTC, spread over what is left of its time. From ");
+	json_decref(o);
+}
+
 static void the_last_events_of_the_host_are_told(void **state)
 {
 	struct both *b = *state;
@@ -309,6 +338,7 @@ int main(void)
 		BOTH(what_the_server_has_asked_for_is_told_as_its_own),
 		BOTH(the_verdict_names_whose_limit_it_is),
 		BOTH(where_rules_are_not_seen_is_told_with_how_many_requests_that_were),
+		BOTH(of_many_rules_that_are_not_seen_the_first_are_named),
 		BOTH(the_last_events_of_the_host_are_told),
 		BOTH(a_learned_rate_is_told_as_learned_or_as_the_server_s),
 	};
