@@ -27,7 +27,8 @@ void weir_quotas_view(const struct weir_segment *s, uint32_t slot, const struct 
 		out->quotas = weir_allowances_count(&rule->allowances);
 	for (unsigned i = 0; i < out->quotas; i++) {
 		struct weir_quota_view *q = &out->quota[i];
-		uint64_t at = view[i].until_ms > wall_ms ? view[i].until_ms : view[i].ends_ms;
+		/* When the next may go is another thing where something is left (spread). */
+		uint64_t at = view[i].spent && view[i].until_ms > wall_ms ? view[i].until_ms : view[i].ends_ms;
 
 		weir_allowance_print(&rule->allowances, i, q->text, sizeof q->text);
 		q->used = view[i].used;

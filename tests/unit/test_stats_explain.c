@@ -280,6 +280,19 @@ static void of_many_rules_that_are_not_seen_the_first_are_named(void **state)
 	json_decref(o);
 }
 
+/* Its window's end, and not when the next may go, which the verdict tells. */
+static void a_quota_that_is_spread_begins_anew_when_its_window_does(void **state)
+{
+	struct both *b = *state;
+	json_t *o;
+
+	put_in_force(b, "hosts = ( { match = \"api.example.org\"; quotas = ( \"1000/day UTC\" ); spread = true; } );\n");
+	request(b->stats, "/", WEIR_SUCCEEDED, 0);
+	o = explain(b, "GET", "/", NULL);
+	assert_non_null(strstr(sentence_with(o, "Quota 1000/day UTC: 1 used, 999 left until "), " 00:00, spread over"));
+	json_decref(o);
+}
+
 static void the_last_events_of_the_host_are_told(void **state)
 {
 	struct both *b = *state;
@@ -339,6 +352,7 @@ int main(void)
 		BOTH(the_verdict_names_whose_limit_it_is),
 		BOTH(where_rules_are_not_seen_is_told_with_how_many_requests_that_were),
 		BOTH(of_many_rules_that_are_not_seen_the_first_are_named),
+		BOTH(a_quota_that_is_spread_begins_anew_when_its_window_does),
 		BOTH(the_last_events_of_the_host_are_told),
 		BOTH(a_learned_rate_is_told_as_learned_or_as_the_server_s),
 	};
