@@ -163,6 +163,38 @@ static long ended(struct scene *scene, const char *how)
 	return n;
 }
 
+static bool one_has_failed(void *data)
+{
+	return ended(data, "failed") == 1;
+}
+
+static void who_has_started_the_agent_does_not_take_the_commands_status(void **state)
+{
+	struct scene *scene = *state;
+	configure(scene, "exit 3", "");
+	free(WEIR_EXPECT(scene, 0, "agent", "--stop"));
+	char *weir = build_path("weir"), shell[600];
+	snprintf(shell, sizeof shell, "exec env --ignore-signal=CHLD '%s' agent --foreground", weir);
+	struct command c = {
+		.shell = shell, .mode = COMMAND_BESIDE_WEIR, .dir = scene->dir, .env = (const char *const[]){SANITIZERS, NULL}};
+	struct running *agent = command_start(&c);
+	/* Whoever asks starts one where there is none yet, and of two only one stays. */
+	char *pid = path_in(scene->runtime, "agent.pid");
+	struct heard h = {.file = pid, .times = 1};
+	char number[32];
+	snprintf(number, sizeof number, "%d\n", command_pid(agent));
+	h.text = number;
+	assert_soon(is_heard, &h, 30, "the agent runs");
+	free(WEIR_EXPECT(scene, 0, "alert", "test"));
+	assert_soon(one_has_failed, scene, 30, "the command has failed");
+	assert_int_equal(ended(scene, "succeeded"), 0);
+	free(WEIR_EXPECT(scene, 0, "agent", "--stop"));
+	struct outcome o = command_wait(agent);
+	outcome_free(&o);
+	free(pid);
+	free(weir);
+}
+
 static bool six_are_killed(void *data)
 {
 	return ended(data, "killed") == 6;
@@ -240,6 +272,7 @@ int main(void)
 		SCENE(the_command_hears_of_it_once_and_once_of_its_end),
 		SCENE(a_new_agent_goes_on_and_tells_nobody_twice),
 		SCENE(what_is_damaged_in_the_kept_file_is_skipped),
+		SCENE(who_has_started_the_agent_does_not_take_the_commands_status),
 		SCENE(a_command_that_does_not_end_is_killed_with_all_it_has_started),
 		SCENE(too_many_commands_are_left_out),
 		SCENE(requests_of_a_program_fire_and_resolve_it),
