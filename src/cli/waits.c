@@ -15,6 +15,7 @@
 #include "weir/units.h"
 
 #define AT_ONCE 64
+#define SOON_NS UINT64_C(750000000) /* somewhat more than from one look to the next (attend.c) */
 /* The line is drawn from where the cursor stands, which is put back there: what the command writes meanwhile goes over it, and
  * nothing of that is ever erased. It is cut at the margin: the next row is not ours. */
 #define ERASE "\033[K"
@@ -155,6 +156,15 @@ static bool is_foreground(void)
 	return tcgetpgrp(STDERR_FILENO) == getpgrp();
 }
 
+/* Who has waited writes: by then the line must be gone, or what is written leaves the rest of it. */
+static bool ends_soon(const struct weir_waits_host *host, size_t hosts, uint64_t now_ns)
+{
+	for (size_t i = 0; i < hosts; i++)
+		if (host[i].next_ns && host[i].next_ns < now_ns + SOON_NS)
+			return true;
+	return false;
+}
+
 void weir_waits_look(struct weir_waits *s)
 {
 	struct weir_waits_host host[WEIR_WAITS_HOSTS];
@@ -171,7 +181,7 @@ void weir_waits_look(struct weir_waits *s)
 	s->told_count = hosts;
 	for (size_t i = 0; i < hosts; i++)
 		s->told[i] = host[i].slot;
-	if (hosts > 0)
+	if (hosts > 0 && !ends_soon(host, hosts, now_ns))
 		count_down(s, &host[most], now_ns);
 	else
 		weir_waits_end(s);
