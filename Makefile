@@ -171,9 +171,9 @@ $(BUILD)/tests/foreign.so: tests/foreign/foreign.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC $(CPPFLAGS) -std=c11 $(WARNINGS) $(CFLAGS) -o $@ $<
 
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libharness.a $(BUILD)/libcore.a
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libharness.a $(BUILD)/libpolicy.a $(BUILD)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) -pie -o $@ $< $(BUILD)/libharness.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
+	$(CC) -pie -o $@ $< $(BUILD)/libharness.a $(BUILD)/libpolicy.a $(BUILD)/libcore.a $(ALL_LDFLAGS) -lcmocka $(LIBS) -lm -pthread
 
 tests: all $(BUILD)/quotad $(BUILD)/evaluate $(BUILD)/tests/foreign.so $(UNIT_BIN) $(INTEGRATION_BIN)
 

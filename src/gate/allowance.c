@@ -24,9 +24,10 @@ uint64_t counter_ns(const struct counter *c, uint64_t at_ms, uint64_t now_ns)
 	return left_ms < (UINT64_MAX - now_ns) / NS_PER_MS ? now_ns + left_ms * NS_PER_MS : UINT64_MAX - 1;
 }
 
+/* Of a window that ends, nobody's clock is right to the tick, and it is asked some four times a request. */
 static uint64_t wall_ms(const struct weir_ledger *l)
 {
-	return l != NULL && l->wall_ms != NULL ? l->wall_ms() : weir_wall_ns() / NS_PER_MS;
+	return l != NULL && l->wall_ms != NULL ? l->wall_ms() : weir_wall_tick_ns() / NS_PER_MS;
 }
 
 /* Whether what the meter has counted is over. */

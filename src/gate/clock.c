@@ -145,3 +145,8 @@ uint64_t weir_wall_ns(void)
 {
 	return now_of(CLOCK_REALTIME);
 }
+
+uint64_t weir_wall_tick_ns(void)
+{
+	return now_of(CLOCK_REALTIME_COARSE);
+}
