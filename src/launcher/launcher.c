@@ -31,11 +31,15 @@
 
 /* ---- the rest */
 
+/* Says so where there is one that cannot be executed; another place may have one that can. */
 static void try_tool(const char *directory, const char *below, char **argv)
 {
 	char path[WEIR_PATH_MAX];
-	if (weir_format(path, sizeof path, "%s/%s", directory, below) < sizeof path - 1)
-		execv(path, argv);
+	if (weir_format(path, sizeof path, "%s/%s", directory, below) >= sizeof path - 1)
+		return;
+	execv(path, argv);
+	if (errno != ENOENT && errno != ENOTDIR)
+		weir_complain(path, "%s", strerror(errno));
 }
 
 static int leave_to_tool(char **argv)
@@ -49,7 +53,7 @@ static int leave_to_tool(char **argv)
 		try_tool(directory, "../lib/weir/" TOOL, argv);
 	}
 	try_tool(WEIR_LIBDIR, TOOL, argv);
-	weir_complain(TOOL, "neither beside this program, nor in ../lib/weir or %s: %s", WEIR_LIBDIR, strerror(errno));
+	weir_complain(TOOL, "none that can be run, neither beside this program, nor in ../lib/weir or %s", WEIR_LIBDIR);
 	return WEIR_EXIT_OWN_FAILURE;
 }
 

@@ -318,8 +318,16 @@ static void a_usual_run_does_without_the_rest(void **state)
 	struct outcome o = command_run(&c);
 	if (access(WEIR_LIBDIR "/weir-tool", F_OK) != 0) {
 		assert_string_equal(o.out, "7\n1\n0\n125\n125\n");
-		assert_contains(o.err, "weir: weir-tool: neither beside this program, nor in ../lib/weir or ");
+		assert_contains(o.err,
+				"weir: weir-tool: none that can be run, neither beside this program, nor in ../lib/weir or ");
 	}
+	outcome_free(&o);
+	/* What is there and cannot be run is named. */
+	snprintf(line, sizeof line, "cd '%s' && : > weir-tool && chmod 600 weir-tool && ./weir status; echo $?", dir);
+	o = command_run(&c);
+	if (access(WEIR_LIBDIR "/weir-tool", F_OK) != 0)
+		assert_string_equal(o.out, "125\n");
+	assert_contains(o.err, "/alone/weir-tool: Permission denied\n");
 	outcome_free(&o);
 	free(dir);
 	free(library);
