@@ -452,8 +452,11 @@ static enum weir_verdict look_once(const struct weir_gate *g, struct weir_reques
 		return wait_until(g, r, host, cause, hold > ready ? hold : ready, now_ns, wake_ns);
 	if (ready <= now_ns && r->delayed && !r->kept)
 		ready = request_renew_stale_units(g, r, scope, now_ns);
-	if (ready <= now_ns && request_is_spaced(r))
-		ready = request_outrun(g, r, scope, request_departs_ns(r, scope, now_ns), now_ns);
+	if (ready <= now_ns && request_is_spaced(r)) {
+		ready = request_departs_ns(r, scope, now_ns);
+		if (ready > now_ns)
+			ready = request_outrun(g, r, scope, ready, now_ns);
+	}
 	if (ready > now_ns)
 		return wait_until(g, r, host, WEIR_CAUSE_RATE, ready, now_ns, wake_ns);
 	if (!request_take_permits(g, r, scope, false, now_ns, &ramp))

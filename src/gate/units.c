@@ -16,9 +16,10 @@
 #define RETAKE_APART_NS UINT64_C(500000)
 #define RETAKE_LAST     UINT64_C(2000) /* who is further behind goes with this one */
 
-/* Beside the bits of r->ripe: its units were ready, and others have left before it. */
-#define OUTRUN (UINT32_C(1) << 31)
-_Static_assert(WEIR_SCOPES *WEIR_RATES < 31, "a bit for each, and that one");
+/* Beside the bits of r->ripe: how often its units were ready, and others left before it. So often it keeps them. */
+#define OUTRUN     (UINT32_C(1) << 24)
+#define OUTRUN_MAX 3U
+_Static_assert(24 >= WEIR_SCOPES * WEIR_RATES, "a bit for each below the count");
 
 /* A bucket with a limit that the request passes. */
 struct passed {
@@ -363,13 +364,23 @@ static uint64_t unit_of(const struct weir_request *r, unsigned scope, unsigned r
 	return r->paid ? WEIR_UNIT : r->scope[scope].unit[rate];
 }
 
-uint64_t request_departs_ns(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+/* Whether it has more than one unit: what one limit lets leave another may still keep. */
+static bool has_several(const struct weir_request *r, const struct scope scope[WEIR_SCOPES])
+{
+	unsigned found = 0, end = scopes_end(scope);
+
+	for (unsigned i = 0; i < end; i++)
+		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++)
+			found += (r->scope[i].unit[j] | r->scope[i].place[j]) != 0;
+	return found > 1;
+}
+
+/* What the limits that it has a unit of say. */
+static uint64_t all_depart_ns(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
 	uint64_t ready = now_ns, slack_ns = slack_of(r);
 	unsigned end = scopes_end(scope);
 
-	if (takes_fresh_units(r))
-		return now_ns;
 	for (unsigned i = 0; i < end; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
 			uint64_t at = weir_bucket_departs_ns(&scope[i].entry->bucket[j], unit_of(r, i, j), slack_ns, now_ns);
@@ -379,12 +390,20 @@ uint64_t request_departs_ns(const struct weir_request *r, const struct scope sco
 	return ready;
 }
 
+uint64_t request_departs_ns(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
+{
+	return takes_fresh_units(r) ? now_ns : all_depart_ns(r, scope, now_ns);
+}
+
 bool request_depart(const struct weir_request *r, const struct scope scope[WEIR_SCOPES], uint64_t now_ns)
 {
 	uint64_t slack_ns = slack_of(r);
 	unsigned end = scopes_end(scope);
 	bool leaves = true, fresh = takes_fresh_units(r);
 
+	/* Who has left one limit behind and is kept by the next has cost the first an interval. */
+	if (has_several(r, scope) && all_depart_ns(r, scope, now_ns) > now_ns)
+		return false;
 	for (unsigned i = 0; i < end; i++)
 		for (unsigned j = 0; j < WEIR_RATES && scope[i].slot != WEIR_NONE; j++) {
 			struct weir_bucket *b = &scope[i].entry->bucket[j];
@@ -412,33 +431,22 @@ uint64_t request_renew_stale_units(const struct weir_gate *g, struct weir_reques
 	return stale ? request_units_ready(g, r, scope, now_ns) : now_ns;
 }
 
-/* Whether it has more than one unit, and so may lose one while it waits for another. */
-static bool has_several(const struct weir_request *r)
-{
-	unsigned found = 0;
-
-	for (unsigned i = 0; i < WEIR_SCOPES; i++)
-		for (unsigned j = 0; j < WEIR_RATES; j++)
-			found += (r->scope[i].unit[j] | r->scope[i].place[j]) != 0;
-	return found > 1;
-}
-
 __attribute__((noinline)) uint64_t request_outrun(const struct weir_gate *g, struct weir_request *r,
 						  const struct scope scope[WEIR_SCOPES], uint64_t departs_ns, uint64_t now_ns)
 {
 	struct passed p[PASSED_MAX];
 	uint64_t slack_ns = slack_of(r), ready;
-	bool again = (r->ripe & OUTRUN) != 0, found = false;
+	bool found = false;
 	unsigned n;
 
-	if (r->kept || r->paid || departs_ns <= now_ns + slack_ns || !has_several(r))
+	if (r->kept || r->paid || departs_ns <= now_ns + slack_ns || !has_several(r, scope))
 		return departs_ns;
 	n = buckets_passed(g, r, scope, now_ns, p);
-	if (!again) {
-		r->ripe |= OUTRUN;
+	if (r->ripe / OUTRUN < OUTRUN_MAX) {
+		r->ripe += OUTRUN;
 		return keep_the_early(r, p, n, departs_ns, now_ns);
 	}
-	r->ripe &= ~OUTRUN;
+	r->ripe %= OUTRUN;
 	for (unsigned k = 0; k < n; k++) {
 		uint64_t *unit = &p[k].of->unit[p[k].rate];
 

@@ -46,9 +46,9 @@ bool request_depart(const struct weir_request *r, const struct scope scope[WEIR_
 
 /* The units of a request are ready, but others have left, so that it has to wait until departs_ns. With several limits it keeps
  * its units meanwhile, as departures hold the pace (the wider one would be lost each time that the narrower makes it wait). Who
- * is outrun again takes a new one where it was, behind all who wait there: while the wider limit stood still as many may have
- * kept theirs as no pace lets leave together, and these would go on taking units of the wider one that they cannot use. Unless
- * that is too late for it: then it goes on trying. Returns when it may leave. */
+ * is outrun again and again takes a new one where it was, behind all who wait there: while the wider limit stood still as many
+ * may have kept theirs as no pace lets leave together, and these would go on taking units of the wider one that they cannot use.
+ * Unless that is too late for it: then it goes on trying. Returns when it may leave. */
 uint64_t request_outrun(const struct weir_gate *g, struct weir_request *r, const struct scope scope[WEIR_SCOPES],
 			uint64_t departs_ns, uint64_t now_ns);
 

@@ -428,6 +428,30 @@ static void whom_a_hold_has_kept_does_not_go_on_taking_units_of_the_host(void **
 		weir_gate_cancel(&gate, &r[i], now);
 }
 
+/* Else it would cost the one it may leave an interval each time that the other keeps it. */
+static void who_is_kept_by_one_limit_has_not_left_the_other(void **state)
+{
+	struct weir_wish wish = {.host_port = HOST, .asks = {"/x", 2, 0}, .ahead = true};
+	struct weir_request late, r;
+	uint64_t wake, begun;
+
+	(void)state;
+	limit_rate(&rules[0], 1);
+	limit_rate(&rules[1], 1);
+	rules[1].rate.max = WEIR_RATE_ONE / 10;
+	publish_rules();
+	assert_int_equal(weir_gate_begin(&gate, &late, &wish, now, &wake), WEIR_GO);
+	begun = now += SECOND + 5 * MS;
+	assert_int_equal(weir_gate_depart(&gate, &late, now, &wake), WEIR_GO);
+	/* It has its units, but is too close behind that one. */
+	wish = (struct weir_wish){.host_port = HOST, .asks = {"/search/a", 9, 0}};
+	for (enum weir_verdict v = weir_gate_begin(&gate, &r, &wish, now, &wake); v == WEIR_WAIT; now = wake)
+		v = weir_gate_look(&gate, &r, wake, &wake);
+	assert_in_range(now - begun, SECOND / 2, SECOND + 10 * MS);
+	end(&r, WEIR_SUCCEEDED, 0);
+	end(&late, WEIR_SUCCEEDED, 0);
+}
+
 static void a_policy_without_the_rule_leaves_no_limit_behind(void **state)
 {
 	(void)state;
@@ -529,6 +553,7 @@ int main(void)
 		T(who_waits_for_its_own_share_takes_nothing_of_the_host),
 		T(two_limits_let_through_what_the_lower_one_does),
 		T(whom_a_hold_has_kept_does_not_go_on_taking_units_of_the_host),
+		T(who_is_kept_by_one_limit_has_not_left_the_other),
 		T(a_policy_without_the_rule_leaves_no_limit_behind),
 		T(a_long_host_keeps_its_entry_to_itself),
 		T(a_full_table_holds_narrowed_rules_and_clients_all_the_same),
