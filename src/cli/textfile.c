@@ -55,8 +55,22 @@ static int write_beside(const char *beside, const char *text)
 	return err;
 }
 
+/* What would be lost where the new file takes its place: a device (/dev/stdout, /dev/null), a pipe, a link. */
+static const char *in_the_way(const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st) != 0 || S_ISREG(st.st_mode))
+		return NULL;
+	return S_ISDIR(st.st_mode) ? "Is a directory" : "not a regular file: a new one would take its place";
+}
+
 int weir_textfile_write(const char *path)
 {
+	const char *why = in_the_way(path);
+	if (why) {
+		weir_complain(path, "%s", why);
+		return WEIR_EXIT_FAILED;
+	}
 	struct weir_question q = {.method = "GET", .path = "/metrics"};
 	struct weir_reply reply;
 	char *beside;

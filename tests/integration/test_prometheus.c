@@ -117,6 +117,18 @@ static void the_textfile_is_whole_and_without_what_the_collector_has_of_its_own(
 	assert_string_equal(page, "1\n");
 	free(page);
 	free(WEIR_EXPECT(scene, 1, "stats", "--textfile", "/nonexistent/weir.prom"));
+	/* Its place is taken by a new file: a device, a pipe or a link would be gone. */
+	char *pipe = path_in(scene->dir, "pipe"), *link = path_in(scene->dir, "link");
+	assert_return_code(mkfifo(pipe, 0600), errno);
+	assert_return_code(symlink(pipe, link), errno);
+	free(WEIR_EXPECT(scene, 1, "stats", "--textfile", pipe));
+	free(WEIR_EXPECT(scene, 1, "stats", "--textfile", link));
+	assert_return_code(lstat(pipe, &st), errno);
+	assert_true(S_ISFIFO(st.st_mode));
+	assert_return_code(lstat(link, &st), errno);
+	assert_true(S_ISLNK(st.st_mode));
+	free(pipe);
+	free(link);
 	free(WEIR_EXPECT(scene, 64, "stats", "--textfile", file, "--json"));
 	free(WEIR_EXPECT(scene, 64, "stats", "a.example.org", "--textfile", file));
 	free(file);
