@@ -69,6 +69,7 @@ bool weir_gate_reset(const struct weir_segment *seg, const char *host_port, uint
 	if (!entry_of(&g, host_port, false, now_ns, &s))
 		return false;
 	atomic_store_explicit(&s.entry->set_rate, 0, memory_order_relaxed);
+	atomic_store_explicit(&s.entry->set_burst, 0, memory_order_relaxed);
 	atomic_store_explicit(&s.entry->set_concurrency, 0, memory_order_relaxed);
 	atomic_store_explicit(&s.entry->set_until_ns, 0, memory_order_relaxed);
 	weir_hold_clear(&s.entry->hold);

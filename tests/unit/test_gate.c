@@ -652,8 +652,11 @@ static void the_operator_sets_resets_and_forces(void **state)
 	weir_gate_forecast(&gate, HOST, now, &f);
 	assert_int_equal(f.verdict, WEIR_REFUSE);
 	assert_int_equal(f.until_ns, WEIR_NEVER);
+	assert_true(weir_gate_set(&segment, HOST, WEIR_RATE_ONE, 20, 0, 0, false, now));
 	assert_true(weir_gate_reset(&segment, HOST, now));
 	go(&r);
+	/* Nothing of it is left for the next word, which need not say all. */
+	assert_int_equal(segment.entry[weir_entry_find(&segment, HOST)].set_burst, 0);
 	assert_false(weir_gate_reset(&segment, "unknown.example.org:1", now));
 }
 
