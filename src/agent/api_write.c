@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/agent/api_call.h"
+#include "src/stats/snapshot.h"
 #include "weir/bucket.h"
 #include "weir/gate.h"
 #include "weir/units.h"
@@ -53,6 +54,23 @@ static bool asks_to_create(const struct weir_call *call)
 	return create && strcmp(create, "1") == 0;
 }
 
+/* A narrowed rule beside its host's has limits alone: its breaker is asked by nobody. */
+static bool has_breaker(const struct weir_call *call, const char *key, struct weir_api_reply *reply)
+{
+	struct weir_snapshot s;
+	bool has = true;
+	if (!weir_snapshot_take(call->api->segment, key, call->now_ns, call->wall_ns, &s)) {
+		weir_api_fail(reply, 500, "out of memory");
+		return false;
+	}
+	for (size_t i = 0; i < s.host_count; i++)
+		has = has && (s.host[i].kind != WEIR_ENTRY_NARROWED || strcmp(s.host[i].key, key) != 0);
+	weir_snapshot_free(&s);
+	if (!has)
+		weir_api_fail(reply, 400, "%s: it stands beside its host's rule, which has the breaker for both", key);
+	return has;
+}
+
 void weir_answer_breaker(const struct weir_call *call, struct weir_api_reply *reply)
 {
 	static const char *const known[] = {"state", "create", NULL};
@@ -72,7 +90,7 @@ void weir_answer_breaker(const struct weir_call *call, struct weir_api_reply *re
 	for (size_t i = 0; wanted && i < sizeof states / sizeof *states; i++) {
 		if (strcmp(wanted, states[i].name) != 0)
 			continue;
-		if (weir_call_entry(call, make, key, reply))
+		if (weir_call_entry(call, make, key, reply) && has_breaker(call, key, reply))
 			answer_done(call, key, weir_gate_breaker(call->api->segment, key, states[i].state, make, call->now_ns),
 				    reply);
 		return;

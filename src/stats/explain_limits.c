@@ -445,6 +445,28 @@ const char *weir_fixed_limits(struct weir_explaining *x, const struct weir_rule 
 	return n ? out : "no limit";
 }
 
+const char *weir_set_limits(struct weir_explaining *x, const struct weir_host_view *v, char out[WEIR_FIXED_LIMITS])
+{
+	struct weir_words w = {.next = 0};
+	size_t n = 0;
+
+	if (v->set_rate) {
+		n += weir_format(out + n, WEIR_FIXED_LIMITS - n, "at most %s by the operator's word",
+				 weir_rate_word(&w, v->set_rate));
+		note_rate(x, "narrowed", v->set_rate, WEIR_LIMIT_OPERATOR, NULL, v->set_for_ns);
+	} else if (v->limit) {
+		n += weir_format(out + n, WEIR_FIXED_LIMITS - n, "at most %s", weir_rate_word(&w, v->limit));
+	}
+	if (v->set_concurrency) {
+		weir_format(out + n, WEIR_FIXED_LIMITS - n, "%sat most %" PRIu32 " in flight by the operator's word",
+			    n ? ", " : "", v->set_concurrency);
+		note_count(x, "concurrency", "narrowed", v->set_concurrency, WEIR_LIMIT_OPERATOR, NULL, v->set_for_ns);
+	} else if (v->concurrency != UINT32_MAX) {
+		weir_format(out + n, WEIR_FIXED_LIMITS - n, "%sat most %" PRIu32 " in flight", n ? ", " : "", v->concurrency);
+	}
+	return out;
+}
+
 void weir_say_total(struct weir_explaining *x, const struct weir_rule *total)
 {
 	char limits[WEIR_FIXED_LIMITS];

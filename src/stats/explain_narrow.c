@@ -101,7 +101,8 @@ static void say_rule(struct weir_explaining *x, const struct weir_rule *r, uint3
 			 exempt ? ": it passes untouched" : "");
 		return;
 	}
-	text = weir_fixed_limits(x, r, "narrowed", limits);
+	text = view && (view->set_rate || view->set_concurrency) ? weir_set_limits(x, view, limits)
+								 : weir_fixed_limits(x, r, "narrowed", limits);
 	weir_say(x, "Narrowed: \"%s\"%s holds for this request as well: %s; %" PRIu32 " in flight and %" PRIu32 " waiting now.",
 		 name, at, text, view ? view->in_flight : 0, view ? view->waiting : 0);
 }

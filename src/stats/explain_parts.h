@@ -70,6 +70,9 @@ void weir_say_total(struct weir_explaining *x, const struct weir_rule *total);
 const char *weir_fixed_limits(struct weir_explaining *x, const struct weir_rule *rule, const char *scope,
 			      char out[WEIR_FIXED_LIMITS]);
 
+/* The same of what the operator has set in its place: what is not set holds as the rule has it. */
+const char *weir_set_limits(struct weir_explaining *x, const struct weir_host_view *v, char out[WEIR_FIXED_LIMITS]);
+
 /* ---- explain_narrow.c */
 void weir_say_narrowed(struct weir_explaining *x);
 

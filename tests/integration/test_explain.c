@@ -55,6 +55,13 @@ static void what_a_path_and_a_method_meet_is_told(void **state)
 	assert_contains(out, "A request now would be refused: it would have to wait ");
 	assert_contains(out, "(the rule \"/n/1*\")");
 	free(out);
+	/* Which has limits alone. */
+	char key[128];
+	snprintf(key, sizeof key, "127.0.0.1:%d#/n/1*", server->http_port);
+	struct outcome opened = WEIR(scene, "breaker", key, "open");
+	assert_int_equal(opened.exit_status, 64);
+	assert_contains(opened.err, "it stands beside its host's rule, which has the breaker for both");
+	outcome_free(&opened);
 	/* By GET the other rule is none of this request's. */
 	out = WEIR_EXPECT(scene, 0, "explain", posted);
 	assert_contains(out, "\"POST/n/2*\", ");

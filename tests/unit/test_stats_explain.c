@@ -111,6 +111,16 @@ static void request(struct stats_bench *b, const char *path, enum weir_outcome o
 	weir_gate_settle(&b->gate, &r, &result, b->now);
 }
 
+static const char *sentence_with(json_t *o, const char *text)
+{
+	json_t *all = json_object_get(o, "sentences"), *one;
+	size_t i;
+
+	json_array_foreach(all, i, one) if (strstr(json_string_value(one), text)) return json_string_value(one);
+	fail_msg("no sentence with %s", text);
+	return "";
+}
+
 static void each_narrowed_rule_is_told_with_its_place_and_why(void **state)
 {
 	struct both *b = *state;
@@ -182,7 +192,7 @@ static void what_the_operator_has_set_is_told_with_its_end(void **state)
 	json_t *o;
 
 	put_in_force(b, RULES);
-	request(b->stats, "/", WEIR_SUCCEEDED, 0);
+	request(b->stats, "/search/a", WEIR_SUCCEEDED, 0);
 	assert_true(weir_gate_set(&b->stats->segment, HOST, 3 * WEIR_RATE_ONE, 1, 7, 600 * SECOND, false, b->stats->now));
 	o = explain(b, "GET", "/", NULL);
 	assert_string_equal(string(limit_of(o, "rate", "host"), "value"), "3/s");
@@ -190,6 +200,14 @@ static void what_the_operator_has_set_is_told_with_its_end(void **state)
 	assert_true(real(limit_of(o, "rate", "host"), "ends_in_seconds") == 600);
 	assert_int_equal(integer(limit_of(o, "concurrency", "host"), "value"), 7);
 	assert_string_equal(string(limit_of(o, "concurrency", "host"), "origin"), "operator");
+	json_decref(o);
+	/* Of a narrowed rule as well. */
+	assert_true(
+		weir_gate_set(&b->stats->segment, HOST "#/search/*", 4 * WEIR_RATE_ONE, 1, 0, 60 * SECOND, false, b->stats->now));
+	o = explain(b, "GET", "/search/b", NULL);
+	assert_string_equal(string(limit_of(o, "rate", "narrowed"), "value"), "4/s");
+	assert_string_equal(string(limit_of(o, "rate", "narrowed"), "origin"), "operator");
+	sentence_with(o, "holds for this request as well: at most 4/s by the operator's word; ");
 	json_decref(o);
 }
 
@@ -251,16 +269,6 @@ static void where_rules_are_not_seen_is_told_with_how_many_requests_that_were(vo
 }
 
 /* Of this host and of rules that stand apart from it, and no others'. */
-static const char *sentence_with(json_t *o, const char *text)
-{
-	json_t *all = json_object_get(o, "sentences"), *one;
-	size_t i;
-
-	json_array_foreach(all, i, one) if (strstr(json_string_value(one), text)) return json_string_value(one);
-	fail_msg("no sentence with %s", text);
-	return "";
-}
-
 static void of_many_rules_that_are_not_seen_the_first_are_named(void **state)
 {
 	static const char dots[] = "............................................................................................";
