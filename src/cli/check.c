@@ -224,7 +224,10 @@ static int check(const json_t *document, bool all, const struct limits *warning,
 	find_worst(hosts, &worst);
 	enum severity alerts = judge_alerts(document, hosts, all, text, sizeof text);
 	enum severity compared = compare(&worst, warning, critical, &which), s = compared > alerts ? compared : alerts;
-	if (s == OK && !json_object_get(document, "alerts")) {
+	if (s == OK && json_is_true(json_object_get(json_object_get(document, "policy"), "rejected"))) {
+		s = WARNING;
+		snprintf(text, sizeof text, "the configuration as it is now was refused");
+	} else if (s == OK && !json_object_get(document, "alerts")) {
 		s = UNKNOWN;
 		snprintf(text, sizeof text, "no agent is running: without one nothing is watched");
 	} else if (s == OK && count == 0) {
@@ -311,7 +314,8 @@ const struct weir_subcommand weir_subcommand_check = {
 		   "\n"
 		   "LIMITS are of latency, error_rate, throttled_rate, queue and quota, with a comma between them; the values\n"
 		   "are those of the configuration's alerts.window. Besides, an alert that fires and is not silent is critical\n"
-		   "(breaker_open, error_rate) or a warning (the others).\n"
+		   "(breaker_open, error_rate) or a warning (the others),\n"
+		   "and so is a configuration that was refused.\n"
 		   "\n"
 		   "The exit status is 0 when all is well, 1 for a warning, 2 when it is critical, 3 when it cannot be told.\n",
 	.run = run,

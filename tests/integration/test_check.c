@@ -71,6 +71,18 @@ static void limits_of_check_are_compared_with_each_host(void **state)
 	free(WEIR_EXPECT(scene, 3, "check", "--luck"));
 }
 
+static void a_refused_configuration_is_a_warning(void **state)
+{
+	struct scene *scene = *state;
+
+	scene_configure(scene, "alerts = {};\n");
+	free(WEIR_EXPECT(scene, 0, "check"));
+	/* What was good stays in force. */
+	scene_write_configuration(scene, "luck = 1;\n");
+	EXPECT_SOON(scene, "WEIR WARNING - the configuration as it is now was refused | ", "check");
+	free(WEIR_EXPECT(scene, 1, "check"));
+}
+
 static void without_a_command_there_is_nothing_to_test(void **state)
 {
 	struct scene *scene = *state;
@@ -122,9 +134,8 @@ static void a_narrowed_rules_alert_is_its_hosts_too(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCENE(health_status_and_check_tell_of_it),
-		SCENE(limits_of_check_are_compared_with_each_host),
-		SCENE(a_narrowed_rules_alert_is_its_hosts_too),
+		SCENE(health_status_and_check_tell_of_it),         SCENE(limits_of_check_are_compared_with_each_host),
+		SCENE(a_narrowed_rules_alert_is_its_hosts_too),    SCENE(a_refused_configuration_is_a_warning),
 		SCENE(without_a_command_there_is_nothing_to_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
