@@ -50,6 +50,8 @@ struct weir_degrade_params {
 };
 _Static_assert(sizeof(struct weir_degrade_params) == 64, "ABI");
 
+#define WEIR_DEGRADE_STEP_NS (UINT64_C(5) * 1000000000) /* of a rule that says no step */
+
 #define WEIR_DEGRADE_SLOTS 5
 
 /* Part of an entry (ABI). */

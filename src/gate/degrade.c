@@ -84,17 +84,19 @@ __attribute__((noinline)) bool degrade_gives_up(const struct weir_gate *g, struc
 	return first ? weir_degrade_refuses(d, r->class) : weir_degrade_refuses_all(d, r->class);
 }
 
-/* Of several windows the one of which least is left. */
+/* Of several windows the one of which least is left. One that ends before a step is over is no matter of classes: who asks ten
+ * times in a second has nothing left of ten a second, and all of it again before anything given up would have helped. */
 static __attribute__((noinline)) void note_quotas(struct weir_degrade *d, const struct weir_rule *rule,
 						  const struct weir_result *result, uint64_t now_ns)
 {
 	uint64_t least = 1001, until_ns = 0;
+	uint64_t step_ns = rule->degrade.step_ns != 0 ? rule->degrade.step_ns : WEIR_DEGRADE_STEP_NS;
 
 	for (uint32_t i = 0; i < result->quotas && i < WEIR_QUOTAS; i++) {
 		const struct weir_quota *q = &result->quota[i];
 		uint64_t ns = q->has_reset ? q->resets_in_ns : q->window_ns, left;
 
-		if (!q->has_remaining || q->limit == 0 || ns == 0)
+		if (!q->has_remaining || q->limit == 0 || ns < step_ns)
 			continue;
 		left = q->remaining >= q->limit       ? 1000
 		       : q->limit > UINT64_MAX / 1000 ? q->remaining / (q->limit / 1000)

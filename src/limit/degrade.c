@@ -43,7 +43,7 @@ _Static_assert(WEIR_CAUSE_COUNT <= 64, "six bits");
  * hundred windows. */
 #define DEVIATIONS 3.0
 
-#define STEP_DEFAULT_MS     UINT64_C(5000)
+#define STEP_DEFAULT_MS     (WEIR_DEGRADE_STEP_NS / NS_PER_MS)
 #define RECOVERY_DEFAULT_MS UINT64_C(20000)
 #define LONGEST_MS          (UINT64_C(86400) * 1000)
 

@@ -180,6 +180,22 @@ static void what_the_server_says_of_its_quota_counts_as_well(void **state)
 	assert_int_equal(weir_degrade_view(&entry()->degrade).cause, WEIR_CAUSE_QUOTA_LOW);
 }
 
+static void a_quota_that_is_whole_again_in_a_moment_is_no_reason(void **state)
+{
+	struct weir_request r;
+	struct weir_result result = {.outcome = WEIR_SUCCEEDED, .quotas = 1};
+
+	(void)state;
+	result.quota[0] = (struct weir_quota){.limit = 10, .has_remaining = 1, .has_reset = 1, .resets_in_ns = SECOND};
+	result.quota[0].remaining = 1;
+	watch((struct weir_degrade_params){.quota_permille = 500});
+	go(&r);
+	now += 300 * MS;
+	weir_gate_settle(&gate, &r, &result, now);
+	assert_int_equal(weir_degrade_told(&entry()->degrade, now), 1000);
+	assert_int_equal(state_now(), WEIR_DEGRADE_NORMAL);
+}
+
 static void a_dry_run_says_what_would_be_refused(void **state)
 {
 	struct weir_request r;
@@ -311,6 +327,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_configured_quota_that_runs_out_is_kept_for_the_more_important, open_gate,
 						close_gate),
 		cmocka_unit_test_setup_teardown(what_the_server_says_of_its_quota_counts_as_well, open_gate, close_gate),
+		cmocka_unit_test_setup_teardown(a_quota_that_is_whole_again_in_a_moment_is_no_reason, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_dry_run_says_what_would_be_refused, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(what_would_happen_now_is_said_by_class, open_gate, close_gate),
 		cmocka_unit_test_setup_teardown(a_host_gets_back_to_normal_without_anybody_asking, open_gate, close_gate),
