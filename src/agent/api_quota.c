@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/agent/api_call.h"
+#include "src/agent/host_name.h"
 #include "src/stats/quotas.h"
 #include "src/stats/render.h"
 #include "weir/gate.h"
@@ -25,9 +26,15 @@ static json_t *document(const struct weir_snapshot *s)
 
 void weir_answer_quotas(const struct weir_call *call, struct weir_api_reply *reply)
 {
-	const char *host = weir_fields_get(&call->query, "host");
+	const char *host = weir_fields_get(&call->query, "host"), *why;
+	char name[WEIR_KEY_MAX];
 	struct weir_snapshot s;
-	if (!weir_snapshot_take(call->api->segment, host, call->now_ns, call->wall_ns, &s)) {
+	why = host ? weir_host_name(host, name) : NULL;
+	if (why) {
+		weir_api_fail(reply, 400, "host: %s", why);
+		return;
+	}
+	if (!weir_snapshot_take(call->api->segment, host ? name : NULL, call->now_ns, call->wall_ns, &s)) {
 		weir_api_fail(reply, 500, "out of memory");
 		return;
 	}
@@ -95,6 +102,9 @@ void weir_answer_quota(const struct weir_call *call, struct weir_api_reply *repl
 	}
 	if (s.host_count == 0 || s.host[0].quotas == 0)
 		weir_api_fail(reply, 400, "quota: the rule of %s has none", key);
+	else if (!all && slash && !find_quota(&s.host[0], slash + 1, &which))
+		weir_api_fail(reply, 400, "quota: %s has none of this window: the first of its own is %s", key,
+			      s.host[0].quota[0].text);
 	else if (!all && !find_quota(&s.host[0], slash ? slash + 1 : NULL, &which))
 		weir_api_fail(reply, 400, "quota: which one? Say it with its window, as in quota=%s/day", number);
 	else if (!weir_gate_quota_set(call->api->segment, key, which, (uint32_t)used, call->now_ns))

@@ -135,7 +135,7 @@ void weir_answer_explain(const struct weir_call *call, struct weir_api_reply *re
 	const struct weir_compiler *c = call->api->compiler;
 	struct weir_explained asked;
 	struct weir_explanation e;
-	const char *why = weir_explained_read(&call->query, &asked);
+	const char *why = weir_explained_read(call->api->segment, &call->query, &asked);
 	if (why) {
 		weir_api_fail(reply, 400, "%s", why);
 		return;

@@ -104,6 +104,17 @@ static const char *read_url(const char *url, struct weir_explained *out)
 	return NULL;
 }
 
+/* As status names it: an address of IPv6 has no brackets there, and the port is what stands behind its last colon. */
+static bool is_known(const struct weir_segment *s, const char *host, struct weir_explained *out)
+{
+	if (host[0] == '@' || strchr(host, '#') || strlen(host) >= sizeof out->host_port || weir_port_of(host) == 0 ||
+	    weir_entry_find(s, host) >= s->entries)
+		return false;
+	weir_format(out->host_port, sizeof out->host_port, "%s", host);
+	out->about.wire = weir_port_of(host) == 443 ? WEIR_WIRE_TLS : WEIR_WIRE_UNKNOWN;
+	return true;
+}
+
 static const char *read_host(const char *host, struct weir_explained *out)
 {
 	const char *colon = strrchr(host, ':');
@@ -152,7 +163,7 @@ static void read_client(const char *client, struct weir_explained *out)
 	out->about.client = n > 0 ? out->client : NULL;
 }
 
-const char *weir_explained_read(const struct weir_fields *query, struct weir_explained *out)
+const char *weir_explained_read(const struct weir_segment *s, const struct weir_fields *query, struct weir_explained *out)
 {
 	static const char *const known[] = {"url", "host", "method", "client", NULL};
 	const char *url = weir_fields_get(query, "url"), *host = weir_fields_get(query, "host"), *why;
@@ -160,7 +171,7 @@ const char *weir_explained_read(const struct weir_fields *query, struct weir_exp
 	memset(out, 0, sizeof *out);
 	if (weir_fields_unknown(query, known) || !url == !host)
 		return "expected url=URL or host=HOST:PORT, and beside it method=METHOD and client=NAME";
-	why = url ? read_url(url, out) : read_host(host, out);
+	why = url ? read_url(url, out) : is_known(s, host, out) ? NULL : read_host(host, out);
 	if (!why)
 		why = read_method(weir_fields_get(query, "method"), out);
 	if (why)

@@ -146,6 +146,25 @@ static void what_is_wrong_with_a_url_is_said(void **state)
 	outcome_free(&o);
 }
 
+/* Under the name that status gives it. */
+static void what_status_names_can_be_asked_for(void **state)
+{
+	struct scene *scene = *state;
+	scene_configure(scene, RULES);
+
+	free(WEIR_EXPECT(scene, 0, "set", "[::1]:8080", "rate=1/s", "--create"));
+	char *out = WEIR_EXPECT(scene, 0, "status");
+	assert_contains(out, "::1:8080 ");
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "explain", "::1:8080");
+	assert_contains(out, "the defaults hold");
+	assert_contains(out, "::1:8080");
+	assert_contains(out, "Rate: set by the operator to 1/s");
+	free(out);
+	out = WEIR_EXPECT(scene, 0, "quota", "[::1]:8080");
+	free(out);
+}
+
 /* A rule looks at the first kilobyte of a path, and so does this. */
 static void a_path_may_be_as_long_as_it_likes(void **state)
 {
@@ -167,7 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_path_and_a_method_meet_is_told),       TEST(the_last_events_are_told),
 		TEST(without_an_agent_it_says_what_the_rules_say), TEST(what_is_wrong_with_a_url_is_said),
-		TEST(a_path_may_be_as_long_as_it_likes),
+		TEST(what_status_names_can_be_asked_for),          TEST(a_path_may_be_as_long_as_it_likes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
