@@ -7,10 +7,13 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "descriptor.h"
 #include "new_file.h"
 #include "weir/kernel.h"
+
+#define TRIES 1000U
 
 static struct weir_summary *map(int fd, const char **why, int *err)
 {
@@ -60,28 +63,52 @@ struct weir_summary *weir_summary_open(const char *path, const char **why, int *
 	return s;
 }
 
-/* Empty, and ours: whoever finds it before it is locked takes it for a dead one's and removes it, and then it is made again. */
-static int open_locked(const char *path)
+/* Whether the file is ours: locked, and under its name. *busy: somebody has the lock, who took it for a dead one's and is about
+ * to remove it. */
+static bool lock_new(int fd, bool *busy)
 {
 	struct stat st;
-	int error;
 
-	for (;;) {
+	*busy = false;
+	if (weir_syscall(SYS_fchmod, fd, 0600) != 0)
+		return false;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		*busy = errno == EWOULDBLOCK;
+		return false;
+	}
+	*busy = weir_fstat(fd, &st) == 0 && st.st_nlink == 0;
+	return !*busy;
+}
+
+/* Empty, and ours: whoever finds it before it is locked takes it for a dead one's and removes it, and then it is made again.
+ * Should that one die over it, it is a dead one's indeed. */
+static int open_locked(const char *path)
+{
+	const struct timespec rest = {0, 1000000};
+	int error = EBUSY;
+
+	for (unsigned i = 0; i < TRIES; i++) {
 		int fd = weir_open_high(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0600);
+		bool busy;
 
-		if (fd < 0)
+		if (fd < 0 && (errno != EEXIST || i == 0))
 			return -1;
-		if (weir_syscall(SYS_fchmod, fd, 0600) == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && weir_fstat(fd, &st) == 0 &&
-		    st.st_nlink > 0)
+		if (fd < 0) {
+			if (!weir_summary_remove_stale(path))
+				weir_syscall(SYS_nanosleep, &rest, NULL);
+			continue;
+		}
+		if (lock_new(fd, &busy))
 			return fd;
 		error = errno;
 		weir_close(fd);
-		if (weir_lstat(path, &st) == 0) {
+		if (!busy) {
 			weir_unlink(path, 0);
-			errno = error;
-			return -1;
+			break;
 		}
 	}
+	errno = error;
+	return -1;
 }
 
 struct weir_summary *weir_summary_create(const char *path, int *fd, const char **why, int *err)

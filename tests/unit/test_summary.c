@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -263,6 +264,33 @@ static void only_a_file_that_nobody_has_locked_is_left_over(void **state)
 	assert_false(weir_summary_remove_stale(path));
 }
 
+/* Each run that begins looks for what was left over, also in the moment between the making of a file and its lock. */
+static void whoever_tidies_meanwhile_it_is_made(void **state)
+{
+	pid_t tidier = fork();
+
+	(void)state;
+	if (tidier == 0)
+		for (;;)
+			weir_summary_remove_stale(path);
+	for (int i = 0; i < 500; i++) {
+		const char *why = NULL;
+		int fd, err = 0;
+		struct weir_summary *s = weir_summary_create(path, &fd, &why, &err);
+		bool there = access(path, F_OK) == 0;
+
+		unlink(path);
+		if (s == NULL || !there) {
+			kill(tidier, SIGKILL);
+			fail_msg("the file no. %d was not made: %s, errno %d", i, why, err);
+		}
+		close(fd);
+		weir_summary_close(s);
+	}
+	kill(tidier, SIGKILL);
+	assert_int_equal(waitpid(tidier, NULL, 0), tidier);
+}
+
 /* Makes path a file of so many bytes, the first of which are the right ones of a summary. */
 static void make_file(off_t bytes, mode_t mode, bool holes)
 {
@@ -338,6 +366,7 @@ int main(void)
 		TABLE(a_run_inside_a_run_is_added_to_it),
 		TABLE(who_maps_it_sees_the_others_and_keeps_no_descriptor),
 		TABLE(only_a_file_that_nobody_has_locked_is_left_over),
+		TABLE(whoever_tidies_meanwhile_it_is_made),
 		TABLE(what_is_no_summary_is_not_mapped),
 	};
 
