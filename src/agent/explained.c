@@ -171,6 +171,8 @@ const char *weir_explained_read(const struct weir_segment *s, const struct weir_
 	memset(out, 0, sizeof *out);
 	if (weir_fields_unknown(query, known) || !url == !host)
 		return "expected url=URL or host=HOST:PORT, and beside it method=METHOD and client=NAME";
+	if (host && host[0] != '@' && !strpbrk(host, ".:#") && weir_entry_find(s, host) < s->entries)
+		return "this is the name of a group: ask for one of its hosts";
 	why = url ? read_url(url, out) : is_known(s, host, out) ? NULL : read_host(host, out);
 	if (!why)
 		why = read_method(weir_fields_get(query, "method"), out);

@@ -150,7 +150,7 @@ static void what_is_wrong_with_a_url_is_said(void **state)
 static void what_status_names_can_be_asked_for(void **state)
 {
 	struct scene *scene = *state;
-	scene_configure(scene, RULES);
+	scene_configure(scene, "hosts = ( { match = \"a.example.org\"; group = \"some\"; } );\n");
 
 	free(WEIR_EXPECT(scene, 0, "set", "[::1]:8080", "rate=1/s", "--create"));
 	char *out = WEIR_EXPECT(scene, 0, "status");
@@ -161,8 +161,12 @@ static void what_status_names_can_be_asked_for(void **state)
 	assert_contains(out, "::1:8080");
 	assert_contains(out, "Rate: set by the operator to 1/s");
 	free(out);
-	out = WEIR_EXPECT(scene, 0, "quota", "[::1]:8080");
-	free(out);
+	free(WEIR_EXPECT(scene, 0, "quota", "[::1]:8080"));
+	free(WEIR_EXPECT(scene, 0, "set", "a.example.org:443", "rate=1/s", "--create"));
+	struct outcome o = WEIR(scene, "explain", "some");
+	assert_int_equal(o.exit_status, 64);
+	assert_contains(o.err, "this is the name of a group: ask for one of its hosts");
+	outcome_free(&o);
 }
 
 /* A rule looks at the first kilobyte of a path, and so does this. */
