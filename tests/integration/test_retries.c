@@ -173,25 +173,6 @@ static void a_curl_that_repeats_by_itself_is_not_multiplied(void **state)
 	scripted_stop(&s.server);
 }
 
-/* Told where nobody can see it: its second attempt gives it away. */
-static void a_program_that_is_seen_to_repeat_is_multiplied_no_further(void **state)
-{
-	struct stage s;
-	char shell[400];
-	struct outcome o;
-
-	stage_open(&s, state, USUAL);
-	snprintf(shell, sizeof shell,
-		 "cd '%s' && printf 'retry = 2\\nretry-delay = 1\\n' > rc && curl -s -f -K rc -w '%%{http_code}' "
-		 "http://127.0.0.1:%d/503/1",
-		 s.scene->dir, s.server.port);
-	o = command_run(&(struct command){.shell = shell, .mode = COMMAND_UNDER_WEIR, .dir = s.scene->dir});
-	assert_string_equal(o.out, "503");
-	outcome_free(&o);
-	assert_int_equal(asked(&s, 1), 3 + 2);
-	scripted_stop(&s.server);
-}
-
 static void a_spent_budget_hands_over_what_there_is(void **state)
 {
 	struct stage s;
@@ -237,7 +218,6 @@ int main(void)
 		SCENE(a_redirect_s_head_comes_once),
 		SCENE(the_program_s_time_out_bounds_all_attempts),
 		SCENE(a_curl_that_repeats_by_itself_is_not_multiplied),
-		SCENE(a_program_that_is_seen_to_repeat_is_multiplied_no_further),
 		SCENE(a_spent_budget_hands_over_what_there_is),
 	};
 

@@ -33,6 +33,7 @@ static uint64_t random_of(const struct weir_transfer *t, uint64_t now_ns)
 __attribute__((noinline)) void weir_again_begin(struct weir_transfer *t)
 {
 	struct weir_asking *a = &t->again;
+	uint64_t now;
 
 	if (t->refused != 0 || !t->known || !t->known->chained || !weir_gate_retry(t->gate, t->request, &a->rule))
 		return;
@@ -40,8 +41,11 @@ __attribute__((noinline)) void weir_again_begin(struct weir_transfer *t)
 	a->outcome = WEIR_IGNORED;
 	weir_withheld_begin(t);
 	a->on = weir_withhold(t);
-	if (a->on)
-		weir_gate_retry_earn(t->gate, t->request, weir_now_ns());
+	if (!a->on)
+		return;
+	now = weir_now_ns();
+	a->repeats = weir_repeats_begin(t, now);
+	weir_gate_retry_earn(t->gate, t->request, now);
 }
 
 static bool sends_body(const struct weir_handle *h)
@@ -58,7 +62,6 @@ static enum weir_again decide(struct weir_transfer *t, const struct weir_request
 {
 	const struct weir_handle *h = t->known;
 	uint64_t now = weir_now_ns();
-	char *url = NULL;
 	struct weir_attempt a = {
 		.number = t->again.attempt,
 		.kind = kind,
@@ -66,14 +69,13 @@ static enum weir_again decide(struct weir_transfer *t, const struct weir_request
 		.unsent = is_unsent(t),
 		.one_way = sends_body(h) && !h->sends.fields && (h->sends.form || !h->sends.seek),
 		.delivered = t->again.withheld.passing,
+		.repeats = t->again.repeats,
 		.held = weir_gate_retry_is_held(t->gate, r, now),
 		.now_ns = now,
 		.over_ns = t->over_ns,
 		.random = random_of(t, now),
 	};
 
-	if (kind != WEIR_RETRY_NONE && t->curl->getinfo(t->handle, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url)
-		a.repeats = weir_repeats(url, now);
 	return weir_again_decide(&t->again.rule, &a, wait_ns);
 }
 
@@ -183,7 +185,7 @@ static bool rewinds(const struct weir_transfer *t)
 	return !h->sends.form && h->sends.seek && h->sends.seek(h->sends.seek_data, 0, SEEK_SET) == CURL_SEEKFUNC_OK;
 }
 
-CURLcode weir_again_give_up(struct weir_transfer *t)
+static CURLcode hand_over(struct weir_transfer *t)
 {
 	CURLcode code = t->again.code;
 
@@ -192,13 +194,10 @@ CURLcode weir_again_give_up(struct weir_transfer *t)
 	return weir_withheld_hand_over(t) || code != CURLE_OK ? code : CURLE_WRITE_ERROR;
 }
 
-/* A failure is handed over: who asks for the same again does it by himself. */
-static void note(const struct weir_transfer *t, uint64_t now_ns)
+CURLcode weir_again_give_up(struct weir_transfer *t)
 {
-	char *url = NULL;
-
-	if (t->curl->getinfo(t->handle, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url)
-		weir_repeats_note(url, now_ns);
+	weir_repeats_end(t, true, weir_now_ns());
+	return hand_over(t);
 }
 
 bool weir_again_after(struct weir_transfer *t, const struct weir_request *r, bool judged, CURLcode *code)
@@ -216,10 +215,12 @@ bool weir_again_after(struct weir_transfer *t, const struct weir_request *r, boo
 	if (again == WEIR_AGAIN_ATTEMPTS || again == WEIR_AGAIN_TIME)
 		weir_gate_retry_gave_up(t->gate, r);
 	if (kind != WEIR_RETRY_NONE)
-		note(t, now);
-	else if (a->attempt > 1 && a->outcome == WEIR_SUCCEEDED)
+		weir_repeats_end(t, true, now);
+	else if (a->outcome == WEIR_SUCCEEDED && *code == CURLE_OK)
+		weir_repeats_end(t, false, now);
+	if (kind == WEIR_RETRY_NONE && a->attempt > 1 && a->outcome == WEIR_SUCCEEDED)
 		weir_gate_retry_saved(t->gate, r);
-	*code = weir_again_give_up(t);
+	*code = hand_over(t);
 	return false;
 }
 

@@ -93,7 +93,9 @@ struct weir_withheld {
 /* Asking again (again.h). */
 struct weir_asking {
 	bool on;                   /* else all that follows has no meaning */
+	bool repeats;              /* the program asks again by itself */
 	uint32_t attempt;          /* 1 is the first */
+	uint64_t request;          /* its digest (repeats.h) when it was begun, 0 = not known */
 	enum weir_outcome outcome; /* of the attempt that is over */
 	CURLcode code;             /* the same */
 	uint64_t due_ns;           /* in a multi handle: when the next one is begun, 0 = none is to be */

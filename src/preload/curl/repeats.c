@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/preload/curl/repeats.h"
 
-#include <stdatomic.h>
-#include <stddef.h>
 #include <string.h>
 
-/* So long after a failure who asks for the same again is taken to do it because of the failure: the longest wait of curl's
- * --retry. */
-#define LATELY_S UINT64_C(600)
-#define PLACES   64 /* a power of two */
+#include "src/preload/curl/option.h"
+#include "weir/repeats.h"
 
-/* digest:40 | second of CLOCK_MONOTONIC, modulo 2^24. One that is overwritten by another is forgotten: weir asks again then. */
-static _Atomic uint64_t noted[PLACES];
+static struct weir_repeats seen;
 static bool was_told;
-
-#define SECONDS_MASK UINT64_C(0xffffff)
 
 /* glibc hands main's arguments to constructors, others need not. */
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
@@ -32,35 +25,52 @@ __attribute__((constructor)) static void look_at_command(int argc, char **argv)
 		was_told = was_told || strcmp(argv[i], "--retry") == 0;
 }
 
-/* FNV-1a. */
-static uint64_t digest_of(const char *url)
+static uint64_t digest_of(const struct weir_transfer *t, const char *url)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; url[i] != '\0'; i++)
-		hash = (hash ^ (unsigned char)url[i]) * UINT64_C(0x100000001b3);
-	return hash | UINT64_C(1) << 63;
+	return url && url[0] != '\0' ? weir_repeats_digest(url, weir_option_method(t->known)) : 0;
 }
 
-static uint64_t word_of(uint64_t digest, uint64_t now_ns)
+/* Before a transfer: what the program has set, or where the last one has ended on the same handle; 0 = it is not known. After it:
+ * where redirects have led. */
+static uint64_t digest_of_effective(const struct weir_transfer *t)
 {
-	return (digest & ~SECONDS_MASK) | ((now_ns / 1000000000U) & SECONDS_MASK);
+	char *url = NULL;
+
+	return t->curl->getinfo(t->handle, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK ? digest_of(t, url) : 0;
 }
 
-bool weir_repeats(const char *url, uint64_t now_ns)
+static uint64_t digest_of_parts(const struct weir_transfer *t)
 {
-	uint64_t digest = digest_of(url), word, age;
+	char *url = NULL;
+	uint64_t digest;
 
+	if (!t->curl->url_get || t->curl->url_get(t->known->url, CURLUPART_URL, &url, 0) != CURLUE_OK || !url)
+		return 0;
+	digest = digest_of(t, url);
+	t->curl->free(url);
+	return digest;
+}
+
+bool weir_repeats_begin(struct weir_transfer *t, uint64_t now_ns)
+{
+	t->again.request = t->known->url ? digest_of_parts(t) : digest_of_effective(t);
 	if (was_told)
 		return true;
-	word = atomic_load_explicit(&noted[digest & (PLACES - 1)], memory_order_relaxed);
-	age = (now_ns / 1000000000U - word) & SECONDS_MASK;
-	return (word & ~SECONDS_MASK) == (digest & ~SECONDS_MASK) && age <= LATELY_S;
+	return t->again.request != 0 && weir_repeats_asked(&seen, t->again.request, weir_repeats_digest(t->host_port, 0), now_ns);
 }
 
-void weir_repeats_note(const char *url, uint64_t now_ns)
+/* The URL that the program has set, which it sets again on another handle; and the one that libcurl has made of it and that the
+ * same handle has then. */
+void weir_repeats_end(struct weir_transfer *t, bool failed, uint64_t now_ns)
 {
-	uint64_t digest = digest_of(url);
+	uint64_t requests[2] = {t->again.request, digest_of_effective(t)};
 
-	atomic_store_explicit(&noted[digest & (PLACES - 1)], word_of(digest, now_ns), memory_order_relaxed);
+	for (unsigned i = 0; i < 2; i++) {
+		if (requests[i] == 0 || (i > 0 && requests[i] == requests[0]))
+			continue;
+		if (failed)
+			weir_repeats_failed(&seen, requests[i], now_ns);
+		else
+			weir_repeats_succeeded(&seen, requests[i]);
+	}
 }

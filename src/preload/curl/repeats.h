@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs that ask again by themselves. Weir's own attempts would multiply theirs, so it stands back for them: for a curl that
- * was told to on its command line, from the first; for others once they are seen to ask for a URL again whose failure has been
- * handed over to them a short time ago.
- *
- * Of a URL a digest is kept, in the process.
+ * Whether this program asks again by itself: a curl that was told to on its command line does from the first, others are
+ * recognised by what they do (weir/repeats.h). A request is a method and a URL.
  */
 #ifndef WEIR_CURL_REPEATS_H
 #define WEIR_CURL_REPEATS_H
@@ -12,10 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether this process is known to ask again for that URL. */
-bool weir_repeats(const char *url, uint64_t now_ns);
+#include "src/preload/curl/handle_table.h"
 
-/* A failure to get that URL is handed over to the program. */
-void weir_repeats_note(const char *url, uint64_t now_ns);
+/* The transfer's first request is about to be made. Returns whether the program asks again by itself. */
+bool weir_repeats_begin(struct weir_transfer *t, uint64_t now_ns);
+
+/* It is over, and the program is told: a failure, a good answer. */
+void weir_repeats_end(struct weir_transfer *t, bool failed, uint64_t now_ns);
 
 #endif
