@@ -33,8 +33,8 @@ static bool listed(const char *name, const char *const names[])
 }
 
 /* What a rule may hold that stands beside its host's. */
-static const char *const beside_keys[] = {"match", "path",  "method",      "apart", "exempt", "group",
-					  "rate",  "rates", "concurrency", "wait",  "alerts", NULL};
+static const char *const beside_keys[] = {"match", "path",        "method", "apart",  "exempt", "group",  "rate",
+					  "rates", "concurrency", "wait",   "quotas", "spread", "alerts", NULL};
 
 /* Whether it has but fixed limits. */
 static bool is_total(const struct weir_draft *d, const struct weir_setting *s)

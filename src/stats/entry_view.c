@@ -213,7 +213,7 @@ void weir_entry_view(const struct weir_segment *s, const struct weir_policy_view
 		out->hold_ns = spent - now_ns < rule.hold_max_ns ? spent - now_ns : rule.hold_max_ns;
 		out->hold_cause = WEIR_CAUSE_QUOTA_HEADER;
 	}
-	if (out->kind == WEIR_ENTRY_HOST)
+	if (out->kind == WEIR_ENTRY_HOST || out->kind == WEIR_ENTRY_NARROWED)
 		weir_quotas_view(s, slot, &rule, out);
 	view_breaker(e, &rule, trace, now_ns, out);
 	if (out->kind == WEIR_ENTRY_HOST)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Text for people: `weir status` (a line per host) and `weir stats` (a paragraph per host). 80 columns, no more than one screen
  * for a few hosts, colour on the state alone. */
+#include "src/stats/quotas.h"
 #include "src/stats/render.h"
 #include "src/stats/spelling.h"
 #include "src/stats/watched.h"
@@ -207,6 +208,18 @@ static void put_classes(const struct weir_host_view *h, const char *before, FILE
 	fputc('\n', out);
 }
 
+/* Of the quotas of which a fifth is left, or nothing: as the events tell. */
+static void put_quotas(const struct weir_host_view *h, FILE *out)
+{
+	char text[WEIR_QUOTA_SENTENCE];
+	for (unsigned i = 0; i < h->quotas; i++) {
+		const struct weir_quota_view *q = &h->quota[i];
+		uint64_t left = q->used < q->limit ? q->limit - q->used : 0;
+		if (q->lost || q->spent || left <= q->limit / 5)
+			fprintf(out, "    quota %s%s\n", left == 0 ? "spent: " : "", weir_quota_sentence(q, text));
+	}
+}
+
 static void put_status_line(const struct weir_host_view *h, bool color, FILE *out)
 {
 	char rate[80], flight[32];
@@ -229,6 +242,7 @@ static void put_status_line(const struct weir_host_view *h, bool color, FILE *ou
 		put_override(h, "    ", out);
 		fputc('\n', out);
 	}
+	put_quotas(h, out);
 	if (h->kind != WEIR_ENTRY_HOST)
 		return;
 	put_degraded(h, "    degraded: ", out);

@@ -237,6 +237,34 @@ static void what_was_used_is_shown_and_set_by_hand(void **state)
 	assert_int_equal(quotad_count(server).requests, 2);
 }
 
+static void quotas_of_a_path_are_listed_and_status_tells_what_is_left(void **state)
+{
+	struct scene *scene = *state;
+	struct quotad *server = quotad_start(scene->dir, NULL);
+	char path[100], *out;
+
+	stay_clear_of_midnight();
+	scene_configure(scene,
+			"hosts = ( { match = \"127.0.0.1\"; rate = \"none\"; quotas = ( \"5/day UTC\" ); },\n"
+			"  { match = \"127.0.0.1\"; path = \"/n/*\"; rate = \"none\"; quotas = ( \"3/month UTC\" ); } );\n");
+	ask(scene, server, 1);
+	snprintf(path, sizeof path, "127.0.0.1:%d#/n/*", server->http_port);
+	assert_int_equal(quotad_count(server).requests, 1);
+	assert_says(scene, "quota", path);
+	assert_says(scene, "quota", "3/month UTC          1          2");
+	assert_says(scene, "quota", "5/day UTC            1          4");
+	out = say(scene, "status");
+	assert_null(strstr(out, "quota"));
+	free(out);
+	ask(scene, server, 10);
+	/* Three of the path's, whoever asked. */
+	assert_int_equal(quotad_count(server).requests, 3);
+	assert_says(scene, "status", "    quota spent: 3/month UTC: 3 used, 0 left until ");
+	out = say(scene, "status");
+	assert_null(strstr(out, "5/day"));
+	free(out);
+}
+
 static void where_no_file_can_be_kept_it_is_counted_in_the_segment(void **state)
 {
 	struct scene *scene = *state;
@@ -310,6 +338,8 @@ int main(void)
 						scene_teardown),
 		cmocka_unit_test_setup_teardown(a_torn_ledger_is_said_and_the_quota_counts_as_spent, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(what_was_used_is_shown_and_set_by_hand, scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(quotas_of_a_path_are_listed_and_status_tells_what_is_left, scene_setup,
+						scene_teardown),
 		cmocka_unit_test_setup_teardown(where_no_file_can_be_kept_it_is_counted_in_the_segment, scene_setup,
 						scene_teardown),
 		cmocka_unit_test_setup_teardown(a_ledger_out_of_reach_is_counted_in_by_who_has_it, scene_setup, scene_teardown),

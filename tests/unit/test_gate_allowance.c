@@ -320,6 +320,79 @@ static void hosts_of_a_group_share_what_there_is(void **state)
 	assert_int_equal(r.cause, WEIR_CAUSE_QUOTA_SPENT);
 }
 
+static enum weir_verdict ask_for(const char *path, struct weir_request *r)
+{
+	struct weir_wish wish = {.host_port = HOST};
+	uint64_t wake;
+
+	wish.asks = (struct weir_asks){path, strlen(path), weir_method_bit("GET", 3)};
+	return weir_gate_begin(&gate, r, &wish, now, &wake);
+}
+
+static unsigned use_up_of(const char *path)
+{
+	struct weir_request r;
+	unsigned gone = 0;
+
+	while (gone < 10000 && ask_for(path, &r) == WEIR_GO) {
+		end(&r, WEIR_SUCCEEDED, 0);
+		gone++;
+	}
+	return gone;
+}
+
+/* What goes by a narrowed rule goes by its host's as well. */
+static void a_path_s_quota_counts_its_own_requests_and_the_host_s_counts_all(void **state)
+{
+	struct weir_account_view view[WEIR_ALLOWANCES];
+	struct weir_request r;
+	struct weir_rule three[3];
+	uint64_t ms = 0;
+
+	(void)state;
+	for (unsigned with = 0; with < 2; with++) {
+		has_ledger = with == 0;
+		now += 24 * 3600 * SECOND;
+		strcpy(rule.match, HOST);
+		three[0] = three[1] = three[2] = rule;
+		strcpy(three[2].match, "*");
+		three[0].narrow.first = three[0].narrow.count = 1;
+		three[1].narrow.flags = WEIR_NARROW_IS;
+		strcpy(three[1].narrow.path, "/search/*");
+		memset(&three[0].allowances, 0, sizeof three[0].allowances);
+		memset(&three[1].allowances, 0, sizeof three[1].allowances);
+		assert_null(weir_allowance_parse(&three[0].allowances, "10/day UTC", T0 / 1000));
+		assert_null(weir_allowance_parse(&three[1].allowances, "3/day UTC", T0 / 1000));
+		weir_policy_publish(&segment, three, 3, NULL, NULL, 0, false, 1 + with);
+		assert_int_equal(use_up_of("/search/1"), 3);
+		assert_int_equal(ask_for("/search/2", &r), WEIR_REFUSE);
+		assert_int_equal(r.cause, WEIR_CAUSE_QUOTA_SPENT);
+		assert_int_equal(use_up_of("/other"), 7);
+		assert_int_equal(weir_gate_quotas(&segment, weir_entry_find(&segment, HOST), view, &ms), 1);
+		assert_int_equal(view[0].used, 10);
+		assert_int_equal(weir_gate_quotas(&segment, weir_entry_find(&segment, HOST "#/search/*"), view, &ms), 1);
+		assert_int_equal(view[0].used, 3);
+		assert_true(view[0].spent);
+	}
+}
+
+/* A client's share is a pace and a number of permits: the host's quota is counted once, whoever asks. */
+static void a_client_with_a_share_is_counted_once_at_the_host(void **state)
+{
+	struct weir_account_view view[WEIR_ALLOWANCES];
+	uint64_t ms = 0;
+
+	(void)state;
+	rule.narrow.client_concurrency = 5;
+	quota("10/day UTC");
+	strcpy(gate.client, "nightly");
+	assert_int_equal(use_up(), 10);
+	strcpy(gate.client, "other");
+	assert_int_equal(use_up(), 0);
+	assert_int_equal(weir_gate_quotas(&segment, weir_entry_find(&segment, HOST), view, &ms), 1);
+	assert_int_equal(view[0].used, 10);
+}
+
 static void hosts_for_which_the_table_has_no_room_are_counted_all_the_same(void **state)
 {
 	char name[32];
@@ -388,6 +461,9 @@ int main(void)
 						close_all),
 		cmocka_unit_test_setup_teardown(a_removed_segment_takes_nothing_back, open_all, close_all),
 		cmocka_unit_test_setup_teardown(a_dry_run_and_a_redirect_count_and_are_not_kept, open_all, close_all),
+		cmocka_unit_test_setup_teardown(a_path_s_quota_counts_its_own_requests_and_the_host_s_counts_all, open_all,
+						close_all),
+		cmocka_unit_test_setup_teardown(a_client_with_a_share_is_counted_once_at_the_host, open_all, close_all),
 		cmocka_unit_test_setup_teardown(hosts_of_a_group_share_what_there_is, open_all, close_all),
 		cmocka_unit_test_setup_teardown(the_operator_s_hand_sets_what_counts_as_used, open_all, close_all),
 		cmocka_unit_test_setup_teardown(hosts_for_which_the_table_has_no_room_are_counted_all_the_same, open_all,
