@@ -110,6 +110,8 @@ static void refused(struct rate_step *step, bool first)
 	s->asked_until_ns = step->answer->hold_until_ns > step->now_ns ? step->answer->hold_until_ns : 0;
 	s->run_last_ns = sent;
 	s->runs++;
+	if (s->runs >= LONG_RUN && s->kept_ns != 0)
+		s->lied = 1;
 	s->cut_ns = step->now_ns;
 	s->cut_accepted = step->accepted;
 	s->goal_accepted = step->accepted + 1;
@@ -157,8 +159,8 @@ static bool takes_its_word(const struct rate_step *step)
 	const struct rate_state *s = step->s;
 	uint64_t until = step->answer->hold_until_ns, ns = s->estimate != 0 ? rate_time_ns(1, s->estimate) : 0;
 
-	/* Of what a handful had taught it is the better judge. */
-	return until > step->now_ns && s->runs < LONG_RUN && (s->trust < FEW || ns / 4 < until - step->now_ns);
+	/* Of what a handful had taught it is the better judge, but where it is known to name less than it means. */
+	return until > step->now_ns && s->runs < LONG_RUN && ((s->trust < FEW && s->lied == 0) || ns / 4 < until - step->now_ns);
 }
 
 /* Refused in a row, with far more between the last two than the pause, or the hold, asked for: in the rest nobody asked, so it is

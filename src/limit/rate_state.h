@@ -39,7 +39,11 @@ struct rate_state {
 		uint64_t interval_ns;    /* when the interval began */
 		uint64_t asked_until_ns; /* adaptive: the hold that the last refusal asked for, 0 = none */
 	};
-	uint64_t interval_accepted, interval_throttled, interval_failed;
+	union {
+		uint64_t interval_accepted;
+		uint64_t lied; /* adaptive: it has refused LONG_RUN times in a row although its word was kept */
+	};
+	uint64_t interval_throttled, interval_failed;
 	union {
 		uint64_t streak;  /* good answers in a row */
 		uint64_t kept_ns; /* adaptive: of the last run of refusals, that in which such holds kept everybody from asking */
