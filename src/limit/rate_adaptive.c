@@ -25,8 +25,6 @@ void rate_adaptive_sanitize(struct rate_state *s, uint64_t now_ns)
 		s->run_ns = s->run_last_ns;
 	if (s->pause_ns > PAUSE_MAX_NS)
 		s->pause_ns = PAUSE_MAX_NS;
-	if (s->kept_ns > s->run_last_ns)
-		s->kept_ns = s->run_last_ns;
 	if (s->growth_ppm > 1000000)
 		s->growth_ppm = 1000000;
 	if (s->flight > 4096)
@@ -104,14 +102,14 @@ static void refused(struct rate_step *step, bool first)
 		s->runs = 0;
 		s->stale = 0;
 		s->kept_ns = 0;
-	} else {
+		s->broken = s->broken < LONG_RUN ? 0 : LONG_RUN;
+	} else if (last_hold_ns(s, sent) != 0) {
 		s->kept_ns += last_hold_ns(s, sent);
+		s->broken++;
 	}
 	s->asked_until_ns = step->answer->hold_until_ns > step->now_ns ? step->answer->hold_until_ns : 0;
 	s->run_last_ns = sent;
 	s->runs++;
-	if (s->runs >= LONG_RUN && s->kept_ns != 0)
-		s->lied = 1;
 	s->cut_ns = step->now_ns;
 	s->cut_accepted = step->accepted;
 	s->goal_accepted = step->accepted + 1;
@@ -160,7 +158,8 @@ static bool takes_its_word(const struct rate_step *step)
 	uint64_t until = step->answer->hold_until_ns, ns = s->estimate != 0 ? rate_time_ns(1, s->estimate) : 0;
 
 	/* Of what a handful had taught it is the better judge, but where it is known to name less than it means. */
-	return until > step->now_ns && s->runs < LONG_RUN && ((s->trust < FEW && s->lied == 0) || ns / 4 < until - step->now_ns);
+	return until > step->now_ns && s->runs < LONG_RUN &&
+	       ((s->trust < FEW && s->broken < LONG_RUN) || ns / 4 < until - step->now_ns);
 }
 
 /* Refused in a row, with far more between the last two than the pause, or the hold, asked for: in the rest nobody asked, so it is
@@ -189,6 +188,8 @@ static void refused_again(struct rate_step *step)
 	uint64_t pause;
 	bool unasked_since = leave_out_idle(step);
 
+	if (unasked_since)
+		s->asked_until_ns = 0; /* a hold was part of that rest */
 	refused(step, false);
 	if (rate_ban(s))
 		rate_ban_refuted(step);

@@ -35,18 +35,20 @@ struct rate_state {
 	/* the counters of struct weir_rate as they were at the last update */
 	uint64_t seen_accepted, seen_throttled, seen_failed;
 	/* conservative, aggressive */
+	/* Where two share a word, the second is adaptive's, and what rate.c holds the first to is true of it as well. */
 	union {
-		uint64_t interval_ns;    /* when the interval began */
-		uint64_t asked_until_ns; /* adaptive: the hold that the last refusal asked for, 0 = none */
+		uint64_t interval_ns; /* when the interval began */
+		uint64_t kept_ns;     /* of the last run of refusals, that in which holds that the host asked for were kept */
 	};
+	uint64_t interval_accepted;
 	union {
-		uint64_t interval_accepted;
-		uint64_t lied; /* adaptive: it has refused LONG_RUN times in a row although its word was kept */
+		uint64_t interval_throttled;
+		uint64_t broken; /* refusals in a row after such holds; from LONG_RUN on remembered */
 	};
-	uint64_t interval_throttled, interval_failed;
+	uint64_t interval_failed;
 	union {
-		uint64_t streak;  /* good answers in a row */
-		uint64_t kept_ns; /* adaptive: of the last run of refusals, that in which such holds kept everybody from asking */
+		uint64_t streak;         /* good answers in a row */
+		uint64_t asked_until_ns; /* the hold that the last refusal asked for, 0 = none */
 	};
 	/* the last cut: results of requests admitted before it say nothing new */
 	uint64_t cut_ns;
